@@ -1,0 +1,96 @@
+"""Nouns to JSON and back, one byte string for each value.
+
+Encoding sorts keys and leaves no blanks. Decoding accepts only what encoding would have written: after the types are
+checked, the value is encoded again and must give the same bytes. Unknown keys, duplicate keys, `1` for `1.0`, NaN and
+stray blanks all fail that one test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def plain(value: object) -> Any:
+    """Dataclasses, tuples and paths become dicts, lists and strings. NaN and infinity stay for `encode` to refuse."""
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
+def encode(value: object) -> bytes:
+    """Canonical JSON bytes of a noun. Raises ValueError for NaN or infinity."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def digest(value: object) -> str:
+    """SHA-256 of the canonical bytes; the key that caches use."""
+    return sha256_hex(encode(value))
+
+
+def convert(value: object, kind: type[T], error: Callable[[str], Exception]) -> T:
+    """Build the noun `kind` from parsed JSON or TOML, with strict types and no unknown key.
+
+    Args:
+        value: dicts, lists, strings, numbers.
+        kind: a frozen dataclass.
+        error: makes the exception to raise from a message that says where and what.
+    """
+    try:
+        noun = msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as failure:
+        raise error(str(failure)) from None
+    unknown = _unknown_key(value, plain(noun), "")
+    if unknown is not None:
+        raise error(f"unknown key {unknown!r}")
+    return noun
+
+
+def decode(data: bytes, kind: type[T], error: Callable[[str], Exception]) -> T:
+    """Strict inverse of `encode`: the only bytes accepted are those that `encode` writes for the result."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise error(f"duplicate key {key!r}")
+        return dict(pairs)
+
+    def no_constant(name: str) -> Any:
+        raise error(f"{name} is not a number we accept")
+
+    try:
+        parsed = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_constant)
+    except (ValueError, RecursionError) as failure:
+        raise error(f"not JSON: {failure}") from None
+    noun = convert(parsed, kind, error)
+    if encode(noun) != data:
+        raise error("not in canonical form (key order, blanks or number format)")
+    return noun
+
+
+def _unknown_key(given: object, known: object, where: str) -> str | None:
+    if isinstance(given, dict) and isinstance(known, dict):
+        for key, value in given.items():
+            if key not in known:
+                return f"{where}{key}"
+            found = _unknown_key(value, known[key], f"{where}{key}.")
+            if found is not None:
+                return found
+    if isinstance(given, list) and isinstance(known, list):
+        for i, (one, other) in enumerate(zip(given, known, strict=False)):
+            found = _unknown_key(one, other, f"{where}{i}.")
+            if found is not None:
+                return found
+    return None

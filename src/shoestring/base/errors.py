@@ -1,0 +1,113 @@
+"""Every error that leaves a public function.
+
+    ShoestringError                    exit 1
+    ├── UsageError                     exit 2   a flag or argument that makes no sense
+    │   └── MissingExtraError          exit 2   an optional dependency is not installed
+    ├── ModelError                     exit 1   the model cannot be read, or holds what we cannot handle
+    ├── DataError                      exit 1   images, labels or pre-processing are wrong
+    ├── EngineError                    exit 1   a runtime failed to load or run a model
+    ├── ChildError                     exit 1   a child process broke
+    │   ├── ChildTimeoutError          exit 1   ... it ran past its time limit
+    │   └── ChildCrashedError          exit 1   ... it died: signal, memory limit
+    ├── StorageError                   exit 1   the disk refused: full, read-only, missing
+    ├── BudgetError                    exit 3   nothing meets the budget; says what can be had
+    └── TrustError                     exit 4   something is not what it claims to be
+        ├── BundleError                exit 4   a bundle breaks its format or a hash
+        └── GoldenError                exit 4   the golden set answers otherwise on this device
+
+A message says what happened with the value and the limit; the hint says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ShoestringError(Exception):
+    """Root of the tree.
+
+    Args:
+        message: what happened, with the value and the limit.
+        hint: what the user can do about it, or None.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+
+class UsageError(ShoestringError):
+    """A flag or argument that makes no sense."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed.
+
+    Args:
+        package: what could not be imported.
+        extra: the extra of this project that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"this needs the package {package!r}, which is not installed",
+            hint=f"pip install 'shoestring[{extra}]'",
+        )
+        self.package = package
+        self.extra = extra
+
+
+class ModelError(ShoestringError):
+    """The model cannot be read, or holds what we cannot handle."""
+
+
+class DataError(ShoestringError):
+    """Images, labels or pre-processing are wrong."""
+
+
+class EngineError(ShoestringError):
+    """A runtime failed to load or run a model."""
+
+
+class ChildError(ShoestringError):
+    """A child process broke."""
+
+
+class ChildTimeoutError(ChildError):
+    """A child process ran past its time limit."""
+
+
+class ChildCrashedError(ChildError):
+    """A child process died by a signal or at its memory limit."""
+
+
+class StorageError(ShoestringError):
+    """The disk refused: full, read-only, missing."""
+
+
+class BudgetError(ShoestringError):
+    """Nothing meets the budget. The message holds what can be had."""
+
+    exit_code = 3
+
+
+class TrustError(ShoestringError):
+    """Something is not what it claims to be."""
+
+    exit_code = 4
+
+
+class BundleError(TrustError):
+    """A bundle breaks its format or one of its hashes."""
+
+
+class GoldenError(TrustError):
+    """The golden set answers otherwise on this device."""

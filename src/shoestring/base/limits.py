@@ -1,0 +1,25 @@
+"""Every cap in the project, with its reason. Sizes in bytes, times in seconds."""
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+# --- models ------------------------------------------------------------------------------------------------------
+MAX_MODEL_BYTES = 2 * GIB  # protobuf cannot hold more in one message; nothing larger runs on the boards we serve
+MAX_GRAPH_NODES = 50_000  # a 1,000-layer network unrolled has fewer; more is an attack or a loop unrolled by mistake
+IMPORT_SECONDS = 300.0  # the largest model above parses and folds in under a minute
+IMPORT_MEMORY_BYTES = 8 * GIB  # address space of the parsing child: four times the largest model
+
+# --- data --------------------------------------------------------------------------------------------------------
+MAX_IMAGE_PIXELS = 100_000_000  # a 100-megapixel camera; beyond it a small file may claim all memory
+MAX_IMAGES = 2_000_000  # ImageNet and a half
+MAX_LABEL_NAMES = 100_000  # ImageNet-21k four times over
+
+# --- bundles -----------------------------------------------------------------------------------------------------
+MAX_BUNDLE_BYTES = 4 * GIB  # the zip format's limit without 64-bit extensions, which we do not write
+MAX_MANIFEST_BYTES = 16 * MIB  # 1,000 rungs with 1,000 float layers each
+MAX_BLOBS = 4_096  # rungs x files each, with room
+GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a second on a Pi
+
+# --- child processes ---------------------------------------------------------------------------------------------
+MAX_CHILD_REPLY_BYTES = 256 * MIB  # replies are JSON; tensors travel as files
+MAX_CHILD_STDERR_BYTES = 64 * 1024  # the tail kept for the error message

@@ -1,0 +1,74 @@
+"""What running a candidate takes, measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Latency of one example (batch 1) at a thread count.
+
+    Args:
+        threads: of the runtime.
+        median_ms: over all timed runs.
+        low_ms: 10th percentile.
+        high_ms: 90th percentile.
+        runs: timed runs, warm-up left out.
+        ratio_to_original: median over interleaved rounds of (this / the original); its own spread is in the two next.
+        ratio_low: 10th percentile of that ratio over rounds.
+        ratio_high: 90th percentile.
+    """
+
+    threads: int
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    runs: int
+    ratio_to_original: float
+    ratio_low: float
+    ratio_high: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measured on one machine.
+
+    Args:
+        timings: one for each thread count.
+        peak_rss_bytes: of a fresh process that loads the model and runs it; includes Python and the runtime.
+        size_bytes: of the stored model file.
+    """
+
+    timings: tuple[Timing, ...]
+    peak_rss_bytes: int
+    size_bytes: int
+
+    def at(self, threads: int | None) -> Timing:
+        """The timing at `threads`, or the fastest one when None. Raises KeyError for a count not measured."""
+        if threads is None:
+            return min(self.timings, key=lambda timing: timing.median_ms)
+        for timing in self.timings:
+            if timing.threads == threads:
+                return timing
+        raise KeyError(threads)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where something was measured.
+
+    Args:
+        name: of the processor.
+        isa: instruction sets that decide speed and integer results, sorted: `avx2`, `avx512_vnni`, `asimddp`.
+        cores: usable by this process.
+        memory_bytes: installed.
+        system: operating system and C library.
+    """
+
+    name: str
+    arch: str
+    isa: tuple[str, ...]
+    cores: int
+    memory_bytes: int
+    system: str

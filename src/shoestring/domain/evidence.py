@@ -1,0 +1,81 @@
+"""Everything a certificate rests on, kept so that anyone can recompute it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shoestring.domain.cost import Machine
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one split, by the SHA-256 of the encoded file (of the pixels for .npz), in scoring order, and their labels if known."""
+
+    name: str
+    images: tuple[str, ...]
+    labels: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one variant answered on one split: for each image the class indices, best first (at most five)."""
+
+    candidate: str
+    split: str
+    top: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How much the model's output suffers when this layer alone runs in int8.
+
+    Args:
+        layer: node name.
+        operator: its ONNX type.
+        kl: mean KL divergence of the softmax outputs, nats.
+        sqnr_db: signal to quantization noise of the outputs, dB.
+    """
+
+    layer: str
+    operator: str
+    kl: float
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Kept in the bundle.
+
+    Args:
+        metric: what the certificates speak of.
+        splits: calibration, selection, certification.
+        traces: the original's (candidate `original`) and each variant's, on selection and certification.
+        sensitivity: of each layer that was probed, worst first.
+        machine: where all of it was run.
+        versions: of this project, Python, numpy, the runtimes.
+        measurement: how latency was measured, in words and numbers.
+        seed: of the splits.
+    """
+
+    metric: str
+    splits: tuple[Split, ...]
+    traces: tuple[Trace, ...]
+    sensitivity: tuple[Sensitivity, ...]
+    machine: Machine
+    versions: dict[str, str]
+    measurement: str
+    seed: int
+
+    def split(self, name: str) -> Split:
+        """The split called `name`. Raises KeyError."""
+        for split in self.splits:
+            if split.name == name:
+                return split
+        raise KeyError(name)
+
+    def trace(self, candidate: str, split: str) -> Trace:
+        """What `candidate` answered on `split`. Raises KeyError."""
+        for trace in self.traces:
+            if (trace.candidate, trace.split) == (candidate, split):
+                return trace
+        raise KeyError((candidate, split))

@@ -1,0 +1,82 @@
+"""Rungs in order of cost, and what was left out with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shoestring.domain.cost import Cost
+from shoestring.domain.recipe import Recipe
+from shoestring.domain.score import Certificate, Score
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One variant with everything known about it.
+
+    Args:
+        recipe: how it was made.
+        runtime: that runs it.
+        runtime_version: of that runtime.
+        artefact_sha256: of its model file.
+        cost: measured here.
+        scores: on the selection split: top-1 first (or agreement), then top-5 where it makes sense.
+        notes: what its passes said: layers left in float, operators that fell back.
+    """
+
+    recipe: Recipe
+    runtime: str
+    runtime_version: str
+    artefact_sha256: str
+    cost: Cost
+    scores: tuple[Score, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.recipe.name
+
+    @property
+    def score(self) -> Score:
+        return self.scores[0]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A candidate on the ladder.
+
+    Args:
+        threads: the thread count it is meant to run at.
+        certificate: None only for the reference rung, which computes the original's own function.
+    """
+
+    candidate: Candidate
+    threads: int
+    certificate: Certificate | None
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A candidate that is not on the ladder, and why, with its numbers."""
+
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Rungs from cheapest to dearest; `chosen` names the one that the budget asks for."""
+
+    rungs: tuple[Rung, ...]
+    rejected: tuple[Rejected, ...]
+    chosen: str
+
+    def rung(self, name: str) -> Rung:
+        """The rung called `name`. Raises KeyError."""
+        for rung in self.rungs:
+            if rung.name == name:
+                return rung
+        raise KeyError(name)

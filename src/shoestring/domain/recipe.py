@@ -1,0 +1,32 @@
+"""A named chain of passes that compresses a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Option = str | int | float | bool | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pass with its options."""
+
+    name: str
+    options: dict[str, Option]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a candidate.
+
+    Args:
+        name: unique within a fit, for people: `int8`, `int8-float3`.
+        precision: `fp32`, `fp16-weights`, `int8` or `int8-mixed`.
+        steps: passes in order.
+        why: one sentence that says why this candidate is tried.
+    """
+
+    name: str
+    precision: str
+    steps: tuple[Step, ...]
+    why: str

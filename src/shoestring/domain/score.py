@@ -1,0 +1,79 @@
+"""Scores, always paired with the original on the same inputs, and certificates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Counts over the same n inputs, for the original and a variant.
+
+    With labels: `losses` = original right, variant wrong; `wins` = the other way round. Without labels every
+    disagreement is a loss and wins are zero, since agreement can only fall.
+    """
+
+    n: int
+    original_hits: int
+    variant_hits: int
+    wins: int
+    losses: int
+
+    @property
+    def drop(self) -> float:
+        """Observed fall of the metric: (losses - wins) / n."""
+        return (self.losses - self.wins) / self.n
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric with its interval.
+
+    Args:
+        metric: `top-1`, `top-5` (labels known) or `agreement` (with the original's top-1).
+        split: the split it was taken on.
+        paired: the counts.
+        value: the variant's metric, a fraction.
+        original: the original's metric on the same inputs; 1.0 for agreement.
+        drop_low: two-sided interval for the true drop, lower end.
+        drop_high: upper end.
+        confidence: of that interval.
+    """
+
+    metric: str
+    split: str
+    paired: Paired
+    value: float
+    original: float
+    drop_low: float
+    drop_high: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """At `confidence`, the true drop of `metric` is at most `max_drop` on data like the certification split.
+
+    Args:
+        metric: as in Score.
+        max_drop: the certified margin, a fraction.
+        confidence: for all certificates of the ladder together.
+        method: the statistical method, with its source.
+        paired: counts on the certification split.
+        p_value: of "the drop is at least max_drop"; conservative.
+        artefact_sha256: the file that was scored.
+        runtime: that scored it.
+        runtime_version: of that runtime.
+        isa: of the machine that scored it.
+    """
+
+    metric: str
+    max_drop: float
+    confidence: float
+    method: str
+    paired: Paired
+    p_value: float
+    artefact_sha256: str
+    runtime: str
+    runtime_version: str
+    isa: tuple[str, ...]
