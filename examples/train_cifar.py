@@ -4,10 +4,10 @@
     python examples/train_cifar.py main  --cifar ~/.cache/shoestring/cifar10 --imagenet mobilenet_v2-b0353104.pth
     python examples/train_cifar.py small --cifar ~/.cache/shoestring/cifar10
 
-`main` is MobileNetV2 at 96 pixels from ImageNet weights; `small` is its first four stages at 64 pixels, started from
-the trained `main`. SGD with one cycle (Smith & Topin, arXiv:1708.07120), the first epochs at fewer pixels, random crop,
-flip and cutout (DeVries & Taylor, arXiv:1708.04552), label smoothing, averaged weights. A stopped run goes on where its
-last epoch ended. Needs torch and onnx.
+`main` is MobileNetV2 at 112 pixels from ImageNet weights; `small` is its first four stages at 64 pixels, started from
+the trained `main`. SGD in one or more cycles (Smith & Topin, arXiv:1708.07120), the first epochs at fewer pixels, random
+crop, flip and cutout (DeVries & Taylor, arXiv:1708.04552), label smoothing, averaged weights. A stopped run goes on
+where its last epoch ended. Needs torch, onnx and onnxscript.
 """
 
 from __future__ import annotations
@@ -31,18 +31,30 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """One rise and fall of the learning rate: its peak, and the image size of each epoch."""
+
+    epoch_pixels: tuple[int, ...]
+    peak_rate: float
+
+
+@dataclass(frozen=True)
 class Plan:
-    """How one model is made: depth, and the image size of each epoch (the last is the size it is used at)."""
+    """How one model is made: depth, and its cycles; each starts from the averaged weights of the one before."""
 
     stages: int
     head: int
-    epoch_pixels: tuple[int, ...]
-    learning_rate: float
+    cycles: tuple[Cycle, ...]
+
+    @property
+    def pixels(self) -> int:
+        """The image size the model is used at."""
+        return self.cycles[-1].epoch_pixels[-1]
 
 
 PLANS = {
-    "main": Plan(7, 1280, (64, 64, 64, 64, 96, 96, 96, 96, 96), 0.06),
-    "small": Plan(4, 256, (64,) * 8, 0.08),
+    "main": Plan(7, 1280, (Cycle((64,) * 4 + (96,) * 5, 0.06), Cycle((112,) * 4, 0.03))),
+    "small": Plan(4, 256, (Cycle((64,) * 8, 0.08),)),
 }
 
 
@@ -84,16 +96,16 @@ def accuracy(model: MobileNetV2, images: Tensor, labels: Tensor, pixels: int) ->
 
 
 def train(
-    name: str, model: MobileNetV2, folder: Path, checkpoint: Path, batch: int = 125, seed: int = 7
+    name: str, cycle: Cycle, model: MobileNetV2, folder: Path, checkpoint: Path, batch: int = 125, seed: int = 7
 ) -> MobileNetV2:
-    plan = PLANS[name]
+    """One cycle; returns the averaged model. Goes on from `checkpoint` if it is there."""
     images, labels = load_split(folder, "train")
     test_images, test_labels = load_split(folder, "test")
     steps_per_epoch = len(images) // batch
-    total = steps_per_epoch * len(plan.epoch_pixels)
-    optimizer = torch.optim.SGD(model.parameters(), plan.learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    total = steps_per_epoch * len(cycle.epoch_pixels)
+    optimizer = torch.optim.SGD(model.parameters(), cycle.peak_rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.learning_rate, total_steps=total, pct_start=0.2, final_div_factor=1e3
+        optimizer, cycle.peak_rate, total_steps=total, pct_start=0.2, final_div_factor=1e3
     )
     ema = copy.deepcopy(model)
     first = 0
@@ -102,7 +114,7 @@ def train(
         first = saved["epoch"]
         for part, key in ((model, "model"), (ema, "ema"), (optimizer, "optimizer"), (schedule, "schedule")):
             part.load_state_dict(saved[key])
-    for epoch in range(first, len(plan.epoch_pixels)):
+    for epoch in range(first, len(cycle.epoch_pixels)):
         rng = torch.Generator().manual_seed(seed + epoch)
         torch.manual_seed(seed + epoch)
         order = torch.randperm(len(images), generator=rng)
@@ -110,7 +122,7 @@ def train(
         started, seen = time.monotonic(), 0.0
         for step in range(steps_per_epoch):
             pick = order[step * batch : (step + 1) * batch]
-            x = prepare(augment(images[pick], rng), plan.epoch_pixels[epoch])
+            x = prepare(augment(images[pick], rng), cycle.epoch_pixels[epoch])
             loss = F.cross_entropy(model(x), labels[pick], label_smoothing=0.1)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -125,7 +137,7 @@ def train(
                     flush=True,
                 )
                 seen = 0.0
-        score = accuracy(ema, test_images[:2000], test_labels[:2000], plan.epoch_pixels[epoch])
+        score = accuracy(ema, test_images[:2000], test_labels[:2000], cycle.epoch_pixels[epoch])
         print(f"{name} epoch {epoch}: {score:.4f} on 2,000 test images, {time.monotonic() - started:.0f} s", flush=True)
         torch.save(
             {
@@ -137,8 +149,8 @@ def train(
             },
             checkpoint,
         )
-    score = accuracy(ema, test_images, test_labels, plan.epoch_pixels[-1])
-    print(f"{name}: top-1 {score:.4f} on the 10,000 test images", flush=True)
+    score = accuracy(ema, test_images, test_labels, cycle.epoch_pixels[-1])
+    print(f"{name}: top-1 {score:.4f} on the {len(test_images):,} test images", flush=True)
     return ema
 
 
@@ -159,12 +171,17 @@ def export(model: MobileNetV2, pixels: int, path: Path) -> None:
     program.save(str(path), external_data=False)
 
 
+def last_checkpoint(work: Path, name: str) -> Path:
+    """Where the last cycle of a model leaves its weights."""
+    return work / f"{name}.{len(PLANS[name].cycles) - 1}.pt"
+
+
 def build(name: str, args: argparse.Namespace) -> MobileNetV2:
     plan = PLANS[name]
     model = MobileNetV2(10, plan.stages, plan.head).to(memory_format=torch.channels_last)
-    start = args.imagenet if name == "main" else args.work / "main.pt"
+    start = args.imagenet if name == "main" else last_checkpoint(args.work, "main")
     state = torch.load(start, weights_only=True, map_location="cpu")
-    taken = model.load_matching(state["ema"] if "ema" in state else state)
+    taken = model.load_matching(state.get("ema", state))
     print(f"{name}: {taken} tensors taken from {start.name}")
     return model
 
@@ -181,8 +198,10 @@ def main() -> None:
         parser.error("main starts from ImageNet weights: give --imagenet FILE.pth")
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
-    model = train(args.name, build(args.name, args), args.cifar, args.work / f"{args.name}.pt")
-    pixels = PLANS[args.name].epoch_pixels[-1]
+    model = build(args.name, args)
+    for number, cycle in enumerate(PLANS[args.name].cycles):
+        model = train(args.name, cycle, model, args.cifar, args.work / f"{args.name}.{number}.pt")
+    pixels = PLANS[args.name].pixels
     path = args.work / f"cifar10_{args.name}_{pixels}.onnx"
     export(model, pixels, path)
     millions = math.fsum(p.numel() for p in model.parameters()) / 1e6

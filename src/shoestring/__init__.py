@@ -1,5 +1,53 @@
-"""Shoestring: the best model a cheap chip can run, proven, governed and signed."""
+"""Shoestring: the best model a cheap chip can run, proven, governed and signed.
+
+    import shoestring as ss
+
+    fitted = ss.fit("model.onnx", data="photos/", budget=ss.Budget(max_drop=0.01), out="camera.shoe")
+    print(fitted.ladder.chosen)
+
+Names are loaded on first use, so that `import shoestring` stays light on a device.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from shoestring._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from shoestring.base.errors import ShoestringError
+    from shoestring.bundle import Bundle, open_bundle
+    from shoestring.device import Player
+    from shoestring.domain.budget import Budget
+    from shoestring.domain.preprocess import Preprocess
+    from shoestring.fitting import Fitted, fit
+
+_HOMES = {
+    "Budget": "shoestring.domain.budget",
+    "Bundle": "shoestring.bundle",
+    "Fitted": "shoestring.fitting",
+    "Player": "shoestring.device",
+    "Preprocess": "shoestring.domain.preprocess",
+    "ShoestringError": "shoestring.base.errors",
+    "fit": "shoestring.fitting",
+    "open_bundle": "shoestring.bundle",
+}
+
+__all__ = [
+    "Budget",
+    "Bundle",
+    "Fitted",
+    "Player",
+    "Preprocess",
+    "ShoestringError",
+    "__version__",
+    "fit",
+    "open_bundle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'shoestring' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

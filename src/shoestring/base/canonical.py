@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MAX_INTEGER_DIGITS = 18  # counts and bytes have fewer; all such numbers fit 64 bits and every float conversion
+
 
 def sha256_hex(data: bytes) -> str:
     """SHA-256 as 64 lower-case hexadecimal digits."""
@@ -61,21 +63,32 @@ def decode(data: bytes, kind: type[T], error: Callable[[str], Exception]) -> T:
     """Strict inverse of `encode`: the only bytes accepted are those that `encode` writes for the result."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
                 raise error(f"duplicate key {key!r}")
-        return dict(pairs)
+            found[key] = value
+        return found
+
+    def integer(digits: str) -> int:
+        if len(digits) > MAX_INTEGER_DIGITS:
+            raise error(f"an integer of {len(digits)} digits, the limit is {MAX_INTEGER_DIGITS}")
+        return int(digits)
 
     def no_constant(name: str) -> Any:
         raise error(f"{name} is not a number we accept")
 
     try:
-        parsed = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_constant)
+        text = data.decode("utf-8")
+        parsed = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant, parse_int=integer)
     except (ValueError, RecursionError) as failure:
         raise error(f"not JSON: {failure}") from None
     noun = convert(parsed, kind, error)
-    if encode(noun) != data:
+    try:
+        same = encode(noun) == data
+    except ValueError as failure:  # 1e999 is parsed as infinity, and half a surrogate pair as a string
+        raise error(f"holds a number or text that JSON cannot hold: {failure}") from None
+    if not same:
         raise error("not in canonical form (key order, blanks or number format)")
     return noun
 

@@ -20,7 +20,7 @@ A message says what happened with the value and the limit; the hint says what to
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ShoestringError(Exception):
@@ -94,9 +94,19 @@ class StorageError(ShoestringError):
 
 
 class BudgetError(ShoestringError):
-    """Nothing meets the budget. The message holds what can be had."""
+    """Nothing meets the budget.
+
+    Args:
+        message, hint: as in the root; the hint says what can be had.
+        rows: the figures of every candidate with the reason against it, for a table.
+    """
 
     exit_code = 3
+    rows: tuple[dict[str, Any], ...] = ()
+
+    def __init__(self, message: str, *, hint: str | None = None, rows: tuple[dict[str, Any], ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.rows = rows
 
 
 class TrustError(ShoestringError):

@@ -1,0 +1,7 @@
+"""One `.shoe` file: pack, open and verify, recheck the evidence."""
+
+from shoestring.bundle.opening import Bundle, open_bundle
+from shoestring.bundle.packing import pack
+from shoestring.bundle.recheck import recheck_counts
+
+__all__ = ["Bundle", "open_bundle", "pack", "recheck_counts"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 RESIZES = ("stretch", "shorter-side", "none")
@@ -23,7 +24,7 @@ class Preprocess:
         resize_to: for `shorter-side`: length of the shorter side before the crop, pixels.
         filter: resampling filter; all but `nearest` are antialiased when shrinking.
         colour: channel order of the input.
-        scale: factor on the 0..255 pixel value before the mean is taken off.
+        scale: factor on the 0..255 pixel value before the mean is taken off, above zero.
         mean: for each channel, in the order of `colour`, in scaled units.
         std: for each channel, likewise, above zero.
         layout: of the input tensor.
@@ -62,6 +63,8 @@ class Preprocess:
             found.append(f"size {self.height}x{self.width} is outside 1..8192")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             found.append(f"mean and std need {self.channels} values each, got {len(self.mean)} and {len(self.std)}")
+        if not all(math.isfinite(value) for value in (self.scale, *self.mean, *self.std)) or self.scale <= 0:
+            found.append("scale must be above zero, and scale, mean and std finite numbers")
         if any(value <= 0 for value in self.std):
             found.append(f"std must be above zero, got {self.std}")
         if (self.resize == "shorter-side") != (self.resize_to is not None):

@@ -1,0 +1,1 @@
+"""From candidates to a ladder: pure functions over costs, scores and budgets."""

@@ -1,0 +1,55 @@
+# Everything works in .venv of this checkout. `make demo` and `make test` need Python 3.11+, pip, make and a C compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := out
+
+.PHONY: demo test check wheel-check proof clean help
+
+help:
+	@echo "make demo    fit, run and report the demo model on this machine"
+	@echo "make test    run the tests"
+	@echo "make check   lint, types, import rule, docs"
+	@echo "make proof   slower proofs; their last figures stand in docs/proof.md"
+
+$(VENV)/.fit: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -q -e '.[fit]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.fit
+	$(BIN)/python -m pip install -q --group test
+	touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	$(BIN)/python -m pip install -q --group check
+	touch $@
+
+demo: $(VENV)/.fit
+	mkdir -p $(OUT)
+	$(BIN)/shoestring inspect examples/cifar10_main.onnx
+	$(BIN)/shoestring fit examples/cifar10_main.onnx --data examples/cifar10 --preprocess examples/cifar10_main.toml \
+	    --max-drop 1pt --cache $(OUT)/cache -o $(OUT)/demo.shoe
+	$(BIN)/shoestring inspect $(OUT)/demo.shoe
+	$(BIN)/shoestring run $(OUT)/demo.shoe examples/cifar10/cat/test_00000.png examples/cifar10/ship/test_00001.png
+	$(BIN)/shoestring report $(OUT)/demo.shoe -o $(OUT)/demo.html
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/docs
+
+wheel-check: $(VENV)/.check
+	sh tests/wheel/check_base_install.sh $(PYTHON)
+
+proof: $(VENV)/.test
+	$(BIN)/python -m pytest -m proof
+
+clean:
+	rm -rf $(VENV) $(OUT) dist build

@@ -1,0 +1,60 @@
+"""What evidence must keep so that counts can be taken from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoestring.bundle.refusal import refuse
+from shoestring.bundle.rules import is_hash
+
+if TYPE_CHECKING:
+    from shoestring.domain.evidence import Evidence, Split, Trace
+
+MAX_TOP = 5
+
+
+def check_evidence(evidence: Evidence) -> None:
+    """Hold evidence against its rules.
+
+    Raises:
+        BundleError: splits that share an image or lack labels, traces that do not fit their split.
+    """
+    splits: dict[str, Split] = {}
+    where: dict[str, str] = {}
+    for split in evidence.splits:
+        if split.name in splits:
+            raise refuse(f"evidence: two splits are called {split.name!r}")
+        splits[split.name] = split
+        _check_split(split, where)
+    seen = set()
+    for trace in evidence.traces:
+        key = (trace.candidate, trace.split)
+        if key in seen:
+            raise refuse(f"evidence: two traces of {trace.candidate!r} on {trace.split!r}")
+        seen.add(key)
+        if trace.split not in splits:
+            raise refuse(f"evidence: a trace of {trace.candidate!r} on {trace.split!r}, a split that is not there")
+        _check_trace(trace, splits[trace.split])
+
+
+def _check_split(split: Split, where: dict[str, str]) -> None:
+    """`where` holds the split of every image seen so far, and is added to."""
+    if split.labels is not None and len(split.labels) != len(split.images):
+        raise refuse(f"evidence: {len(split.labels)} labels for {len(split.images)} images of {split.name!r}")
+    if split.labels and min(split.labels) < 0:
+        raise refuse(f"evidence: a label of {split.name!r} is {min(split.labels)}, below zero")
+    for image in split.images:
+        if not is_hash(image):
+            raise refuse(f"evidence: image {image!r} of {split.name!r} is not 64 lower-case hexadecimal digits")
+        # The same image twice in one split is a fact of many data sets; in two splits it undoes the certificate.
+        if where.setdefault(image, split.name) != split.name:
+            raise refuse(f"evidence: image {image} is in {where[image]!r} and in {split.name!r}")
+
+
+def _check_trace(trace: Trace, split: Split) -> None:
+    given, wanted = len(trace.top), len(split.images)
+    if given != wanted:
+        raise refuse(f"evidence: {given} answers of {trace.candidate!r} for {wanted} images of {split.name!r}")
+    for answer in trace.top:
+        if not 1 <= len(answer) <= MAX_TOP or min(answer) < 0 or len(set(answer)) != len(answer):
+            raise refuse(f"evidence: {trace.candidate!r} answers classes {answer[: MAX_TOP + 1]}")

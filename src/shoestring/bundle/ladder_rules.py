@@ -1,0 +1,120 @@
+"""What rungs, costs, scores and certificates must keep so that the rest may rely on them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from shoestring.bundle.refusal import refuse
+
+if TYPE_CHECKING:
+    from shoestring.domain.cost import Cost
+    from shoestring.domain.ladder import Candidate, Ladder, Rung
+    from shoestring.domain.score import Certificate, Paired, Score
+
+MAX_THREADS = 4096  # more than any machine we know has cores
+METRICS = ("top-1", "top-5", "agreement")
+
+
+def check_ladder(ladder: Ladder) -> None:
+    """Hold a ladder against its rules. Raises BundleError with the first that is broken."""
+    names: set[str] = set()
+    for candidate in [rung.candidate for rung in ladder.rungs] + [item.candidate for item in ladder.rejected]:
+        name = candidate.name
+        if not name or not name.isprintable():
+            raise refuse(f"the candidate name {name!r} is empty or cannot be printed")
+        if name in names:
+            raise refuse(f"two candidates are called {name!r}")
+        names.add(name)
+        _check_candidate(candidate)
+    for rung in ladder.rungs:
+        _check_rung(rung)
+    if ladder.chosen not in {rung.name for rung in ladder.rungs}:
+        raise refuse(f"the chosen rung {ladder.chosen!r} is not on the ladder")
+
+
+def check_paired(where: str, paired: Paired) -> None:
+    """Counts that can be counted: not negative, not above n, and wins and losses explain the difference.
+
+    Args:
+        where: for the message.
+        paired: counts.
+
+    Raises:
+        BundleError: they cannot come from n pairs of outcomes.
+    """
+    n, before, after, wins, losses = (
+        paired.n,
+        paired.original_hits,
+        paired.variant_hits,
+        paired.wins,
+        paired.losses,
+    )
+    sound = n >= 1 and 0 <= losses <= before <= n and 0 <= wins <= n - before and after - before == wins - losses
+    if not sound:
+        raise refuse(f"{where}: no {n} pairs give hits {before} and {after} with {wins} wins and {losses} losses")
+
+
+def _check_rung(rung: Rung) -> None:
+    if rung.threads not in [timing.threads for timing in rung.candidate.cost.timings]:
+        raise refuse(f"rung {rung.name!r} is meant for {rung.threads} threads, at which nothing was measured")
+    if rung.certificate is not None:
+        _check_certificate(rung.candidate, rung.certificate)
+
+
+def _check_candidate(candidate: Candidate) -> None:
+    _check_cost(f"cost of {candidate.name!r}", candidate.cost)
+    if not candidate.scores:
+        raise refuse(f"candidate {candidate.name!r} has no score")
+    for score in candidate.scores:
+        _check_score(f"{score.metric} score of {candidate.name!r}", score)
+
+
+def _check_cost(where: str, cost: Cost) -> None:
+    if cost.peak_rss_bytes < 0 or cost.size_bytes < 0:
+        raise refuse(f"{where}: {cost.peak_rss_bytes} bytes of memory and {cost.size_bytes} stored")
+    threads = [timing.threads for timing in cost.timings]
+    if not threads or min(threads) < 1 or max(threads) > MAX_THREADS or len(set(threads)) != len(threads):
+        raise refuse(f"{where}: timings at {threads} threads; they must be distinct and in 1 to {MAX_THREADS}")
+    for timing in cost.timings:
+        if not 0 <= timing.low_ms <= timing.median_ms <= timing.high_ms or timing.median_ms == 0 or timing.runs < 1:
+            raise refuse(
+                f"{where}: {timing.median_ms} ms between {timing.low_ms} and {timing.high_ms} over {timing.runs} runs"
+            )
+        ratios = (timing.ratio_to_original, timing.ratio_low, timing.ratio_high)
+        if min(ratios) <= 0:
+            raise refuse(f"{where}: ratios to the original of {ratios}, not above zero")
+
+
+def _check_score(where: str, score: Score) -> None:
+    _check_metric(where, score.metric)
+    check_paired(where, score.paired)
+    for value, hits in ((score.value, score.paired.variant_hits), (score.original, score.paired.original_hits)):
+        if not math.isclose(value, hits / score.paired.n, rel_tol=0, abs_tol=1e-9):
+            raise refuse(f"{where} is {value}, but {hits} of {score.paired.n} are hits")
+    if not -1 <= score.drop_low <= score.drop_high <= 1:
+        raise refuse(f"{where}: drop from {score.drop_low} to {score.drop_high}, outside -1 to 1")
+    _check_fraction(where, "confidence", score.confidence)
+
+
+def _check_certificate(candidate: Candidate, certificate: Certificate) -> None:
+    where = f"certificate of {candidate.name!r}"
+    _check_metric(where, certificate.metric)
+    check_paired(where, certificate.paired)
+    for name in ("max_drop", "confidence", "p_value"):
+        _check_fraction(where, name, getattr(certificate, name))
+    if certificate.artefact_sha256 != candidate.artefact_sha256:
+        raise refuse(f"{where} speaks of model {certificate.artefact_sha256!r}, not of this rung's")
+    engine = (certificate.runtime, certificate.runtime_version)
+    if engine != (candidate.runtime, candidate.runtime_version):
+        raise refuse(f"{where} was checked on {' '.join(engine)}, not on {candidate.runtime}'s version of this rung")
+
+
+def _check_metric(where: str, metric: str) -> None:
+    if metric not in METRICS:
+        raise refuse(f"{where}: the metric {metric!r} is not one of {', '.join(METRICS)}")
+
+
+def _check_fraction(where: str, name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise refuse(f"{where}: {name} is {value}, outside 0 to 1")

@@ -1,0 +1,83 @@
+"""Take the counts of scores and certificates again from the stored answers.
+
+Hashes prove that a bundle is whole, not that its numbers are right. Counts are whole numbers and can be recomputed
+without any library; p-values and intervals need the workshop's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoestring.bundle.refusal import refuse
+from shoestring.domain.score import Paired
+
+if TYPE_CHECKING:
+    from shoestring.bundle.opening import Bundle
+    from shoestring.domain.evidence import Evidence, Trace
+
+ORIGINAL = "original"
+CERTIFICATION = "certification"
+_DEPTH = {"top-1": 1, "top-5": 5}
+
+
+def recheck_counts(bundle: Bundle) -> None:
+    """Hold each rung's scores and certificate against the evidence.
+
+    Raises:
+        BundleError: a count differs, or the answers it rests on are not in the evidence.
+    """
+    evidence = bundle.evidence()
+    for rung in bundle.manifest.ladder.rungs:
+        for score in rung.candidate.scores:
+            _compare(evidence, rung.name, score.split, score.metric, score.paired)
+        if rung.certificate is not None:
+            certificate = rung.certificate
+            if certificate.metric != evidence.metric:
+                raise refuse(f"the certificate of {rung.name!r} is of {certificate.metric}, not of {evidence.metric}")
+            _compare(evidence, rung.name, CERTIFICATION, certificate.metric, certificate.paired)
+
+
+def _compare(evidence: Evidence, candidate: str, split: str, metric: str, claimed: Paired) -> None:
+    found = count(evidence, candidate, split, metric)
+    if found != claimed:
+        raise refuse(f"{metric} of {candidate!r} on {split!r}: the answers give {_words(found)}, not {_words(claimed)}")
+
+
+def count(evidence: Evidence, candidate: str, split: str, metric: str) -> Paired:
+    """Paired counts by the definition of `domain.score.Paired`.
+
+    Args:
+        evidence: checked.
+        candidate: a variant's name.
+        split: where to count.
+        metric: `top-1`, `top-5` or `agreement`.
+
+    Raises:
+        BundleError: the evidence lacks the answers or the labels, or the split is empty.
+    """
+    original, variant = _trace(evidence, ORIGINAL, split), _trace(evidence, candidate, split)
+    labels, n = evidence.split(split).labels, len(original.top)
+    if n == 0:
+        raise refuse(f"evidence: split {split!r} has no images")
+    if metric == "agreement":
+        same = sum(one[0] == other[0] for one, other in zip(original.top, variant.top, strict=True))
+        return Paired(n=n, original_hits=n, variant_hits=same, wins=0, losses=n - same)
+    if labels is None:
+        raise refuse(f"evidence: {metric} of {candidate!r} needs labels, and {split!r} has none")
+    depth = _DEPTH[metric]
+    before = [label in answer[:depth] for label, answer in zip(labels, original.top, strict=True)]
+    after = [label in answer[:depth] for label, answer in zip(labels, variant.top, strict=True)]
+    wins = sum(hit and not was for was, hit in zip(before, after, strict=True))
+    losses = sum(was and not hit for was, hit in zip(before, after, strict=True))
+    return Paired(n=n, original_hits=sum(before), variant_hits=sum(after), wins=wins, losses=losses)
+
+
+def _trace(evidence: Evidence, candidate: str, split: str) -> Trace:
+    try:
+        return evidence.trace(candidate, split)
+    except KeyError:
+        raise refuse(f"evidence: the answers of {candidate!r} on {split!r} are not there") from None
+
+
+def _words(paired: Paired) -> str:
+    return f"{paired.variant_hits} of {paired.n} against {paired.original_hits}, +{paired.wins} -{paired.losses}"

@@ -1,0 +1,149 @@
+"""Verify a bundle in one pass from its first byte to its last.
+
+1. The first record must be the one that we write for `manifest.json`, of at most MAX_MANIFEST_BYTES.
+2. The manifest must be canonical JSON of the closed schema and keep every rule of `bundle.rules`.
+3. Manifest and layout give the length of the file; it must have exactly that one.
+4. Each blob must follow in its place, with its size and its SHA-256.
+5. Every record around the contents (local headers, central directory, end record) must be byte for byte the one that
+   we write.
+
+So each byte of an accepted file was compared, and the only accepted file is the one that `pack` would write. Nothing is
+looked up through the archive's own directory, so there is nothing in it to lie with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from shoestring.base import canonical
+from shoestring.base.limits import MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES
+from shoestring.bundle.layout import (
+    MANIFEST_NAME,
+    MAX_TOTAL_BYTES,
+    Entry,
+    blob_name,
+    claimed_entry,
+    directory,
+    local_header,
+    local_header_bytes,
+    total_bytes,
+)
+from shoestring.bundle.refusal import refuse
+from shoestring.bundle.rules import check_manifest
+from shoestring.domain.manifest import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from shoestring.domain.manifest import Blob
+
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What is known of a file once every byte was compared.
+
+    Args:
+        manifest: of the bundle.
+        offsets: where each blob's content begins, by SHA-256.
+        sha256: of the whole file.
+    """
+
+    manifest: Manifest
+    offsets: Mapping[str, int]
+    sha256: str
+
+
+class _Tape:
+    """Reads forward, hashes what it reads, and knows where it is."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hasher = hashlib.sha256()
+        self.position = 0
+
+    def take(self, count: int, what: str) -> bytes:
+        """Exactly the next `count` bytes; `count` was checked against a limit before."""
+        data = self._stream.read(count)
+        if len(data) != count:
+            raise refuse(f"it ends at byte {self.position + len(data)}, inside {what}")
+        self._hasher.update(data)
+        self.position += count
+        return data
+
+    def chunks(self, count: int, what: str) -> Iterator[bytes]:
+        """The next `count` bytes, a chunk at a time."""
+        while count > 0:
+            chunk = self.take(min(count, CHUNK_BYTES), what)
+            count -= len(chunk)
+            yield chunk
+
+    def sha256(self) -> str:
+        return self._hasher.hexdigest()
+
+
+def verify(stream: BinaryIO, size_bytes: int) -> Verified:
+    """Read a whole bundle and compare every byte of it.
+
+    Args:
+        stream: at the first byte.
+        size_bytes: of the file.
+
+    Raises:
+        BundleError: anything is not as `pack` would have written it; the message says what.
+    """
+    if size_bytes > MAX_TOTAL_BYTES:
+        raise refuse(f"it has {size_bytes} bytes, the limit is {MAX_TOTAL_BYTES}")
+    tape = _Tape(stream)
+    manifest, first = _take_manifest(tape)
+    sizes = [(blob_name(blob.sha256), blob.size_bytes) for blob in manifest.blobs]
+    expected = total_bytes([(MANIFEST_NAME, first.size_bytes), *sizes])
+    if size_bytes != expected:
+        raise refuse(f"it has {size_bytes} bytes, its manifest describes a file of {expected}")
+    entries, offsets = [first], {}
+    for blob in manifest.blobs:
+        entry, offsets[blob.sha256] = _take_blob(tape, blob)
+        entries.append(entry)
+    end = directory(entries)
+    if tape.take(len(end), "the archive's directory") != end:
+        raise refuse("the archive's directory is not the one that belongs to these entries")
+    if stream.read(1):
+        raise refuse("it grew while it was read")
+    return Verified(manifest, offsets, tape.sha256())
+
+
+def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry]:
+    header = tape.take(local_header_bytes(MANIFEST_NAME), "the first record")
+    entry = claimed_entry(header, MANIFEST_NAME)
+    if header != local_header(entry):
+        raise refuse(f"it does not begin with a plain record of {MANIFEST_NAME}")
+    if entry.size_bytes > MAX_MANIFEST_BYTES:
+        raise refuse(f"its manifest has {entry.size_bytes} bytes, the limit is {MAX_MANIFEST_BYTES}")
+    text = tape.take(entry.size_bytes, "the manifest")
+    if zlib.crc32(text) != entry.crc32:
+        raise refuse("the manifest does not have its checksum")
+    values = sum(text.count(mark) for mark in (b",", b"[", b"{"))
+    if values > MAX_MANIFEST_VALUES:
+        raise refuse(f"its manifest holds {values} values, the limit is {MAX_MANIFEST_VALUES}")
+    manifest = canonical.decode(text, Manifest, lambda reason: refuse(f"manifest: {reason}"))
+    check_manifest(manifest)
+    return manifest, entry
+
+
+def _take_blob(tape: _Tape, blob: Blob) -> tuple[Entry, int]:
+    name = blob_name(blob.sha256)
+    header = tape.take(local_header_bytes(name), f"the record of {name}")
+    begin, crc, hasher = tape.position, 0, hashlib.sha256()
+    for chunk in tape.chunks(blob.size_bytes, name):
+        crc = zlib.crc32(chunk, crc)
+        hasher.update(chunk)
+    if hasher.hexdigest() != blob.sha256:
+        raise refuse(f"{name} does not have its hash: its content has {hasher.hexdigest()}")
+    entry = Entry(name, blob.size_bytes, crc)
+    if header != local_header(entry):
+        raise refuse(f"the record of {name} is not the one that belongs to its content")
+    return entry, begin

@@ -1,0 +1,98 @@
+"""Measure a model, or every rung of a bundle, on this machine: interleaved, warm, median with spread."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = "shoestring bench camera.shoe --threads 1,2 --export-json bench.json"
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", type=Path, help="ONNX file or bundle")
+    parser.add_argument("--threads", metavar="1,2", help="thread counts (default: 1 and all)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each contestant and thread count")
+    parser.add_argument("--export-json", type=Path, metavar="FILE", help="write the figures to a file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.base import canonical, disk
+    from shoestring.chips.host import this_machine
+    from shoestring.cli import console
+    from shoestring.costmodel.measure import describe, measure
+
+    machine = this_machine()
+    threads = _threads(arguments.threads, machine.cores)
+    with tempfile.TemporaryDirectory() as scratch, console.ShowProgress() as progress:
+        contestants, reference = _contestants(arguments.target, Path(scratch))
+        costs = measure(
+            contestants,
+            reference,
+            threads,
+            seconds_each=arguments.seconds,
+            progress=lambda words: progress(words, 0, 0),
+        )
+    method = describe(len(contestants), reference, threads, seconds_each=arguments.seconds)
+    result = {"reference": reference, "costs": costs, "machine": machine, "method": method}
+    if arguments.export_json:
+        disk.write_bytes(arguments.export_json, canonical.encode(result) + b"\n")
+    if arguments.json:
+        console.show_json(result)
+    else:
+        _show(costs, reference)
+        console.say(method)
+    return 0
+
+
+def _threads(text: str | None, cores: int) -> tuple[int, ...]:
+    from shoestring.base.errors import UsageError
+
+    if text is None:
+        return tuple(sorted({1, cores}))
+    parts = text.split(",")
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"--threads {text!r} is not a list of counts above zero", hint="write --threads 1,2")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _contestants(target: Path, scratch: Path) -> tuple[list[Any], str]:
+    """What to measure, and the name of the one whose time is 1."""
+    from shoestring.base import disk
+    from shoestring.bundle import is_bundle, open_bundle
+    from shoestring.costmodel.measure import Measured
+    from shoestring.importers import import_model
+
+    if not is_bundle(target):
+        model = import_model(target, scratch / "model.onnx")
+        return [Measured(target.name, model.path, "onnxruntime", target.stat().st_size)], target.name
+    found = []
+    with open_bundle(target) as bundle:
+        for rung in bundle.manifest.ladder.rungs:
+            path = scratch / f"{len(found)}.onnx"
+            disk.write_bytes(path, bundle.read(rung.candidate.artefact_sha256))
+            found.append(Measured(rung.name, path, rung.candidate.runtime, path.stat().st_size))
+    return found, found[-1].name
+
+
+def _show(costs: dict[str, Any], reference: str) -> None:
+    from shoestring.base.units import format_bytes, format_ms
+    from shoestring.cli.console import show_table
+
+    rows = [
+        (
+            name,
+            str(timing.threads),
+            format_ms(timing.median_ms),
+            f"{timing.low_ms:.3g}-{timing.high_ms:.3g}",
+            f"{timing.ratio_to_original:.3f} ({timing.ratio_low:.3f}-{timing.ratio_high:.3f})",
+            str(timing.runs),
+            format_bytes(cost.peak_rss_bytes),
+            format_bytes(cost.size_bytes),
+        )
+        for name, cost in costs.items()
+        for timing in cost.timings
+    ]
+    columns = ("name", "threads", "median", "10-90 % ms", f"time / {reference}", "runs", "memory", "size")
+    show_table(columns, rows, right=frozenset(range(1, 8)))

@@ -1,0 +1,84 @@
+"""Compress an image classifier, measure every candidate on this machine, and certify what each loses.
+
+The images are split three ways by content: one part to calibrate, one to choose, one to certify that no choice has
+seen. The result is one bundle with a ladder of rungs, from cheap to exact.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from shoestring.cli.options import add_preprocess, preprocess_from
+
+EXAMPLE = "shoestring fit model.onnx --data photos/ --max-drop 1pt --latency 20ms -o camera.shoe"
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of class folders, folder of images, CSV of path,label, or .npz"
+    )
+    parser.add_argument("-o", "--out", type=Path, help="bundle to write, like camera.shoe")
+    parser.add_argument("--chip", default="this-machine", help="only this-machine so far: costs are measured, here")
+    budget = parser.add_argument_group("budget")
+    budget.add_argument("--max-drop", metavar="1pt", help="largest loss of accuracy (or agreement), to be certified")
+    budget.add_argument("--latency", metavar="5ms", help="median for one image")
+    budget.add_argument("--memory", metavar="200MB", help="peak memory of the process, Python and runtime included")
+    budget.add_argument("--size", dest="model_size", metavar="4MB", help="of the stored model")
+    budget.add_argument("--threads", type=int, metavar="N", help="judge latency at N threads (default: the better of 1 and all)")
+    budget.add_argument("--confidence", type=float, default=0.95, metavar="0.95", help="of the certificate")
+    data = parser.add_argument_group("data")
+    data.add_argument("--labels", type=Path, metavar="FILE", help="class names in the model's order, one a line")
+    data.add_argument("--limit", type=int, metavar="N", help="use at most N images")
+    data.add_argument("--seed", type=int, default=0, help="of the splits")
+    data.add_argument("--cache", type=Path, metavar="DIR", help="finished steps (default: the user's cache)")
+    add_preprocess(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.base.units import parse_bytes, parse_drop, parse_ms
+    from shoestring.cli import console
+    from shoestring.cli.tables import show_candidates
+    from shoestring.domain.budget import Budget
+    from shoestring.evaluate.dataset_labels import read_label_names
+    from shoestring.fitting import fit
+
+    budget = Budget(
+        max_drop=parse_drop(arguments.max_drop) if arguments.max_drop else None,
+        latency_ms=parse_ms(arguments.latency) if arguments.latency else None,
+        memory_bytes=parse_bytes(arguments.memory) if arguments.memory else None,
+        size_bytes=parse_bytes(arguments.model_size) if arguments.model_size else None,
+        threads=arguments.threads,
+        confidence=arguments.confidence,
+    )
+    with console.ShowProgress() as progress:
+        fitted = fit(
+            arguments.model,
+            arguments.data,
+            out=arguments.out,
+            budget=budget,
+            chip=arguments.chip,
+            preprocess=preprocess_from(arguments),
+            labels=read_label_names(arguments.labels) if arguments.labels else (),
+            limit=arguments.limit,
+            seed=arguments.seed,
+            cache=arguments.cache,
+            progress=progress,
+        )
+    if arguments.json:
+        console.show_json(
+            {
+                "chosen": fitted.ladder.chosen,
+                "bundle": arguments.out,
+                "rows": fitted.rows(),
+                "preprocess": fitted.manifest.preprocess,
+                "notes": fitted.notes,
+            }
+        )
+        return 0
+    for note in fitted.notes:
+        console.say(note)
+    show_candidates(fitted.rows())
+    console.say(f"chosen: {fitted.ladder.chosen}" + (f"; wrote {arguments.out}" if arguments.out else ""))
+    return 0

@@ -1,0 +1,112 @@
+"""Say what a model costs by its graph alone, or what a bundle holds and whether its certificates can be recomputed."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = "shoestring inspect model.onnx --layers"
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", type=Path, help="ONNX file or bundle")
+    parser.add_argument("--layers", action="store_true", help="one line a layer")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.bundle import is_bundle
+
+    return _bundle(arguments) if is_bundle(arguments.target) else _model(arguments)
+
+
+def _model(arguments: argparse.Namespace) -> int:
+    from shoestring.analysis import operators, profile
+    from shoestring.base.units import format_bytes, format_count
+    from shoestring.cli import console
+    from shoestring.importers import import_model
+
+    with tempfile.TemporaryDirectory() as scratch:
+        model = import_model(arguments.target, Path(scratch) / "model.onnx")
+        found = profile(model.path)
+    figures: dict[str, Any] = {
+        "macs": found.macs,
+        "parameters": found.parameters,
+        "weight_bytes": found.weight_bytes,
+        "moved_bytes": found.moved_bytes,
+        "peak_activation_bytes": found.peak_activation_bytes,
+        "intensity_macs_per_byte": found.intensity,
+    }
+    if arguments.json:
+        console.show_json(
+            {
+                "name": model.source_name,
+                "opset": model.opset,
+                "inputs": model.inputs,
+                "outputs": model.outputs,
+                "notes": model.notes,
+                **figures,
+                "operators": dict(operators(found)),
+                "layers": found.layers,
+            }
+        )
+        return 0
+    for kind, specs in (("input", model.inputs), ("output", model.outputs)):
+        for spec in specs:
+            shape = " x ".join("?" if size is None else str(size) for size in spec.shape)
+            print(f"{kind:<22}{spec.name}: {spec.dtype} {shape}")
+    print(f"{'operators':<22}{', '.join(f'{count} {name}' for name, count in operators(found))}")
+    print(f"{'MACs':<22}{format_count(found.macs)} for one example")
+    print(f"{'parameters':<22}{format_count(found.parameters)} ({format_bytes(found.weight_bytes)})")
+    print(f"{'bytes moved':<22}{format_bytes(found.moved_bytes)}, each tensor once a layer")
+    print(f"{'peak activations':<22}{format_bytes(found.peak_activation_bytes)}")
+    print(f"{'intensity':<22}{found.intensity:.3g} MACs a byte")
+    for note in model.notes:
+        console.say(note)
+    if arguments.layers:
+        _show_layers(found)
+    return 0
+
+
+def _show_layers(found: Any) -> None:
+    from shoestring.base.units import format_bytes, format_count
+    from shoestring.cli.console import show_table
+
+    rows = [
+        (
+            layer.name,
+            layer.operator,
+            "x".join(map(str, layer.output_shape)),
+            format_count(layer.macs),
+            format_count(layer.parameters),
+            format_bytes(layer.read_bytes + layer.written_bytes),
+        )
+        for layer in found.layers
+    ]
+    show_table(("layer", "operator", "output", "MACs", "parameters", "activations"), rows, right=frozenset({3, 4, 5}))
+
+
+def _bundle(arguments: argparse.Namespace) -> int:
+    from shoestring.bundle import open_bundle
+    from shoestring.cli import console
+    from shoestring.cli.tables import show_candidates
+    from shoestring.fitting.outcome import ladder_rows
+    from shoestring.fitting.recheck import recheck
+    from shoestring.inputs.spec import describe
+
+    with open_bundle(arguments.target) as bundle:
+        manifest, evidence = bundle.manifest, bundle.evidence()
+        checked = recheck(manifest, evidence)
+        sha256 = bundle.sha256
+    if arguments.json:
+        console.show_json({"sha256": sha256, "manifest": manifest, "machine": evidence.machine, "checked": checked})
+        return 0
+    print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
+    print(f"measured on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
+    print(f"pre-processing: {describe(manifest.preprocess)}")
+    sizes = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
+    print(f"images: {sizes}; metric: {evidence.metric}")
+    show_candidates(ladder_rows(manifest.ladder, manifest.budget))
+    print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
+    return 0

@@ -1,0 +1,77 @@
+"""`shoestring VERB ...`. Data go to stdout, words and progress to stderr; exit codes are those of the error tree."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from shoestring._version import __version__
+
+VERBS = {
+    "fit": "compress a model for a chip and prove what it costs and loses",
+    "inspect": "say what a model or a bundle holds",
+    "run": "answer images with a bundle",
+    "bench": "measure a model or a bundle on this machine",
+    "report": "write one HTML page about a bundle",
+}
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors exit with 2, and say how to see the help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n  hint: {self.prog} --help\n")
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """The parser; only the verb in use is filled in, so that starting stays fast."""
+    parser = _Parser(
+        prog="shoestring",
+        description="The best model a cheap chip can run: compressed, measured, certified, in one file.",
+        epilog="example:\n  shoestring fit model.onnx --data photos/ --max-drop 1pt -o camera.shoe",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"shoestring {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    for name, words in VERBS.items():
+        inner = verbs.add_parser(name, help=words, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == verb:
+            module = importlib.import_module(f"shoestring.cli.{name}_verb")
+            inner.description = module.__doc__
+            module.fill(inner)
+            inner.add_argument("--json", action="store_true", help="print data as JSON on stdout")
+            inner.epilog = f"example:\n  {module.EXAMPLE}"
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in words if word in VERBS), None)
+    arguments = build_parser(verb).parse_args(words)
+    module = importlib.import_module(f"shoestring.cli.{arguments.verb}_verb")
+    from shoestring.base.errors import ShoestringError
+    from shoestring.cli import console
+
+    try:
+        code: int = module.run(arguments)
+        sys.stdout.flush()
+        return code
+    except ShoestringError as error:
+        console.show_error(error, as_json=arguments.json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.say("interrupted; finished steps are kept, and the same command goes on from there")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has gone: not an error
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Answer images with a bundle. The golden set is replayed first: a bundle that answers otherwise here is not used."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = "shoestring run camera.shoe photo.jpg photos/"
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images, or folders of images")
+    parser.add_argument("--rung", help="name of the rung (default: the chosen one)")
+    parser.add_argument("--latency", metavar="5ms", help="the most accurate rung within this latency")
+    parser.add_argument("--threads", type=int, metavar="N", help="compute threads (default: the rung's own)")
+    parser.add_argument("--top", type=int, default=1, metavar="K", help="classes to show for each image, at most 5")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.base.units import parse_ms
+    from shoestring.bundle import open_bundle
+    from shoestring.cli import console
+    from shoestring.device import Player, expand, read_image
+
+    files = expand(arguments.files)
+    latency_ms = parse_ms(arguments.latency) if arguments.latency else None
+    with (
+        open_bundle(arguments.bundle) as bundle,
+        Player(bundle, rung=arguments.rung, threads=arguments.threads, latency_ms=latency_ms) as player,
+    ):
+        spec = bundle.manifest.preprocess
+        console.say(f"rung {player.rung.name}, {player.threads} thread(s); {player.replayed} golden inputs replayed")
+        rows = []
+        for path, answer in zip(files, player.classify(read_image(path, spec) for path in files), strict=True):
+            shown = answer.top[: arguments.top]
+            rows.append({"file": path, "top": [{"index": i, "label": name, "score": s} for i, name, s in shown]})
+            if not arguments.json:
+                words = ", ".join(f"{name} {100 * score:.1f} %" for _, name, score in shown)
+                print(f"{path}: {words}", flush=True)
+    if arguments.json:
+        console.show_json({"rung": player.rung.name, "threads": player.threads, "answers": rows})
+    return 0

@@ -1,0 +1,56 @@
+"""Which recipes are worth trying on a model."""
+
+from __future__ import annotations
+
+from shoestring.compress.graph import Graph
+from shoestring.compress.layers import is_weighted
+from shoestring.compress.scheme import Scheme
+from shoestring.compress.sensitivity import float_sets
+from shoestring.domain.evidence import Sensitivity
+from shoestring.domain.recipe import Recipe, Step
+
+REFERENCE = "fp32"
+LOWER = Step("lower_mean", {})
+DYNAMIC_PART = 0.5
+"""Dynamic ranges are tried where at least this part of the weights sits in matrix products."""
+
+
+def float_recipes() -> tuple[Recipe, ...]:
+    """Recipes that need no calibration."""
+    return (
+        Recipe(REFERENCE, "fp32", (LOWER,), "the original's own function, optimised; the reference"),
+        Recipe("fp16-weights", "fp16-weights", (LOWER, Step("fp16_weights", {})), "half the size at the speed of fp32"),
+    )
+
+
+def dynamic_recipes(graph: Graph) -> tuple[Recipe, ...]:
+    """int8-dynamic, for models that consist of matrix products."""
+    sizes = dict.fromkeys(("Conv", "Gemm", "MatMul"), 0)
+    for node in graph.nodes:
+        if is_weighted(graph, node):
+            sizes[node.op_type] += graph.weights[node.input[1]].size
+    if sizes["Gemm"] + sizes["MatMul"] <= DYNAMIC_PART * sum(sizes.values()):
+        return ()
+    why = "most weights sit in matrix products, whose activation ranges vary with the input"
+    return (Recipe("int8-dynamic", "int8", (LOWER, Step("dynamic_int8", {})), why),)
+
+
+def static_recipes(scheme: Scheme, sensitivity: tuple[Sensitivity, ...]) -> tuple[Recipe, ...]:
+    """int8 throughout, and with the layers that hurt most left in float.
+
+    Args:
+        scheme: integer types of the chip.
+        sensitivity: worst first, as `sensitivity.probe` gives it.
+    """
+    total = sum(item.kl for item in sensitivity)
+    recipes = [_static("int8", "int8", scheme, (), f"8 bits throughout; {scheme.why}")]
+    for kept in float_sets(sensitivity):
+        part = sum(item.kl for item in sensitivity if item.layer in kept) / total
+        why = f"the {len(kept)} layers that cause {100 * part:.0f} % of the rounding error stay in float"
+        recipes.append(_static(f"int8-float{len(kept)}", "int8-mixed", scheme, kept, why))
+    return tuple(recipes)
+
+
+def _static(name: str, precision: str, scheme: Scheme, kept: tuple[str, ...], why: str) -> Recipe:
+    quantize = Step("static_int8", {"scheme": scheme.name, "float_layers": kept})
+    return Recipe(name, precision, (LOWER, quantize, Step("correct_bias", {})), why)

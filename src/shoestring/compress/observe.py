@@ -1,0 +1,101 @@
+"""Streaming observers: run a graph over batches and keep only statistics.
+
+Each asked tensor is reduced inside the graph, so that a batch leaves a few numbers, never activations: memory does not
+grow with the number of images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shoestring.base.errors import EngineError
+from shoestring.compress.graph import Graph, make_node
+from shoestring.runtimes import registry
+
+if TYPE_CHECKING:
+    import onnx
+
+Array = npt.NDArray[Any]
+Feed = Callable[[], Iterator[Mapping[str, Array]]]
+"""Starts a fresh walk over the calibration batches; every batch maps input names to arrays."""
+
+RUNTIME = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest value seen in a tensor."""
+
+    low: float
+    high: float
+
+
+def run_batches(
+    graph: Graph, feed: Feed, tensors: Iterable[str], threads: int
+) -> Iterator[tuple[int, dict[str, Array]]]:
+    """Run the graph with `tensors` as further outputs; yields (examples in the batch, outputs by name)."""
+    extra = [name for name in tensors if name not in graph.outputs]
+    with registry.get(RUNTIME).load(graph.to_bytes(extra), threads) as session:
+        for batch in feed():
+            yield len(next(iter(batch.values()))), session.run(batch)
+
+
+def value_ranges(graph: Graph, feed: Feed, tensors: Iterable[str], threads: int = 1) -> dict[str, Range]:
+    """Minimum and maximum of each tensor over all batches.
+
+    Raises:
+        EngineError: a tensor holds NaN or infinity; the message names it.
+    """
+    names = list(tensors)
+    probes = []
+    for name in names:
+        probes.append(make_node("ReduceMin", [name], [f"{name}/low"], f"{name}/low", keepdims=0))
+        probes.append(make_node("ReduceMax", [name], [f"{name}/high"], f"{name}/high", keepdims=0))
+    low = dict.fromkeys(names, np.inf)
+    high = dict.fromkeys(names, -np.inf)
+    for _, seen in run_batches(_with_probes(graph, probes), feed, [node.output[0] for node in probes], threads):
+        for name in names:
+            low[name] = min(low[name], float(seen[f"{name}/low"]))
+            high[name] = max(high[name], float(seen[f"{name}/high"]))
+    for name in names:
+        if not (np.isfinite(low[name]) and np.isfinite(high[name])):
+            raise EngineError(f"tensor {name!r} reaches [{low[name]}, {high[name]}] on the calibration images")
+    return {name: Range(low[name], high[name]) for name in names}
+
+
+def channel_means(graph: Graph, feed: Feed, tensors: Mapping[str, int], threads: int = 1) -> dict[str, Array]:
+    """Mean of each channel over all batches and positions, float64.
+
+    Args:
+        tensors: name and number of dimensions; the channel is axis 1, or the last one below three dimensions.
+    """
+    probes = []
+    for name, rank in tensors.items():
+        channel = 1 if rank > 2 else rank - 1
+        axes = [axis for axis in range(rank) if axis != channel]
+        constant = f"{name}/axes"
+        graph_axes = np.array(axes, dtype=np.int64)
+        probes.append(
+            (make_node("ReduceMean", [name, constant], [f"{name}/mean"], f"{name}/mean", keepdims=0), graph_axes)
+        )
+    probed = _with_probes(graph, [node for node, _ in probes])
+    probed.weights |= {node.input[1]: axes for node, axes in probes}
+    totals: dict[str, Array] = {}
+    count = 0
+    for size, seen in run_batches(probed, feed, [node.output[0] for node, _ in probes], threads):
+        count += size
+        for name in tensors:
+            mean = seen[f"{name}/mean"].astype(np.float64) * size
+            totals[name] = totals[name] + mean if name in totals else mean
+    return {name: total / count for name, total in totals.items()}
+
+
+def _with_probes(graph: Graph, probes: list[onnx.NodeProto]) -> Graph:
+    probed = graph.copy()
+    probed.nodes.extend(probes)
+    return probed

@@ -1,0 +1,52 @@
+"""What a pass offers, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from shoestring.compress.graph import Graph
+from shoestring.compress.observe import Range
+from shoestring.compress.walk import Batch
+from shoestring.domain.recipe import Option
+
+Options = Mapping[str, Option]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What calibration found, once for all recipes of a model.
+
+    Args:
+        ranges: of every tensor that may be quantized.
+        batches: a few examples for corrections that need activations in memory.
+        means: each weighted layer's channel means in the float graph, on `batches`.
+        threads: of the runtime.
+    """
+
+    ranges: Mapping[str, Range]
+    batches: list[Batch]
+    means: Mapping[str, npt.NDArray[np.floating[Any]]]
+    threads: int
+
+
+class Pass(Protocol):
+    """One transformation. It may keep or change the graph it is given; the caller keeps no other use of it."""
+
+    name: str
+
+    def requires(self, graph: Graph, options: Options) -> str | None:
+        """Why this graph cannot be taken, or None."""
+        ...
+
+    def run(self, graph: Graph, options: Options, workshop: Workshop) -> tuple[Graph, tuple[str, ...]]:
+        """The new graph, and what a reader of the result should know."""
+        ...
+
+    def ensures(self, graph: Graph, options: Options) -> str | None:
+        """What is wrong with the result, or None."""
+        ...

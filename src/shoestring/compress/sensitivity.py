@@ -1,0 +1,102 @@
+"""How much each layer's rounding hurts, by probes: quantize that layer alone, correct its bias, compare the outputs.
+
+Noise of single layers adds up almost exactly, so these cheap probes rank what to leave in float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shoestring.compress.bias import correct_biases, float_means
+from shoestring.compress.layers import is_weighted
+from shoestring.compress.observe import Range
+from shoestring.compress.quantize import to_qdq
+from shoestring.compress.scheme import Scheme
+from shoestring.compress.walk import Batch, walk
+from shoestring.domain.evidence import Sensitivity
+
+if TYPE_CHECKING:
+    from shoestring.compress.graph import Graph
+
+Array = npt.NDArray[Any]
+SHARES = (0.5, 0.7, 0.85)
+"""Parts of the summed divergence that the mixed candidates take away. Beyond the last, each layer costs more time
+than it saves error on every network tried."""
+MAX_FLOAT_PART = 0.2
+"""At most this part of the weighted layers stays in float; with more, fp32 is the honest answer."""
+
+
+def probe(
+    graph: Graph,
+    ranges: Mapping[str, Range],
+    scheme: Scheme,
+    batches: list[Batch],
+    threads: int,
+    progress: Callable[[int, int], None],
+) -> tuple[Sensitivity, ...]:
+    """Sensitivity of every weighted layer, worst first.
+
+    Args:
+        graph: float32.
+        ranges: of `needed_ranges`.
+        scheme: integer types.
+        batches: examples the outputs are compared on.
+        threads: of the runtime.
+        progress: called with (done, all).
+    """
+    names = [node.name for node in graph.nodes if is_weighted(graph, node)]
+    wanted = float_means(graph, batches, threads)
+    ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], threads)
+    reference = np.concatenate(parts)
+    found = []
+    for done, name in enumerate(names):
+        alone = to_qdq(graph, ranges, scheme, frozenset(names) - {name})
+        _, outputs = correct_biases(alone, wanted, batches, threads)
+        noisy = np.concatenate(outputs)
+        operator = next(node.op_type for node in graph.nodes if node.name == name)
+        found.append(Sensitivity(name, operator, mean_kl(reference, noisy), sqnr_db(reference, noisy)))
+        progress(done + 1, len(names))
+    return tuple(sorted(found, key=lambda item: (-item.kl, item.layer)))
+
+
+def float_sets(sensitivity: tuple[Sensitivity, ...]) -> tuple[tuple[str, ...], ...]:
+    """Sets of layers to leave in float, growing: the fewest worst layers that hold each of SHARES of the divergence.
+
+    Args:
+        sensitivity: worst first.
+    """
+    total = sum(item.kl for item in sensitivity)
+    most = max(1, int(MAX_FLOAT_PART * len(sensitivity)))
+    sets: list[tuple[str, ...]] = []
+    for share in SHARES:
+        running, chosen = 0.0, []
+        for item in sensitivity[:most]:
+            if running >= share * total:
+                break
+            running += item.kl
+            chosen.append(item.layer)
+        if chosen and tuple(chosen) not in sets:
+            sets.append(tuple(chosen))
+    return tuple(sets)
+
+
+def mean_kl(reference: Array, noisy: Array) -> float:
+    """Mean Kullback-Leibler divergence of the softmax over the last axis, nats, at least 0."""
+    p, q = _log_softmax(reference), _log_softmax(noisy)
+    return max(0.0, float((np.exp(p) * (p - q)).sum(axis=-1).mean()))
+
+
+def sqnr_db(reference: Array, noisy: Array) -> float:
+    """Signal to quantization noise ratio, dB; noise is floored so that equal outputs give a finite number."""
+    signal = float(np.square(reference.astype(np.float64)).mean())
+    noise = float(np.square(reference.astype(np.float64) - noisy).mean())
+    return 10 * float(np.log10(max(signal, 1e-30) / max(noise, 1e-30)))
+
+
+def _log_softmax(logits: Array) -> Array:
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))

@@ -1,0 +1,155 @@
+"""Manifest, evidence and golden set of a finished ladder."""
+
+from __future__ import annotations
+
+import io
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shoestring._version import __version__
+from shoestring.base.canonical import encode, sha256_hex
+from shoestring.base.limits import GOLDEN_INPUTS
+from shoestring.domain.budget import Budget
+from shoestring.domain.evidence import Evidence, Sensitivity, Split, Trace
+from shoestring.domain.ladder import Ladder, Rung
+from shoestring.domain.manifest import FORMAT, Blob, Golden, Manifest
+from shoestring.fitting.candidates import Artefact, describe_measurement, split_labels, thread_counts, traces
+from shoestring.fitting.outcome import Fitted
+from shoestring.fitting.workbench import Workbench
+from shoestring.inputs.image import tensor
+from shoestring.runtimes import registry
+
+Array = npt.NDArray[Any]
+GOLDEN_POOL = 96  # images looked at to find GOLDEN_INPUTS whose answer is no near tie
+FLOAT_TOLERANCE = 1e-3  # of the outputs' range: sums in another order
+INT8_TOLERANCE = 2e-2  # of the outputs' range: a rounding step that falls the other way, passed on through the layers
+
+
+def assemble(
+    bench: Workbench,
+    made: Mapping[str, Artefact],
+    ladder: Ladder,
+    metric: str,
+    budget: Budget,
+    sensitivity: tuple[Sensitivity, ...],
+    seed: int,
+    notes: tuple[str, ...],
+) -> Fitted:
+    """Everything that a bundle of this ladder holds.
+
+    Args:
+        bench: model, images, splits, machine.
+        made: artefacts by candidate name.
+        ladder: certified.
+        metric: that was certified.
+        budget: as asked.
+        sensitivity: worst layer first.
+        seed: of the splits.
+        notes: for the user.
+    """
+    evidence = make_evidence(bench, made, ladder, metric, budget, sensitivity, seed)
+    blobs: dict[str, bytes | Path] = {made[rung.name].sha256: made[rung.name].path for rung in ladder.rungs}
+    golden, golden_blobs = make_golden(bench, made, ladder.rungs)
+    for data in (encode(evidence), *golden_blobs):
+        blobs[sha256_hex(data)] = data
+    manifest = Manifest(
+        format=FORMAT,
+        name=Path(bench.model.source_name).stem,
+        created_by=f"shoestring {__version__}",
+        source_sha256=bench.model.source_sha256,
+        input=bench.model.inputs[0],
+        output=bench.model.outputs[0],
+        preprocess=bench.spec,
+        labels=bench.dataset.names,
+        budget=budget,
+        ladder=ladder,
+        golden=golden,
+        evidence=sha256_hex(encode(evidence)),
+        blobs=tuple(Blob(name, _size(blobs[name])) for name in sorted(blobs)),
+    )
+    return Fitted(manifest, evidence, blobs, notes)
+
+
+def make_evidence(
+    bench: Workbench,
+    made: Mapping[str, Artefact],
+    ladder: Ladder,
+    metric: str,
+    budget: Budget,
+    sensitivity: tuple[Sensitivity, ...],
+    seed: int,
+) -> Evidence:
+    """Splits, traces of every candidate on selection and of every rung on certification, machine and versions."""
+    kept: list[Trace] = []
+    for artefact in made.values():
+        original, variant = traces(bench, artefact, "selection")
+        kept += [variant] if kept else [original, variant]
+    first = True
+    for rung in ladder.rungs:
+        original, variant = traces(bench, made[rung.name], "certification")
+        kept += [original, variant] if first else [variant]
+        first = False
+    splits = tuple(
+        Split(name, tuple(bench.dataset.hashes[i] for i in getattr(bench.splits, name)), split_labels(bench, name))
+        for name in ("calibration", "selection", "certification")
+    )
+    versions = {
+        "shoestring": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        bench.runtime: registry.get(bench.runtime).version(),
+    }
+    measurement = describe_measurement(dict(made), thread_counts(bench, budget))
+    return Evidence(metric, splits, tuple(kept), sensitivity, bench.machine, versions, measurement, seed)
+
+
+def make_golden(
+    bench: Workbench, made: Mapping[str, Artefact], rungs: Sequence[Rung]
+) -> tuple[Golden, tuple[bytes, ...]]:
+    """Inputs whose answers are no near tie on any rung, and what each rung answers, one example at a time."""
+    pool = bench.splits.selection[:GOLDEN_POOL]
+    pixels = np.concatenate(list(bench.dataset.batches(pool, bench.spec, len(pool))))
+    outputs: dict[str, Array] = {}
+    tolerance: dict[str, float] = {}
+    clear = np.ones(len(pool), dtype=bool)
+    for rung in rungs:
+        answers = _one_by_one(bench, made[rung.name].path, pixels, rung.threads)
+        part = INT8_TOLERANCE if rung.candidate.recipe.precision.startswith("int8") else FLOAT_TOLERANCE
+        tolerance[rung.name] = float(part * (answers.max() - answers.min()))
+        best = np.sort(answers, axis=1)
+        clear &= best[:, -1] - best[:, -2] > 2 * tolerance[rung.name]
+        outputs[rung.name] = answers
+    chosen = np.flatnonzero(clear)[:GOLDEN_INPUTS]
+    if len(chosen) == 0:
+        chosen = np.arange(min(GOLDEN_INPUTS, len(pool)))
+    stored = {name: npy_bytes(answers[chosen]) for name, answers in outputs.items()}
+    inputs = npy_bytes(pixels[chosen])
+    golden = Golden(sha256_hex(inputs), {name: sha256_hex(data) for name, data in stored.items()}, tolerance)
+    return golden, (inputs, *stored.values())
+
+
+def _one_by_one(bench: Workbench, model: Path, pixels: Array, threads: int) -> Array:
+    """Float32 outputs (n, classes), each from a run of its own, as a device makes them."""
+    spec, answers = bench.model.inputs[0], []
+    fixed = spec.shape[0] or 1
+    with registry.get(bench.runtime).load(model, threads) as session:
+        for image in pixels:
+            batch = tensor(np.repeat(image[None], fixed, axis=0), bench.spec)
+            answers.append(session.run({spec.name: batch})[bench.model.outputs[0].name][:1])
+    return np.concatenate(answers).astype(np.float32)
+
+
+def npy_bytes(array: Array) -> bytes:
+    """The array as an .npy file."""
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _size(blob: bytes | Path) -> int:
+    return len(blob) if isinstance(blob, bytes) else blob.stat().st_size

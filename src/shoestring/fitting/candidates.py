@@ -1,0 +1,164 @@
+"""Make every candidate, score it on the selection split and measure what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoestring.base.canonical import sha256_hex
+from shoestring.base.errors import ModelError
+from shoestring.compress.apply import apply
+from shoestring.compress.candidates import REFERENCE, dynamic_recipes, float_recipes, static_recipes
+from shoestring.compress.graph import Graph
+from shoestring.compress.passes import PASSES
+from shoestring.compress.scheme import scheme_for
+from shoestring.costmodel.measure import SECONDS_EACH, Measured, describe, measure
+from shoestring.domain.budget import Budget
+from shoestring.domain.cost import Cost
+from shoestring.domain.evidence import Sensitivity, Trace
+from shoestring.domain.ladder import Candidate
+from shoestring.domain.recipe import Recipe
+from shoestring.domain.score import Paired, Score
+from shoestring.evaluate.metrics import paired
+from shoestring.evaluate.statistics import drop_interval
+from shoestring.fitting.progress import Progress
+from shoestring.fitting.workbench import Workbench
+from shoestring.runtimes import registry
+
+TOP_5_CLASSES = 10  # with fewer classes the first five are most of them
+INTERVAL_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A candidate's model file."""
+
+    recipe: Recipe
+    path: Path
+    sha256: str
+    size_bytes: int
+    notes: tuple[str, ...]
+
+
+def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tuple[Sensitivity, ...], tuple[str, ...]]:
+    """Every candidate that its passes accept.
+
+    Returns:
+        Artefacts by name; the sensitivity of the layers; and why recipes were refused, in words.
+    """
+    graph = Graph.load(bench.model.path)
+    recipes = [*float_recipes(), *dynamic_recipes(graph)]
+    scheme = scheme_for(bench.machine.isa)
+    sensitivity: tuple[Sensitivity, ...] = ()
+    refusals = []
+    refusal = PASSES["static_int8"].requires(bench.graph, {"scheme": scheme.name})
+    if refusal is None:
+        sensitivity = bench.sensitivity(scheme)
+        recipes += static_recipes(scheme, sensitivity)
+    else:
+        refusals.append(f"static int8 was not tried: {refusal}")
+    made: dict[str, Artefact] = {}
+    for done, recipe in enumerate(recipes):
+        progress(f"making {recipe.name}", done, len(recipes))
+        try:
+            made[recipe.name] = make_one(bench, graph, recipe)
+        except ModelError as error:
+            if recipe.name == REFERENCE:
+                raise
+            refusals.append(error.message)
+    return made, sensitivity, tuple(refusals)
+
+
+def make_one(bench: Workbench, graph: Graph, recipe: Recipe) -> Artefact:
+    """The model file of one recipe, from the cache or made now."""
+    question = {**bench.basis, "model": bench.model.sha256, "recipe": recipe, "images": bench.calibration_digest}
+    said: list[str] = []
+
+    def write(target: Path) -> None:
+        said.extend(apply(recipe, graph, bench.workshop, target))
+
+    path = bench.cache.file("artefacts", question, ".onnx", write)
+    notes = bench.cache.noun("notes", question, tuple[str, ...], lambda: tuple(said))
+    data = path.read_bytes()
+    return Artefact(recipe, path, sha256_hex(data), len(data), notes)
+
+
+def score_and_measure(
+    bench: Workbench, made: dict[str, Artefact], metric: str, classes: int, budget: Budget
+) -> list[Candidate]:
+    """All candidates with their scores and costs."""
+    scores = {name: score(bench, artefact, metric, classes) for name, artefact in made.items()}
+    costs = measure_all(bench, made, thread_counts(bench, budget))
+    version = registry.get(bench.runtime).version()
+    return [
+        Candidate(artefact.recipe, bench.runtime, version, artefact.sha256, costs[name], scores[name], artefact.notes)
+        for name, artefact in made.items()
+    ]
+
+
+def thread_counts(bench: Workbench, budget: Budget) -> tuple[int, ...]:
+    """One thread, all of them, and what the budget asks for."""
+    return tuple(sorted({1, bench.machine.cores, budget.threads or 1}))
+
+
+def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int, ...]) -> dict[str, Cost]:
+    """Cost of every artefact, measured side by side; kept for this machine and this set of candidates."""
+    question = {
+        "artefacts": {name: artefact.sha256 for name, artefact in made.items()},
+        "machine": bench.machine,
+        "threads": threads,
+        "seconds": SECONDS_EACH,
+        "runtime": bench.basis["runtime_version"],
+    }
+
+    def compute() -> dict[str, Cost]:
+        return measure(
+            [Measured(name, one.path, bench.runtime, one.size_bytes) for name, one in made.items()],
+            REFERENCE,
+            threads,
+            progress=lambda words: bench.progress(f"measuring: {words}", 0, 0),
+        )
+
+    return bench.cache.noun("costs", question, dict[str, Cost], compute)
+
+
+def describe_measurement(made: dict[str, Artefact], threads: tuple[int, ...]) -> str:
+    """How `measure_all` measured, for the evidence."""
+    return describe(len(made), REFERENCE, threads)
+
+
+def score(bench: Workbench, artefact: Artefact, metric: str, classes: int) -> tuple[Score, ...]:
+    """Scores on the selection split, paired with the original."""
+    original, variant = traces(bench, artefact, "selection")
+    labels = split_labels(bench, "selection")
+    found = [_score(metric, "selection", paired(original.top, variant.top, labels))]
+    if labels is not None and classes >= TOP_5_CLASSES:
+        found.append(_score("top-5", "selection", paired(original.top, variant.top, labels, 5)))
+    return tuple(found)
+
+
+def traces(bench: Workbench, artefact: Artefact, split: str) -> tuple[Trace, Trace]:
+    """What the original and the artefact answer on a split."""
+    original = bench.trace("original", bench.model.path, bench.model.sha256, split)
+    return original, bench.trace(artefact.recipe.name, artefact.path, artefact.sha256, split)
+
+
+def split_labels(bench: Workbench, split: str) -> tuple[int, ...] | None:
+    """Labels of a split in its order, or None."""
+    labels = bench.dataset.labels
+    indices: tuple[int, ...] = getattr(bench.splits, split)
+    return None if labels is None else tuple(labels[i] for i in indices)
+
+
+def _score(metric: str, split: str, counts: Paired) -> Score:
+    low, high = drop_interval(counts, metric, INTERVAL_CONFIDENCE)
+    return Score(
+        metric=metric,
+        split=split,
+        paired=counts,
+        value=counts.variant_hits / counts.n,
+        original=counts.original_hits / counts.n,
+        drop_low=low,
+        drop_high=high,
+        confidence=INTERVAL_CONFIDENCE,
+    )

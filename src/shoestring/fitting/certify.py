@@ -1,0 +1,106 @@
+"""Certificates on the split that no choice has seen, and what to say when none can be given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shoestring.base.errors import BudgetError
+from shoestring.domain.budget import Budget
+from shoestring.domain.ladder import Candidate, Ladder
+from shoestring.domain.score import Certificate, Paired
+from shoestring.evaluate.metrics import paired
+from shoestring.evaluate.sample_size import needed_n, too_small_message
+from shoestring.evaluate.statistics import certify, drop_upper, method
+from shoestring.fitting.candidates import REFERENCE, Artefact, split_labels, traces
+from shoestring.fitting.outcome import row
+from shoestring.fitting.workbench import Workbench
+from shoestring.search.admit import Admission
+
+
+def certify_all(
+    bench: Workbench, made: Mapping[str, Artefact], admitted: Sequence[Candidate], metric: str, budget: Budget
+) -> tuple[dict[str, Certificate], dict[str, str]]:
+    """Test the admitted candidates in their fixed order on the certification split.
+
+    Args:
+        bench: with the splits.
+        made: artefacts by name.
+        admitted: in the order fixed on the selection split; the reference is passed over.
+        metric: `top-1` or `agreement`.
+        budget: its max_drop is the margin; without one each gets the smallest margin that holds.
+
+    Returns:
+        Certificates by name, and by name the reason why there is none.
+    """
+    labels = split_labels(bench, "certification")
+    tested = [candidate for candidate in admitted if candidate.name != REFERENCE]
+    counts: dict[str, Paired] = {}
+    for candidate in tested:
+        original, variant = traces(bench, made[candidate.name], "certification")
+        counts[candidate.name] = paired(original.top, variant.top, labels)
+    verdicts = certify(list(counts.items()), metric, budget.max_drop, budget.confidence)
+    certificates, refusals = {}, {}
+    for candidate, verdict in zip(tested, verdicts, strict=True):
+        name = candidate.name
+        if verdict.certified and verdict.max_drop is not None and verdict.p_value is not None:
+            certificates[name] = Certificate(
+                metric=metric,
+                max_drop=verdict.max_drop,
+                confidence=budget.confidence,
+                method=method(metric),
+                paired=counts[name],
+                p_value=verdict.p_value,
+                artefact_sha256=candidate.artefact_sha256,
+                runtime=candidate.runtime,
+                runtime_version=candidate.runtime_version,
+                isa=bench.machine.isa,
+            )
+        else:
+            refusals[name] = f"not certified: {verdict.reason}{_sample_size(candidate, counts[name], metric, budget)}"
+    return certificates, refusals
+
+
+def _sample_size(candidate: Candidate, counts: Paired, metric: str, budget: Budget) -> str:
+    """`; n = 310 is too small ...`, from the selection split's rates, so that the certification split stays unused."""
+    if budget.max_drop is None:
+        return ""
+    seen = candidate.score.paired
+    discordance = (seen.wins + seen.losses) / seen.n
+    needed = needed_n(discordance, seen.drop, budget.max_drop, metric, budget.confidence)
+    if needed is not None and needed <= counts.n:
+        return ""
+    return f"; {too_small_message(counts.n, budget.max_drop, needed)}"
+
+
+def only_reference_for_lack_of_proof(ladder: Ladder, refusals: Mapping[str, str]) -> bool:
+    """Whether compression was possible within the budget but nothing could be certified."""
+    return bool(refusals) and all(rung.certificate is None for rung in ladder.rungs)
+
+
+def nothing_fits(
+    scored: Sequence[Candidate],
+    admission: Admission,
+    refusals: Mapping[str, str],
+    certificates: Mapping[str, Certificate],
+    budget: Budget,
+) -> BudgetError:
+    """The error with one row a candidate and what can be had instead."""
+    reasons = {item.candidate.name: item.reason for item in admission.rejected} | dict(refusals)
+    rows = [
+        row(candidate, "rejected", reasons.get(candidate.name, "the original's own function"), budget)
+        for candidate in scored
+    ]
+    if refusals:
+        first = next(candidate for candidate in admission.admitted if candidate.name in refusals)
+        bound = drop_upper(first.score.paired, first.score.metric, budget.confidence)
+        message = f"no candidate can be certified: {first.name} {refusals[first.name]}"
+        hint = (
+            f"on the selection split {first.name} loses at most {100 * bound:.2f} pt; ask for more, or give more images"
+        )
+    else:
+        message = "no candidate keeps the budget"
+        latency = min(candidate.cost.at(budget.threads).median_ms for candidate in scored)
+        size = min(candidate.cost.size_bytes for candidate in scored) / 1e6
+        memory = min(candidate.cost.peak_rss_bytes for candidate in scored) / 1e6
+        hint = f"to be had here: latency from {latency:.3g} ms, size from {size:.3g} MB, memory from {memory:.3g} MB"
+    return BudgetError(message, hint=hint, rows=tuple(rows))

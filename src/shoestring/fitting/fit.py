@@ -1,0 +1,173 @@
+"""The main job: model and images in, a proven ladder out.
+
+import        the model is parsed in quarantine and normalised
+divide        the images are split by content: calibration, selection, certification
+prepare       pre-processing is settled and checked against the original's own accuracy
+compress      every candidate is made (calibration split)
+measure       all candidates side by side on this machine
+select        what breaks the budget or is beaten goes (selection split)
+certify       in an order fixed before, on the split that no choice has seen
+store         manifest, evidence, golden set
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from shoestring.base.cache import Cache
+from shoestring.base.errors import BudgetError, UsageError
+from shoestring.chips.host import this_machine
+from shoestring.domain.budget import Budget
+from shoestring.domain.model import Model
+from shoestring.domain.preprocess import Preprocess
+from shoestring.domain.score import Paired
+from shoestring.evaluate.dataset import open_dataset
+from shoestring.evaluate.dataset_labels import check_label_range
+from shoestring.evaluate.metrics import paired
+from shoestring.evaluate.propose import check_diverse, check_not_chance
+from shoestring.evaluate.sample_size import smallest_n, too_small_message
+from shoestring.evaluate.splits import Splits, split
+from shoestring.fitting import assemble, candidates, certify, prepare
+from shoestring.fitting.outcome import Fitted
+from shoestring.fitting.progress import Progress, silent
+from shoestring.fitting.workbench import Workbench
+from shoestring.importers import import_model
+from shoestring.search.admit import admit
+from shoestring.search.ladder import build_ladder
+
+RUNTIME = "onnxruntime"
+THIS_MACHINE = "this-machine"
+
+
+def fit(
+    model: Path | str,
+    data: Path | str,
+    *,
+    out: Path | str | None = None,
+    budget: Budget | None = None,
+    chip: str = THIS_MACHINE,
+    preprocess: Preprocess | None = None,
+    labels: Sequence[str] = (),
+    limit: int | None = None,
+    seed: int = 0,
+    cache: Path | str | None = None,
+    progress: Progress = silent,
+) -> Fitted:
+    """Compress an image classifier, and prove what it costs and what it loses.
+
+    Args:
+        model: ONNX, opset 11 or later; one image input, one output (batch, classes).
+        data: a folder of class folders, a folder of images, a CSV of path,label, or an .npz.
+        out: bundle to write; None writes nothing (see `Fitted.save`).
+        budget: limits; None for none.
+        chip: `this-machine`; costs of other chips are not predicted yet.
+        preprocess: from image to input; None proposes one and checks it.
+        labels: class names in the model's order.
+        limit: take at most this many images.
+        seed: of the splits.
+        cache: directory of finished steps; None for the user's own.
+        progress: called as work goes on.
+
+    Returns:
+        The ladder with its evidence.
+
+    Raises:
+        UsageError, MissingExtraError: an argument makes no sense, or an extra is missing.
+        ModelError, DataError: the model or the images cannot be used.
+        BudgetError: nothing meets the budget; `rows` holds what can be had.
+        StorageError: the bundle cannot be written.
+    """
+    budget = budget or Budget()
+    check_arguments(budget, chip, out)
+    machine = this_machine()
+    store = Cache(Path(cache) if cache is not None else None)
+    progress("importing the model", 0, 0)
+    imported = import_into(store, Path(model))
+    classes = prepare.check_model(imported)
+    progress("reading the images", 0, 0)
+    dataset = open_dataset(Path(data), label_names=tuple(labels), limit=limit)
+    if dataset.labels is not None:
+        check_label_range(dataset.labels, classes)
+    splits = split(dataset, seed=seed)
+    metric = "agreement" if dataset.labels is None else "top-1"
+    check_enough(len(splits.certification), budget, metric)
+    spec, said = prepare.settle_preprocess(imported, dataset, (*splits.calibration, *splits.selection), preprocess)
+    bench = Workbench(imported, dataset, splits, spec, RUNTIME, machine, store, progress)
+    original = check_original(bench, metric, classes)
+    notes = [*imported.notes, *dataset.notes, said, describe_splits(splits), prepare.labels_note(original, metric)]
+    made, sensitivity, failed = candidates.make(bench, progress)
+    scored = candidates.score_and_measure(bench, made, metric, classes, budget)
+    admission = admit(scored, candidates.REFERENCE, budget)
+    certificates, refusals = certify.certify_all(bench, made, admission.admitted, metric, budget)
+    ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, candidates.REFERENCE, budget)
+    if ladder is None or certify.only_reference_for_lack_of_proof(ladder, refusals):
+        raise certify.nothing_fits(scored, admission, refusals, certificates, budget)
+    fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, (*notes, *failed))
+    if out is not None:
+        progress("writing the bundle", 0, 0)
+        fitted.save(Path(out))
+    return fitted
+
+
+def check_arguments(budget: Budget, chip: str, out: Path | str | None) -> None:
+    """Raises UsageError before any work is done."""
+    if chip != THIS_MACHINE:
+        raise UsageError(
+            f"chip {chip!r}: costs are measured on this machine; other chips are not predicted yet",
+            hint=f"run fit on that board with --chip {THIS_MACHINE}, which is the default",
+        )
+    for name, value in (("max_drop", budget.max_drop), ("latency_ms", budget.latency_ms)):
+        if value is not None and value <= 0:
+            raise UsageError(f"budget {name} must be above zero, got {value}")
+    if budget.max_drop is not None and budget.max_drop >= 1:
+        raise UsageError(f"budget max_drop is a fraction below 1, got {budget.max_drop}", hint="0.01 is one point")
+    if budget.threads is not None and budget.threads < 1:
+        raise UsageError(f"budget threads must be at least 1, got {budget.threads}")
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise UsageError(f"the directory of {out} does not exist", hint="create it first")
+
+
+def import_into(store: Cache, source: Path) -> Model:
+    """Import into the cache, named by content, so that later steps can refer to it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        imported = import_model(source, Path(scratch) / "model.onnx")
+        path = store.file("models", {"sha256": imported.sha256}, ".onnx", lambda target: _copy(imported.path, target))
+    return Model(**{**imported.__dict__, "path": path})
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.write_bytes(source.read_bytes())
+
+
+def check_enough(n: int, budget: Budget, metric: str) -> None:
+    """Raises BudgetError before long work when n images cannot certify the asked drop whatever the candidate."""
+    if budget.max_drop is None:
+        return
+    fewest = smallest_n(budget.max_drop, budget.confidence, metric)
+    if n < fewest:
+        raise BudgetError(
+            too_small_message(n, budget.max_drop, fewest),
+            hint="that is the certification split, even if not one answer changed; give more images or a larger drop",
+        )
+
+
+def check_original(bench: Workbench, metric: str, classes: int) -> Paired:
+    """Score the original on the selection split; stops when its answers look like chance."""
+    trace = bench.trace("the original", bench.model.path, bench.model.sha256, "selection")
+    labels = candidates.split_labels(bench, "selection")
+    counts = paired(trace.top, trace.top, labels)
+    if metric == "agreement":
+        check_diverse([top[0] for top in trace.top])
+    else:
+        check_not_chance(counts.original_hits, counts.n, classes)
+    return counts
+
+
+def describe_splits(splits: Splits) -> str:
+    """Sizes, for people."""
+    return (
+        f"{len(splits.calibration):,} images to calibrate, {len(splits.selection):,} to select, "
+        f"{len(splits.certification):,} to certify; no image is in two"
+    )

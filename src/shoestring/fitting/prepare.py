@@ -1,0 +1,95 @@
+"""Before any candidate: is this a model and are these data we can work with, and how do images become inputs?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shoestring.base.errors import DataError, ModelError
+from shoestring.domain.model import Model
+from shoestring.domain.preprocess import Preprocess
+from shoestring.domain.score import Paired
+from shoestring.evaluate.dataset import Dataset
+from shoestring.evaluate.propose import propose
+from shoestring.inputs.image import tensor
+from shoestring.inputs.spec import describe
+from shoestring.runtimes import registry
+from shoestring.runtimes.protocol import Array
+
+
+def check_model(model: Model) -> int:
+    """The number of classes of an image classifier.
+
+    Raises:
+        ModelError: more than one input, an input that is no image, or an output that is not (batch, classes).
+    """
+    if len(model.inputs) != 1:
+        names = ", ".join(spec.name for spec in model.inputs)
+        raise ModelError(
+            f"{model.source_name} has {len(model.inputs)} inputs ({names}); one image input is taken so far",
+            hint="export the part of the model that takes the image",
+        )
+    shape = model.inputs[0].shape
+    if len(shape) != 4 or None in shape[1:]:
+        raise ModelError(
+            f"input {model.inputs[0].name!r} has shape {shape}, expected an image (batch, 3, height, width)",
+            hint="export with a fixed image size; the batch may stay free",
+        )
+    output = model.outputs[0]
+    if len(output.shape) != 2 or output.shape[1] is None or output.shape[1] < 2:
+        raise ModelError(
+            f"output {output.name!r} has shape {output.shape}, expected (batch, classes) of a classifier",
+            hint="detection and other heads are not taken so far",
+        )
+    return output.shape[1]
+
+
+def settle_preprocess(
+    model: Model, dataset: Dataset, indices: Sequence[int], given: Preprocess | None
+) -> tuple[Preprocess, str]:
+    """The pre-processing and one sentence on where it came from; `indices` are images it may be proposed from.
+
+    Raises:
+        DataError: the given one does not suit the model's input, or none could be proposed.
+    """
+    spec = model.inputs[0]
+    if given is not None:
+        check_fits(model, given)
+        return given, f"pre-processing as given: {describe(given)}"
+    name, fixed = spec.name, spec.shape[0]
+    with registry.get("onnxruntime").load(model.path, 1) as session:
+
+        def run(batch: Array) -> Array:
+            step = fixed or len(batch)
+            parts = []
+            for start in range(0, len(batch), step):
+                part = batch[start : start + step]
+                missing = step - len(part)
+                padded = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
+                parts.append(session.run({name: padded})[model.outputs[0].name][: len(part)])
+            return np.concatenate(parts)
+
+        found = propose(spec, run, dataset, indices)
+    return found.spec, f"pre-processing proposed ({found.why}): {describe(found.spec)}"
+
+
+def check_fits(model: Model, spec: Preprocess) -> None:
+    """Raises DataError when the pre-processing does not give what the model's input takes."""
+    example = tensor(np.zeros((1, spec.height, spec.width, spec.channels), np.uint8), spec)
+    wanted = model.inputs[0]
+    if example.shape[1:] != wanted.shape[1:] or str(example.dtype) != wanted.dtype:
+        raise DataError(
+            f"pre-processing gives {example.dtype} {example.shape[1:]}, "
+            f"the model's input {wanted.name!r} takes {wanted.dtype} {wanted.shape[1:]}",
+            hint="check height, width, layout, colour and dtype",
+        )
+
+
+def labels_note(paired: Paired, metric: str) -> str:
+    """How good the original itself is on the selection split."""
+    if metric == "agreement":
+        return "the images have no labels: candidates are scored by agreement with the original's first class"
+    return (
+        f"the original's own {metric}: {100 * paired.original_hits / paired.n:.2f} % of {paired.n:,} selection images"
+    )

@@ -1,0 +1,188 @@
+"""What all steps of one fit share, and the steps whose answers are kept: traces, ranges, sensitivities, costs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shoestring._version import __version__
+from shoestring.analysis import profile
+from shoestring.base.cache import Cache
+from shoestring.base.canonical import digest
+from shoestring.compress import sensitivity
+from shoestring.compress.bias import first_examples, float_means
+from shoestring.compress.graph import Graph
+from shoestring.compress.observe import Range, value_ranges
+from shoestring.compress.passes import Workshop
+from shoestring.compress.passes.lower_mean import LowerMean
+from shoestring.compress.quantize import needed_ranges
+from shoestring.compress.scheme import Scheme
+from shoestring.compress.walk import Batch
+from shoestring.domain.cost import Machine
+from shoestring.domain.evidence import Sensitivity, Trace
+from shoestring.domain.model import Model
+from shoestring.domain.preprocess import Preprocess
+from shoestring.evaluate.dataset import Dataset
+from shoestring.evaluate.metrics import top_classes
+from shoestring.evaluate.splits import Splits
+from shoestring.fitting.progress import Progress
+from shoestring.inputs.image import tensor
+from shoestring.runtimes import registry
+from shoestring.runtimes.protocol import Array, Session
+
+BATCH = 16
+WALK_BYTES = 100_000_000
+"""Live activations that corrections and probes may hold; with it a fit stays within 300 MB of running fp32 alone."""
+MAX_WALK_EXAMPLES = 32
+MIN_WALK_EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """One model, one data set, one machine.
+
+    Args:
+        model: normalised.
+        dataset: with its splits.
+        spec: pre-processing, settled.
+        runtime: name of the runtime that scores and is measured.
+        machine: this one.
+        cache: of finished steps.
+        progress: where it is said what is done.
+    """
+
+    model: Model
+    dataset: Dataset
+    splits: Splits
+    spec: Preprocess
+    runtime: str
+    machine: Machine
+    cache: Cache
+    progress: Progress
+
+    @functools.cached_property
+    def basis(self) -> dict[str, Any]:
+        """What every kept answer depends on beside its own question."""
+        return {
+            "version": __version__,
+            "compress": compress_digest(),
+            "runtime": self.runtime,
+            "runtime_version": registry.get(self.runtime).version(),
+            "isa": self.machine.isa,
+            "spec": self.spec,
+        }
+
+    @property
+    def batch(self) -> int:
+        """Examples a run: what the model's input fixes, else BATCH."""
+        fixed = self.model.inputs[0].shape[0]
+        return BATCH if fixed is None else fixed
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The float graph that recipes start from, with the rewrites that all of them share."""
+        return LowerMean().run(Graph.load(self.model.path), {})[0]
+
+    def feed(self, indices: Sequence[int]) -> Iterator[Batch]:
+        """Model inputs for these images, a batch at a time. A fixed batch drops a last one that is not full."""
+        fixed = self.model.inputs[0].shape[0]
+        for pixels in self.dataset.batches(indices, self.spec, self.batch):
+            if fixed is None or len(pixels) == fixed:
+                yield {self.model.inputs[0].name: tensor(pixels, self.spec)}
+
+    def trace(self, name: str, artefact: Path, sha256: str, split: str) -> Trace:
+        """What a model file answers on a split; kept."""
+        indices: tuple[int, ...] = getattr(self.splits, split)
+        question = {**self.basis, "artefact": sha256, "images": digest([self.dataset.hashes[i] for i in indices])}
+
+        def compute() -> Trace:
+            top: list[tuple[int, ...]] = []
+            with registry.get(self.runtime).load(artefact, self.machine.cores) as session:
+                for logits in self.outputs(session, indices, f"scoring {name} on {split}"):
+                    top += top_classes(logits)
+            return Trace("", split, tuple(top))
+
+        kept = self.cache.noun("traces", question, Trace, compute)
+        return Trace(name, split, kept.top)
+
+    def outputs(self, session: Session, indices: Sequence[int], what: str) -> Iterator[Array]:
+        """Outputs (n, classes) for these images, in batches; a last partial batch of a fixed-batch model is padded."""
+        fixed = self.model.inputs[0].shape[0]
+        done = 0
+        for pixels in self.dataset.batches(indices, self.spec, self.batch):
+            count = len(pixels)
+            if fixed is not None and count < fixed:
+                pixels = np.concatenate([pixels, np.repeat(pixels[-1:], fixed - count, axis=0)])
+            yield session.run({self.model.inputs[0].name: tensor(pixels, self.spec)})[self.model.outputs[0].name][
+                :count
+            ]
+            done += count
+            self.progress(what, done, len(indices))
+
+    def ranges(self) -> Mapping[str, Range]:
+        """Ranges of all tensors over the calibration split; kept."""
+        question = {**self.basis, "model": self.model.sha256, "images": self.calibration_digest}
+
+        def compute() -> dict[str, Range]:
+            self.progress(f"calibrating on {len(self.splits.calibration)} images", 0, 0)
+            graph = self.graph
+            return value_ranges(
+                graph, lambda: self.feed(self.splits.calibration), needed_ranges(graph), self.machine.cores
+            )
+
+        return self.cache.noun("ranges", question, dict[str, Range], compute)
+
+    @functools.cached_property
+    def walk_batches(self) -> list[Batch]:
+        """The calibration examples that probes and corrections hold in memory."""
+        peak = max(1, profile(self.model.path).peak_activation_bytes)
+        count = int(np.clip(WALK_BYTES // peak, MIN_WALK_EXAMPLES, MAX_WALK_EXAMPLES))
+        return first_examples(lambda: self.feed(self.splits.calibration), count)
+
+    @functools.cached_property
+    def workshop(self) -> Workshop:
+        """What recipes need from calibration."""
+        means = float_means(self.graph, self.walk_batches, self.machine.cores)
+        return Workshop(self.ranges(), self.walk_batches, means, self.machine.cores)
+
+    def sensitivity(self, scheme: Scheme) -> tuple[Sensitivity, ...]:
+        """How much each layer's rounding hurts, worst first; kept."""
+        question = {
+            **self.basis,
+            "model": self.model.sha256,
+            "images": self.calibration_digest,
+            "scheme": scheme,
+            "walk": WALK_BYTES,
+        }
+
+        def compute() -> tuple[Sensitivity, ...]:
+            def say(done: int, total: int) -> None:
+                self.progress("probing layers", done, total)
+
+            return sensitivity.probe(self.graph, self.ranges(), scheme, self.walk_batches, self.machine.cores, say)
+
+        return self.cache.noun("sensitivity", question, tuple[Sensitivity, ...], compute)
+
+    @functools.cached_property
+    def calibration_digest(self) -> str:
+        """Of the images that ranges and corrections rest on."""
+        return digest([self.dataset.hashes[i] for i in self.splits.calibration])
+
+
+@functools.cache
+def compress_digest() -> str:
+    """SHA-256 over the sources of the room `compress`: other code may make other models of the same recipe."""
+    hasher = hashlib.sha256()
+    root = resources.files("shoestring.compress")
+    for folder in (root, root / "passes"):
+        for item in sorted(folder.iterdir(), key=lambda item: item.name):
+            if item.name.endswith((".py", ".toml")):
+                hasher.update(item.name.encode() + b"\0" + item.read_bytes())
+    return hasher.hexdigest()

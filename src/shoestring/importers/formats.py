@@ -1,0 +1,66 @@
+"""What a file is, judged by its first bytes, so that a wrong one gets an answer that helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HEAD_BYTES = 512
+_ONLY_ONNX = "only ONNX is read so far; export the model to ONNX"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format that is not ONNX.
+
+    Args:
+        name: for the message.
+        hint: what the user can do.
+    """
+
+    name: str
+    hint: str
+
+
+# (offset, magic, format); the first match wins, so the longer magic of a family stands before the shorter.
+_MAGIC: tuple[tuple[int, bytes, Format], ...] = (
+    (0, b"GGUF", Format("a GGUF file (llama.cpp)", _ONLY_ONNX)),
+    (4, b"TFL3", Format("a TensorFlow Lite file", f"{_ONLY_ONNX}, for example with tf2onnx --tflite")),
+    (4, b"ORTM", Format("an ONNX Runtime .ort file", "give the .onnx file that it was made from")),
+    (0, b"\x89HDF", Format("an HDF5 file (Keras)", f"{_ONLY_ONNX}, for example with tf2onnx")),
+    (0, b"PK\x03\x04", Format("a zip file, as torch.save and Keras write", f"{_ONLY_ONNX} with torch.onnx.export")),
+    (0, b"\x80\x02", Format("a Python pickle, as old versions of torch.save write", f"{_ONLY_ONNX}")),
+    (0, b"\x80\x04", Format("a Python pickle", _ONLY_ONNX)),
+    (8, b'{"', Format("a safetensors file", "it holds weights without a graph; export the whole model to ONNX")),
+    (0, b"\x1f\x8b", Format("a gzip file", "unpack it first")),
+    (0, b"\x89PNG", Format("a PNG image", "the model comes first, images after it")),
+    (0, b"\xff\xd8\xff", Format("a JPEG image", "the model comes first, images after it")),
+    (0, b"\x7fELF", Format("a compiled program", _ONLY_ONNX)),
+)
+_TEXT: tuple[tuple[bytes, Format], ...] = (
+    (b"version https://git-lfs", Format("a Git LFS pointer, not the file itself", "run `git lfs pull`")),
+    (b"7767517", Format("an ncnn .param file", _ONLY_ONNX)),
+    (b"[net]", Format("a Darknet .cfg file", _ONLY_ONNX)),
+    (b"<?xml", Format("an XML file (OpenVINO's is one)", _ONLY_ONNX)),
+    (b"<!DOCTYPE", Format("a web page", "the download went wrong; fetch the file itself")),
+    (b"<html", Format("a web page", "the download went wrong; fetch the file itself")),
+)
+_PLAIN_TEXT = Format("a text file", "give a binary .onnx file")
+_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\r\f")
+
+
+def recognise(head: bytes) -> Format | None:
+    """The format that the first `HEAD_BYTES` of a file show, or None when it may be ONNX."""
+    for offset, magic, found in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return found
+    if not _is_text(head):
+        return None
+    for magic, found in _TEXT:
+        if head.lstrip().lower().startswith(magic.lower()):
+            return found
+    return _PLAIN_TEXT
+
+
+def _is_text(head: bytes) -> bool:
+    """No control bytes. A binary ONNX file starts with byte 8, the tag of its version field, and so is never text."""
+    return bool(head) and not _CONTROL.intersection(head) and 127 not in head

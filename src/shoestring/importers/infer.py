@@ -1,0 +1,56 @@
+"""Types and shapes of every tensor, from onnx's own shape inference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shoestring.base.errors import ModelError
+from shoestring.importers.require import onnx, shape_inference
+
+if TYPE_CHECKING:
+    from shoestring.importers.draft import Draft
+
+_NOTE = "shape inference objects: "
+
+
+def infer(draft: Draft) -> None:
+    """Fill `draft.types`. What inference objects to becomes a note: runtimes run some models that it does not."""
+    skeleton = draft.skeleton()
+    for value in skeleton.graph.output:  # what the source says about its outputs may be stale
+        value.type.tensor_type.ClearField("shape")
+    draft.notes[:] = [note for note in draft.notes if not note.startswith(_NOTE)]
+    try:
+        inferred = shape_inference.infer_shapes(skeleton, strict_mode=True, data_prop=True)
+    except shape_inference.InferenceError as error:
+        draft.notes.append(_NOTE + first_line(error))
+        inferred = _lenient(skeleton)
+    graph = inferred.graph
+    draft.types = {value.name: value.type for value in (*graph.value_info, *graph.output, *draft.inputs)}
+    for name, tensor in draft.weights.items():
+        draft.types[name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
+
+
+def _lenient(skeleton: Any) -> Any:
+    try:
+        return shape_inference.infer_shapes(skeleton, strict_mode=False, data_prop=True)
+    except (shape_inference.InferenceError, RuntimeError) as error:
+        raise ModelError(
+            f"its shapes cannot be inferred: {first_line(error)}", hint="export the model again"
+        ) from error
+
+
+def static_shape(draft: Draft, name: str) -> tuple[int, ...] | None:
+    """The shape of a tensor when every dimension is known, else None."""
+    kind = draft.types.get(name)
+    if kind is None or not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    dims = kind.tensor_type.shape.dim
+    if not all(dim.HasField("dim_value") for dim in dims):
+        return None
+    return tuple(dim.dim_value for dim in dims)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's message, without its tail of file names."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

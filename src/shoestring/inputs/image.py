@@ -1,0 +1,227 @@
+"""An encoded image to pixels, and pixels to the model's input.
+
+The workshop and the device run this same code, so that an image gives the same input on both.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from shoestring.base.errors import DataError
+from shoestring.base.limits import MAX_IMAGE_PIXELS
+from shoestring.domain.preprocess import Preprocess
+from shoestring.inputs.spec import check_preprocess
+
+Pixels = npt.NDArray[np.uint8]
+
+# JPEG covers MPO, which phones write; everything that runs a helper program (EPS) stays out.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "area": Image.Resampling.BOX,
+}
+
+# What Pillow's readers raise on broken files. They have no common class, and each reader leaks its own.
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
+
+
+def probe(data: bytes, name: str) -> tuple[int, int]:
+    """Read the header only.
+
+    Args:
+        data: an encoded image.
+        name: for error messages.
+
+    Returns:
+        (width, height) in pixels as stored, before any EXIF rotation.
+
+    Raises:
+        DataError: not an image in one of FORMATS, or more than MAX_IMAGE_PIXELS.
+    """
+    return _open(data, name).size
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency flattened on black.
+
+    16-bit samples keep their high byte, as libpng's strip_16 does. CMYK, palettes and grey become RGB.
+
+    Args:
+        data: an encoded image.
+        name: for error messages.
+
+    Raises:
+        DataError: not an image in one of FORMATS, truncated, more than MAX_IMAGE_PIXELS (checked before decoding), or
+            samples of a kind that has no 8-bit meaning (floating point, 32-bit integers).
+    """
+    image = _open(data, name)
+    try:
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image, name)
+    except _PILLOW_ERRORS as error:
+        raise DataError(
+            f"image {name} cannot be decoded: {_reason(error)}", hint="replace the file, or take it out of the data"
+        ) from error
+
+
+def pixels(image: Image.Image, spec: Preprocess, name: str = "image") -> Pixels:
+    """Apply colour, resize and centre crop.
+
+    `shorter-side` rounds as torchvision does: the longer side is cut to a whole pixel, the crop offset is rounded half
+    to even (torchvision.transforms.functional, `resize` and `center_crop`).
+
+    Args:
+        image: any size and mode.
+        spec: what the model wants.
+        name: for error messages.
+
+    Returns:
+        (spec.height, spec.width, spec.channels), colours in the order of spec.colour.
+
+    Raises:
+        DataError: the specification is unsound, the size is wrong under resize `none`, or the image is so narrow that
+            resizing it would pass MAX_IMAGE_PIXELS.
+    """
+    check_preprocess(spec)
+    mode = "L" if spec.colour == "grey" else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    array = np.asarray(_fit(image, spec, name), dtype=np.uint8)
+    if spec.colour == "grey":
+        array = array[:, :, np.newaxis]
+    elif spec.colour == "bgr":
+        array = array[:, :, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def tensor(batch: Pixels, spec: Preprocess) -> npt.NDArray[Any]:
+    """(pixel * scale - mean) / std, in the model's layout and type.
+
+    Each of the 256 values is computed once in float64 and rounded once to float32, so the result depends neither on the
+    batch nor on the processor.
+
+    Args:
+        batch: (n, spec.height, spec.width, spec.channels), as `pixels` gives it.
+        spec: what the model wants.
+
+    Returns:
+        (n, channels, height, width) or (n, height, width, channels), of spec.dtype.
+
+    Raises:
+        DataError: the specification is unsound, or the batch has another shape or type.
+    """
+    check_preprocess(spec)
+    wanted = (spec.height, spec.width, spec.channels)
+    if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != wanted:
+        raise DataError(f"pixels are {batch.dtype} {batch.shape}, the pre-processing wants uint8 (n, *{wanted})")
+    if spec.dtype == "uint8":
+        return np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if spec.layout == "nchw" else batch.copy()
+    scaled = np.arange(256, dtype=np.float64) * spec.scale
+    n, height, width, channels = batch.shape
+    planes = np.empty((n, channels, height, width) if spec.layout == "nchw" else batch.shape, np.float32)
+    for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
+        table = ((scaled - mean) / std).astype(np.float32)
+        plane = planes[:, channel] if spec.layout == "nchw" else planes[..., channel]
+        plane[...] = table[batch[..., channel]]
+    return planes
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    if not data:
+        raise DataError(f"image {name} is empty (0 bytes)", hint="replace the file, or take it out of the data")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise _too_large(name, "far more") from None
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{name} is not an image that we can read ({len(data)} bytes)",
+            hint=f"formats: {', '.join(FORMATS)}; take other files out of the data",
+        ) from error
+    except _PILLOW_ERRORS as error:
+        raise DataError(f"image {name} has a broken header: {_reason(error)}", hint="replace the file") from error
+    width, height = image.size
+    if width * height > MAX_IMAGE_PIXELS:
+        raise _too_large(name, f"{width}x{height} = {width * height}")
+    if width < 1 or height < 1:
+        raise DataError(f"image {name} claims a size of {width}x{height} pixels", hint="replace the file")
+    return image
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "F":
+        raise DataError(f"image {name} holds floating-point samples", hint="convert it to 8 bits a channel")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # Pillow gives 16-bit PNGs as `I` or `I;16` by version, and clips both on conversion instead of scaling.
+        samples = np.asarray(image).astype(np.int64)
+        if samples.min() < 0 or samples.max() > 65535:
+            raise DataError(
+                f"image {name} holds samples from {samples.min()} to {samples.max()}, outside 16 bits",
+                hint="convert it to 8 bits a channel",
+            )
+        return Image.fromarray((samples >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _fit(image: Image.Image, spec: Preprocess, name: str) -> Image.Image:
+    wanted = (spec.width, spec.height)
+    resample = _FILTERS[spec.filter]
+    if spec.resize == "stretch":
+        return image.resize(wanted, resample)
+    if spec.resize == "none":
+        if image.size != wanted:
+            raise DataError(
+                f"{name} is {image.width}x{image.height} pixels, the pre-processing wants {wanted[0]}x{wanted[1]}",
+                hint="set resize to 'stretch' or 'shorter-side'",
+            )
+        return image
+    side = spec.resize_to or max(wanted)
+    shorter, longer = sorted(image.size)
+    long_side = side * longer // shorter
+    if side * long_side > MAX_IMAGE_PIXELS:
+        raise _too_large(f"{name} of {image.width}x{image.height}, resized", f"{side}x{long_side}")
+    size = (side, long_side) if image.width <= image.height else (long_side, side)
+    image = image.resize(size, resample)
+    left, top = round((size[0] - wanted[0]) / 2), round((size[1] - wanted[1]) / 2)
+    return image.crop((left, top, left + wanted[0], top + wanted[1]))
+
+
+def _too_large(name: str, pixel_count: str) -> DataError:
+    return DataError(
+        f"image {name} has {pixel_count} pixels, the limit is {MAX_IMAGE_PIXELS}",
+        hint="scale it down, or take it out of the data",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

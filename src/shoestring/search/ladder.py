@@ -1,0 +1,59 @@
+"""From certified candidates to the ladder and its chosen rung."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shoestring.domain.budget import Budget
+from shoestring.domain.ladder import Candidate, Ladder, Rejected, Rung
+from shoestring.domain.score import Certificate
+from shoestring.search.admit import latency_ms
+
+PATIENCE = 1.25
+"""Without an accuracy budget the most accurate rung is chosen among those at most this many times slower than the
+fastest: a quarter more time is little beside the two- to fourfold gains at stake, and often halves the loss."""
+
+
+def build_ladder(
+    admitted: Sequence[Candidate],
+    certificates: Mapping[str, Certificate],
+    refusals: Mapping[str, str],
+    rejected: Sequence[Rejected],
+    reference: str,
+    budget: Budget,
+) -> Ladder | None:
+    """Rungs from cheapest to dearest, or None when not one is left.
+
+    Args:
+        admitted: candidates that went to certification, the reference among them if its cost allows.
+        certificates: by candidate name, for those that passed.
+        refusals: by candidate name, why certification failed.
+        rejected: candidates sorted out before.
+        reference: needs no certificate: it computes the original's own function.
+        budget: decides the thread count and the chosen rung.
+    """
+    rungs = []
+    out = list(rejected)
+    for candidate in admitted:
+        certificate = certificates.get(candidate.name)
+        if certificate is None and candidate.name != reference:
+            out.append(Rejected(candidate, refusals[candidate.name]))
+            continue
+        rungs.append(Rung(candidate, candidate.cost.at(budget.threads).threads, certificate))
+    if not rungs:
+        return None
+    rungs.sort(key=lambda rung: (latency_ms(rung.candidate, budget), rung.candidate.cost.size_bytes, rung.name))
+    return Ladder(tuple(rungs), tuple(out), choose(rungs, budget).name)
+
+
+def choose(rungs: Sequence[Rung], budget: Budget) -> Rung:
+    """The rung the budget asks for; all rungs keep its limits.
+
+    With an accuracy budget: the fastest. Without one: the most accurate among those within PATIENCE of the fastest.
+    """
+    fastest = min(rungs, key=lambda rung: latency_ms(rung.candidate, budget))
+    if budget.max_drop is not None:
+        return fastest
+    limit = PATIENCE * latency_ms(fastest.candidate, budget)
+    near = [rung for rung in rungs if latency_ms(rung.candidate, budget) <= limit]
+    return min(near, key=lambda rung: (rung.candidate.score.paired.drop, latency_ms(rung.candidate, budget)))
