@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -508,3 +509,19 @@ def make_bundle_parts(
         blobs=tuple(Blob(sha256, len(blobs[sha256])) for sha256 in sorted(blobs)),
     )
     return BundleParts(manifest, blobs, evidence, models, images, outputs)
+
+
+def swap_blob(parts: BundleParts, old: str, data: bytes) -> tuple[Manifest, dict[str, bytes]]:
+    """What an attacker does who knows the format: another content for blob `old`, and every hash and size mended."""
+    new = canonical.sha256_hex(data)
+    blobs = {name: content for name, content in parts.blobs.items() if name != old} | {new: data}
+    text = canonical.encode(parts.manifest).decode().replace(old, new)
+    manifest = canonical.convert(json.loads(text), Manifest, ValueError)
+    rungs = tuple(
+        replace(rung, candidate=replace(rung.candidate, cost=replace(rung.candidate.cost, size_bytes=len(data))))
+        if rung.candidate.artefact_sha256 == new
+        else rung
+        for rung in manifest.ladder.rungs
+    )
+    listed = tuple(Blob(name, len(blobs[name])) for name in sorted(blobs))
+    return replace(manifest, ladder=replace(manifest.ladder, rungs=rungs), blobs=listed), blobs

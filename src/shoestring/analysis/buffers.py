@@ -35,8 +35,8 @@ def reads(view: View, node: Any) -> list[str]:
 def buffers(view: View) -> Buffers:
     """Place every tensor of a graph.
 
-    A view lies in its input. The float side of a DequantizeLinear is never written: readers take the integers. The float
-    side of a QuantizeLinear is never written when nothing else reads it: its producer writes the integers.
+    A view lies in its input. The float side of a DequantizeLinear is never written: readers take the integers. The
+    float side of a QuantizeLinear is never written when nothing else reads it: its producer writes the integers.
     """
     readers: dict[str, int] = {}
     for node in view.nodes:
@@ -77,9 +77,10 @@ def peak_bytes(view: View, placed: Buffers) -> int:
         name: view.size_bytes(name) for name in placed.of(view.activations(value.name for value in view.graph.input))
     }
     total = peak = sum(live.values())
+    made = {name for node in view.nodes for name in node.output}  # what a body takes from around it lives there
     for index, node in enumerate(view.nodes):
         for name in placed.of(view.activations(node.output)):
-            if name not in live:
+            if name in made and name not in live:
                 live[name] = view.size_bytes(name)
                 total += live[name]
         inside = [view.body(body) for _, body in bodies(node)]

@@ -9,25 +9,29 @@ from typing import TYPE_CHECKING, Any
 from shoestring.base.errors import MissingExtraError, ModelError
 
 try:
+    from google.protobuf.message import DecodeError
     from onnx import GraphProto, ModelProto, TensorProto, helper, shape_inference
 except ImportError as error:
     raise MissingExtraError("onnx", "fit") from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 _SMALL_BYTES = 4096  # shapes, axes, scales: what shape inference looks into
 _BITS = {
     TensorProto.DataType.Value(name): bits
     for bits, names in {
-        4: ("UINT4", "INT4"),
-        8: ("UINT8", "INT8", "BOOL", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ"),
+        2: ("UINT2", "INT2"),
+        4: ("UINT4", "INT4", "FLOAT4E2M1"),
+        8: ("UINT8", "INT8", "BOOL", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT8E8M0"),
         16: ("UINT16", "INT16", "FLOAT16", "BFLOAT16"),
         32: ("FLOAT", "INT32", "UINT32"),
         64: ("DOUBLE", "INT64", "UINT64", "COMPLEX64"),
         128: ("COMPLEX128",),
     }.items()
     for name in names
+    if name in TensorProto.DataType.keys()  # a protobuf enum, not a dict  # noqa: SIM118
 }
 FLOATS = frozenset(TensorProto.DataType.Value(name) for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
 
@@ -114,6 +118,17 @@ def captured(graph: Any) -> Iterator[str]:
         for _, body in bodies(node):
             yield from captured(body)
     yield from (value.name for value in graph.output)
+
+
+def read(path: Path) -> Any:
+    """The model in a file; its external data stays unopened. Raises ModelError."""
+    try:
+        model = ModelProto.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise ModelError(f"{path} is not an ONNX file", hint="give a binary .onnx file") from error
+    if not model.graph.node:
+        raise ModelError(f"{path} holds no graph", hint="give a binary .onnx file")
+    return model
 
 
 def main_view(model: Any, batch: int) -> View:

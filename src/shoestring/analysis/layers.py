@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shoestring.analysis.buffers import Buffers, buffers, reads
+from shoestring.analysis.buffers import Buffers, buffers
 from shoestring.analysis.graphs import FLOATS, bodies
 from shoestring.analysis.macs import macs
 from shoestring.domain.model import Layer

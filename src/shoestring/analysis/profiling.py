@@ -14,6 +14,8 @@ from shoestring.domain.model import Profile
 
 _CHILD = "shoestring.analysis.onnx_child:profile"
 _MAX_BATCH = 65_536
+# numpy's threads reserve address space for each core, which the memory limit counts.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def profile(model_path: Path, *, batch: int = 1) -> Profile:
@@ -48,7 +50,7 @@ def profile(model_path: Path, *, batch: int = 1) -> Profile:
         raise ModelError(f"there is no file {path}", hint="check the path")
     limits = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES)
     try:
-        reply = run_in_child(_CHILD, {"path": str(path.absolute()), "batch": batch}, limits)
+        reply = run_in_child(_CHILD, {"path": str(path.absolute()), "batch": batch}, limits, env=_ONE_THREAD)
     except (ChildTimeoutError, ChildCrashedError) as error:
         raise ModelError(
             f"the process that profiled {path} failed (limits: {IMPORT_SECONDS:g} s, "

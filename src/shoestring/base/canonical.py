@@ -7,6 +7,7 @@ stray blanks all fail that one test.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,6 +54,7 @@ def convert(value: object, kind: type[T], error: Callable[[str], Exception]) -> 
         noun = msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as failure:
         raise error(str(failure)) from None
+    _settle_defaults(noun)
     unknown = _unknown_key(value, plain(noun), "")
     if unknown is not None:
         raise error(f"unknown key {unknown!r}")
@@ -93,6 +95,20 @@ def decode(data: bytes, kind: type[T], error: Callable[[str], Exception]) -> T:
     return noun
 
 
+def _settle_defaults(value: object) -> None:
+    """Store defaults in the nouns themselves: msgspec leaves them to the class, and would not write them out again."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            held = getattr(value, field.name)
+            object.__setattr__(value, field.name, held)
+            _settle_defaults(held)
+    elif isinstance(value, dict):
+        _settle_defaults(tuple(value.values()))
+    elif isinstance(value, (list, tuple)) and value and not isinstance(value[0], (str, int, float)):
+        for item in value:
+            _settle_defaults(item)
+
+
 def _unknown_key(given: object, known: object, where: str) -> str | None:
     if isinstance(given, dict) and isinstance(known, dict):
         for key, value in given.items():
@@ -101,7 +117,7 @@ def _unknown_key(given: object, known: object, where: str) -> str | None:
             found = _unknown_key(value, known[key], f"{where}{key}.")
             if found is not None:
                 return found
-    if isinstance(given, list) and isinstance(known, list):
+    if isinstance(given, list) and isinstance(known, (list, tuple)):
         for i, (one, other) in enumerate(zip(given, known, strict=False)):
             found = _unknown_key(one, other, f"{where}{i}.")
             if found is not None:

@@ -1,7 +1,8 @@
 """One `.shoe` file: pack, open and verify, recheck the evidence."""
 
+from shoestring.bundle.kind import is_bundle
 from shoestring.bundle.opening import Bundle, open_bundle
 from shoestring.bundle.packing import pack
 from shoestring.bundle.recheck import recheck_counts
 
-__all__ = ["Bundle", "open_bundle", "pack", "recheck_counts"]
+__all__ = ["Bundle", "is_bundle", "open_bundle", "pack", "recheck_counts"]

@@ -93,22 +93,27 @@ def open_bundle(path: Path) -> Bundle:
         StorageError: it is missing or cannot be read.
     """
     path = Path(path)
+    stream = _open_regular(path)
     try:
-        # Non-blocking, so that a named pipe is refused instead of waited for.
-        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    try:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise refuse(f"{path} is not a regular file")
-        return Bundle(path, stream, verify(stream, status.st_size))
+        return Bundle(path, stream, verify(stream, os.fstat(stream.fileno()).st_size))
     except OSError as error:
         stream.close()
         raise _unreadable(path, error) from error
     except BaseException:
         stream.close()
         raise
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    try:
+        # Non-blocking, so that a named pipe is refused instead of waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise refuse(f"{path} is not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:

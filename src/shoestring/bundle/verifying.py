@@ -126,7 +126,7 @@ def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry]:
     text = tape.take(entry.size_bytes, "the manifest")
     if zlib.crc32(text) != entry.crc32:
         raise refuse("the manifest does not have its checksum")
-    values = sum(text.count(mark) for mark in (b",", b"[", b"{"))
+    values = sum(text.count(mark) for mark in (b",", b":", b"[", b"{"))
     if values > MAX_MANIFEST_VALUES:
         raise refuse(f"its manifest holds {values} values, the limit is {MAX_MANIFEST_VALUES}")
     manifest = canonical.decode(text, Manifest, lambda reason: refuse(f"manifest: {reason}"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from shoestring.base.limits import MIB
 from shoestring.importers.claims import ELEMENT_BITS
-from shoestring.importers.infer import infer, static_shape
+from shoestring.importers.infer import infer, known_shape
 from shoestring.importers.require import defs, helper, numpy_helper, onnx, shape_inference
 from shoestring.importers.walk import bodies
 
@@ -131,12 +131,13 @@ def _results(draft: Draft, node: Any, budget_bytes: int, refused: set[str]) -> l
 
 
 def _shape(draft: Draft, node: Any) -> list[Any] | None:
-    shape = static_shape(draft, node.input[0])
+    """A Shape node's answer, when the part of the shape that it asks for is known."""
+    shape = known_shape(draft, node.input[0])
     if shape is None:
         return None
     ends = {attribute.name: attribute.i for attribute in node.attribute}
     part = shape[slice(ends.get("start"), ends.get("end"))]
-    return [numpy_helper.from_array(np.asarray(part, np.int64), node.output[0])]
+    return None if None in part else [numpy_helper.from_array(np.asarray(part, np.int64), node.output[0])]
 
 
 def _output_types(draft: Draft, node: Any, feeds: dict[str, Any]) -> list[Any] | None:

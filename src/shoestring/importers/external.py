@@ -77,7 +77,9 @@ def _place(tensor: Any, name: str) -> tuple[str, _Place]:
 
 def _count(text: str, what: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ModelError(f"tensor {name}: external {what} {text[:40]!r} is not a number of bytes")
+        raise ModelError(
+            f"tensor {name}: external {what} {text[:40]!r} is not a number of bytes", hint="export it again"
+        )
     return int(text)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from shoestring.base.errors import ModelError
 from shoestring.base.limits import MAX_GRAPH_NODES
+from shoestring.importers.infer import first_line
 from shoestring.importers.require import onnx
 from shoestring.importers.walk import nodes_inside
 
@@ -31,7 +32,12 @@ def inline(model: Any) -> tuple[Any, str | None]:
             f"its local functions expand to {count} nodes, more than the limit of {MAX_GRAPH_NODES}",
             hint="the file is hostile, or a loop was unrolled on export",
         )
-    inlined = onnx.inliner.inline_local_functions(model)
+    try:
+        inlined = onnx.inliner.inline_local_functions(model)
+    except RuntimeError as error:
+        raise ModelError(
+            f"its local functions cannot be inlined: {first_line(error)}", hint="export it without functions"
+        ) from error
     return inlined, f"inlined {len(functions)} local functions"
 
 

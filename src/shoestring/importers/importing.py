@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CHILD = "shoestring.importers.onnx_child:normalise"
+# numpy's threads reserve address space for each core, which the memory limit counts, and there is nothing to share out.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _LIMITS = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES)
 
 
@@ -122,7 +124,7 @@ def _check_file(source: Path) -> None:
 def _ask_child(source: Path, request: object, limits: ChildLimits) -> object:
     memory = "any amount" if limits.memory_bytes is None else format_bytes(limits.memory_bytes)
     try:
-        return run_in_child(_CHILD, request, limits)
+        return run_in_child(_CHILD, request, limits, env=_ONE_THREAD)
     except ChildTimeoutError as error:
         raise ModelError(
             f"{source} was not read within the limit of {limits.seconds:g} s", hint="the file is damaged or hostile"

@@ -39,15 +39,12 @@ def _lenient(skeleton: Any) -> Any:
         ) from error
 
 
-def static_shape(draft: Draft, name: str) -> tuple[int, ...] | None:
-    """The shape of a tensor when every dimension is known, else None."""
+def known_shape(draft: Draft, name: str) -> tuple[int | None, ...] | None:
+    """The shape of a tensor, None for each free dimension; None when not even the rank is known."""
     kind = draft.types.get(name)
     if kind is None or not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
-    dims = kind.tensor_type.shape.dim
-    if not all(dim.HasField("dim_value") for dim in dims):
-        return None
-    return tuple(dim.dim_value for dim in dims)
+    return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.tensor_type.shape.dim)
 
 
 def first_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,11 @@ def normalise(request: dict[str, Any]) -> dict[str, Any]:
 def _read(source: Path) -> tuple[Any, list[str], str]:
     """Parse, hold every claim to its data, and pull in what stands outside the file."""
     with source.open("rb") as stream:
-        data = stream.read(MAX_MODEL_BYTES + 1)
-    if len(data) > MAX_MODEL_BYTES:
+        size = os.fstat(stream.fileno()).st_size
+        data = stream.read(min(size, MAX_MODEL_BYTES))  # reading allocates what is asked for, not what is there
+    if size > MAX_MODEL_BYTES:
         raise ModelError(f"the file grew beyond the limit of {format_bytes(MAX_MODEL_BYTES)}", hint="run it again")
-    digest, size = hashlib.sha256(data), len(data)
+    digest = hashlib.sha256(data)
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
@@ -61,7 +63,10 @@ def _read(source: Path) -> tuple[Any, list[str], str]:
         ) from error
     del data
     if not model.HasField("graph"):
-        raise ModelError(f"{source} ({size} bytes) holds no graph: truncated, or not an ONNX file")
+        raise ModelError(
+            f"{source} ({size} bytes) holds no graph: truncated, or not an ONNX file",
+            hint="export or download it again",
+        )
     check_node_count(model)
     check_opset(model)
     check_claims(model)
@@ -87,7 +92,7 @@ def _check_source(draft: Draft) -> None:
 
 def _rewrite(draft: Draft) -> None:
     declared = {value.name: value.type for value in draft.outputs}
-    tidy.drop_words(draft)
+    tidy.drop_words(draft)  # stale shapes inside bodies would mislead inference
     constants.lift_constants(draft)
     remove_noops(draft)
     infer(draft)  # conversion asks for shapes
@@ -97,6 +102,7 @@ def _rewrite(draft: Draft) -> None:
     fuse_batch_norms(draft)
     tidy.prune(draft)
     tidy.name_nodes(draft)
+    tidy.drop_words(draft)  # conversion adds some of its own
     infer(draft)
     interface.settle_outputs(draft, declared)
     note = operators.quantized_note(draft.nodes)
@@ -121,5 +127,5 @@ def _serialise(draft: Draft) -> bytes:
 def _check(data: bytes, what: str) -> None:
     try:
         checker.check_model(data)
-    except checker.ValidationError as error:
+    except (checker.ValidationError, RuntimeError) as error:
         raise ModelError(f"{what}: {first_line(error)}", hint="try another exporter or opset") from error

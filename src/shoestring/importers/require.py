@@ -9,7 +9,7 @@ try:
     import onnx.inliner
     import onnx.reference
     import onnx.version_converter
-    from google.protobuf.message import DecodeError, EncodeError, Message  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError, EncodeError, Message
     from onnx import checker, defs, helper, numpy_helper, shape_inference
 except ImportError as error:
     raise MissingExtraError("onnx", "fit") from error

@@ -1,0 +1,66 @@
+"""From a model's outputs to an answer with class names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shoestring.base.errors import EngineError
+
+TOP = 5
+_SUM_TOLERANCE = 0.02  # an int8 softmax rounds each of its probabilities to 1/256
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says about one image.
+
+    Args:
+        label: name of the best class, or its number where the bundle has no name for it.
+        index: of the best class.
+        score: its probability by softmax, in 0 to 1. It says how sure the model is, not how often it is right.
+        top: up to five (index, label, score), best first; of equal scores the lower index comes first.
+    """
+
+    label: str
+    index: int
+    score: float
+    top: tuple[tuple[int, str, float], ...]
+
+
+def are_probabilities(outputs: npt.NDArray[Any]) -> bool:
+    """Whether a model ends in a softmax of its own: no value below zero, and each row sums to 1.
+
+    Args:
+        outputs: (n, classes) of several inputs.
+    """
+    return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=1, dtype=np.float64) - 1) <= _SUM_TOLERANCE).all())
+
+
+def to_answer(outputs: npt.NDArray[Any], labels: tuple[str, ...], *, probabilities: bool) -> Answer:
+    """The best classes of one output.
+
+    Args:
+        outputs: (classes,).
+        labels: class names in order; may be shorter.
+        probabilities: whether `outputs` are probabilities already.
+
+    Raises:
+        EngineError: an output is not a finite number.
+    """
+    values = outputs.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise EngineError("the model's output is not a finite number", hint="check the image and the pre-processing")
+    if not probabilities:
+        # Shifted by the maximum, so that nothing overflows (Blanchard et al., IMA J. Numer. Anal. 2021).
+        powers = np.exp(values - values.max())
+        scores = powers / powers.sum()
+    else:
+        scores = values
+    best = np.argsort(-values, kind="stable")[:TOP].tolist()
+    top = tuple((i, labels[i] if i < len(labels) else str(i), float(scores[i])) for i in best)
+    index, label, score = top[0]
+    return Answer(label=label, index=index, score=score, top=top)
