@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from factory import make_bundle_parts
 
+from factory import make_bundle_parts, swap_blob
+from shoestring.base import canonical
 from shoestring.base.errors import BundleError, StorageError
 from shoestring.base.limits import MAX_MANIFEST_BYTES, MIB
 from shoestring.bundle import is_bundle, open_bundle, pack
@@ -26,9 +29,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_unknown_blobs_and_closed_bundles_are_refused(path: Path) -> None:
-    with open_bundle(path) as bundle:
-        with pytest.raises(BundleError, match="no blob 'x'"):
-            bundle.read("x")
+    with open_bundle(path) as bundle, pytest.raises(BundleError, match="no blob 'x'"):
+        bundle.read("x")
     bundle.close()
     with pytest.raises(BundleError, match="was closed"):
         bundle.read(PARTS.manifest.evidence)
@@ -60,13 +62,17 @@ def test_a_missing_file_and_odd_files_are_named(tmp_path: Path) -> None:
             open_bundle(tmp_path / name)
 
 
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_a_refused_file_is_closed_again(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
-    before = len(os.listdir("/proc/self/fd"))
+    before = _open_files()
     for _ in range(5):
         with pytest.raises(BundleError):
             open_bundle(path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert _open_files() == before
 
 
 def test_bundles_are_told_from_other_files(path: Path, tmp_path: Path) -> None:
@@ -97,6 +103,23 @@ HOSTILE_MANIFESTS: dict[str, Callable[[], bytes]] = {
 }
 
 
+def _typed(change: Callable[[dict[str, Any]], object]) -> Callable[[], bytes]:
+    """A manifest of the right types with far too much of something."""
+
+    def make() -> bytes:
+        plain = json.loads(canonical.encode(PARTS.manifest))
+        change(plain)
+        return canonical.encode(plain)
+
+    return make
+
+
+HOSTILE_MANIFESTS |= {
+    "typed labels": _typed(lambda m: m.update(labels=[f"ab{i}" for i in range(290_000)])),
+    "typed tolerances": _typed(lambda m: m["golden"].update(tolerance={str(i): 0.1 for i in range(148_000)})),
+}
+
+
 @pytest.mark.parametrize("case", HOSTILE_MANIFESTS)
 def test_a_hostile_manifest_takes_little_memory(tmp_path: Path, case: str) -> None:
     path = tmp_path / "a.shoe"
@@ -121,3 +144,18 @@ def test_a_claimed_size_is_checked_before_reading(tmp_path: Path) -> None:
         stream.truncate(5 * 1024 * MIB)  # sparse
     with pytest.raises(BundleError, match="5368709120 bytes, the limit is"):
         open_bundle(path)
+
+
+def test_a_large_blob_is_streamed_in_and_out(tmp_path: Path) -> None:
+    golden = PARTS.manifest.golden
+    manifest, blobs = swap_blob(PARTS, golden.outputs["fp32"], bytes(24 * MIB))
+    (tmp_path / "large").write_bytes(bytes(24 * MIB))
+    large = manifest.golden.outputs["fp32"]
+    files = {name: tmp_path / "large" if name == large else data for name, data in blobs.items()}
+    tracemalloc.start()
+    try:
+        pack(tmp_path / "a.shoe", manifest, files)
+        open_bundle(tmp_path / "a.shoe").close()
+        assert tracemalloc.get_traced_memory()[1] < 6 * MIB
+    finally:
+        tracemalloc.stop()

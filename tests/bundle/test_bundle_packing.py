@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factory import make_bundle_parts
 
+from factory import make_bundle_parts
 from shoestring.base import canonical, disk
 from shoestring.base.errors import BundleError, StorageError
 from shoestring.bundle import open_bundle, pack, recheck_counts

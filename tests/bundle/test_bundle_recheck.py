@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factory import FEW_LABELS, BundleParts, count_pairs, make_bundle_parts, make_evidence, make_score, swap_blob
 
+from factory import FEW_LABELS, BundleParts, count_pairs, make_bundle_parts, make_evidence, make_score, swap_blob
 from shoestring.base import canonical
 from shoestring.base.errors import BundleError
 from shoestring.bundle import open_bundle, pack, recheck_counts
@@ -46,7 +46,9 @@ def _embellished(parts: BundleParts) -> Manifest:
     paired = first.certificate.paired
     better = replace(paired, wins=paired.wins + 1, variant_hits=paired.variant_hits + 1)
     rung = replace(first, certificate=replace(first.certificate, paired=better))
-    return replace(parts.manifest, ladder=replace(parts.manifest.ladder, rungs=(rung, *parts.manifest.ladder.rungs[1:])))
+    return replace(
+        parts.manifest, ladder=replace(parts.manifest.ladder, rungs=(rung, *parts.manifest.ladder.rungs[1:]))
+    )
 
 
 def test_an_embellished_certificate_is_found(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from factory import make_bundle_parts
 
+from factory import make_bundle_parts
 from shoestring.base import canonical
 from shoestring.base.errors import BundleError
 from shoestring.base.limits import MAX_BLOBS, MAX_EVIDENCE_BYTES, MAX_LABEL_NAMES

@@ -167,13 +167,33 @@ def _infer(model: Any) -> Any:
     lean.input.extend(helper.make_tensor_value_info(item.name, item.data_type, list(item.dims)) for item in large)
     lean.initializer.extend(tensor for tensor in source.initializer if tensor.name not in names)
     lean.output.extend(source.output)
-    for value in lean.output:
-        value.type.tensor_type.ClearField("shape")
+    _forget_shapes(lean)
+    _lend(lean, {tensor.name: tensor for tensor in lean.initializer})
     stand_in = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, graph=lean)
     try:
         return shape_inference.infer_shapes(stand_in, strict_mode=False, data_prop=True).graph
     except (shape_inference.InferenceError, RuntimeError) as error:
         raise ModelError(f"its shapes cannot be inferred: {str(error).splitlines()[0][:300]}") from error
+
+
+def _forget_shapes(graph: Any) -> None:
+    """Drop what a graph and its bodies state of their outputs: it may be stale, and free where inference knows."""
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+    for node in graph.node:
+        for _, body in bodies(node):
+            _forget_shapes(body)
+
+
+def _lend(graph: Any, small: dict[str, Any]) -> None:
+    """Copy what bodies read of the small weights around them into them: inference does not look outside for values."""
+    for node in graph.node:
+        for _, body in bodies(node):
+            own = {tensor.name for tensor in body.initializer}
+            wanted = dict.fromkeys(name for name in captured(body) if name in small and name not in own)
+            body.initializer.extend(small[name] for name in wanted)
+            _lend(body, small)
 
 
 def view(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from shoestring.base.errors import UsageError
@@ -17,7 +18,10 @@ def _split(text: str, what: str, example: str) -> tuple[float, str]:
     match = _NUMBER.match(text)
     if match is None:
         raise UsageError(f"{what} {text!r} is not a number with a unit", hint=f"write it like {example}")
-    return float(match[1]), match[2]
+    value = float(match[1])
+    if not math.isfinite(value):
+        raise UsageError(f"{what} {text!r} is too large to be a number", hint=f"write it like {example}")
+    return value, match[2]
 
 
 def parse_drop(text: str) -> float:

@@ -52,7 +52,7 @@ def _threads(text: str | None, cores: int) -> tuple[int, ...]:
     if text is None:
         return tuple(sorted({1, cores}))
     parts = text.split(",")
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UsageError(f"--threads {text!r} is not a list of counts above zero", hint="write --threads 1,2")
     return tuple(sorted({int(part) for part in parts}))
 
@@ -67,7 +67,7 @@ def _contestants(target: Path, scratch: Path) -> tuple[list[Any], str]:
     if not is_bundle(target):
         model = import_model(target, scratch / "model.onnx")
         return [Measured(target.name, model.path, "onnxruntime", target.stat().st_size)], target.name
-    found = []
+    found: list[Measured] = []
     with open_bundle(target) as bundle:
         for rung in bundle.manifest.ladder.rungs:
             path = scratch / f"{len(found)}.onnx"

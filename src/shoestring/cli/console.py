@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -19,9 +20,10 @@ PIPE_WIDTH = 160  # columns when there is no terminal to ask
 
 
 def out() -> Console:
-    """Stdout. Markup and highlighting are off: what we print is data."""
+    """Stdout. Markup and highlighting are off: what we print is data. With NO_COLOR not even bold type."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(file=sys.stdout, width=width, color_system=colours, markup=False, highlight=False, emoji=False)
 
 
 def say(words: str) -> None:

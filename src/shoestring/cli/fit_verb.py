@@ -26,7 +26,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--latency", metavar="5ms", help="median for one image")
     budget.add_argument("--memory", metavar="200MB", help="peak memory of the process, Python and runtime included")
     budget.add_argument("--size", dest="model_size", metavar="4MB", help="of the stored model")
-    budget.add_argument("--threads", type=int, metavar="N", help="judge latency at N threads (default: the better of 1 and all)")
+    budget.add_argument(
+        "--threads", type=int, metavar="N", help="judge latency at N threads (default: the better of 1 and all)"
+    )
     budget.add_argument("--confidence", type=float, default=0.95, metavar="0.95", help="of the certificate")
     data = parser.add_argument_group("data")
     data.add_argument("--labels", type=Path, metavar="FILE", help="class names in the model's order, one a line")
@@ -45,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.fitting import fit
 
     budget = Budget(
-        max_drop=parse_drop(arguments.max_drop) if arguments.max_drop else None,
-        latency_ms=parse_ms(arguments.latency) if arguments.latency else None,
-        memory_bytes=parse_bytes(arguments.memory) if arguments.memory else None,
-        size_bytes=parse_bytes(arguments.model_size) if arguments.model_size else None,
+        max_drop=parse_drop(arguments.max_drop) if arguments.max_drop is not None else None,
+        latency_ms=parse_ms(arguments.latency) if arguments.latency is not None else None,
+        memory_bytes=parse_bytes(arguments.memory) if arguments.memory is not None else None,
+        size_bytes=parse_bytes(arguments.model_size) if arguments.model_size is not None else None,
         threads=arguments.threads,
         confidence=arguments.confidence,
     )

@@ -45,7 +45,7 @@ def preprocess_from(arguments: argparse.Namespace) -> Preprocess | None:
     for name in ("mean", "std"):
         if name in changes:
             changes[name] = _numbers(name, changes[name])
-    if arguments.input_size:
+    if arguments.input_size is not None:
         changes["height"], changes["width"] = _size(arguments.input_size)
     if arguments.preprocess is not None:
         spec = replace(load_preprocess(arguments.preprocess), **changes)
@@ -63,11 +63,13 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--{name} {text!r} is not a list of numbers", hint=f"write --{name} 0.485,0.456,0.406") from None
+        raise UsageError(
+            f"--{name} {text!r} is not a list of numbers", hint=f"write --{name} 0.485,0.456,0.406"
+        ) from None
 
 
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit()):
+    if not (height.isdecimal() and width.isdecimal()):
         raise UsageError(f"--input-size {text!r} is not HEIGHTxWIDTH", hint="write --input-size 224x224")
     return int(height), int(width)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 EXAMPLE = "shoestring run camera.shoe photo.jpg photos/"
+MAX_TOP = 5  # classes that an answer keeps
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
@@ -14,17 +15,22 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rung", help="name of the rung (default: the chosen one)")
     parser.add_argument("--latency", metavar="5ms", help="the most accurate rung within this latency")
     parser.add_argument("--threads", type=int, metavar="N", help="compute threads (default: the rung's own)")
-    parser.add_argument("--top", type=int, default=1, metavar="K", help="classes to show for each image, at most 5")
+    parser.add_argument(
+        "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from shoestring.base.errors import UsageError
     from shoestring.base.units import parse_ms
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
     from shoestring.device import Player, expand, read_image
 
+    if not 1 <= arguments.top <= MAX_TOP:
+        raise UsageError(f"--top {arguments.top} is outside 1..{MAX_TOP}", hint="write --top 5")
     files = expand(arguments.files)
-    latency_ms = parse_ms(arguments.latency) if arguments.latency else None
+    latency_ms = parse_ms(arguments.latency) if arguments.latency is not None else None
     with (
         open_bundle(arguments.bundle) as bundle,
         Player(bundle, rung=arguments.rung, threads=arguments.threads, latency_ms=latency_ms) as player,

@@ -8,7 +8,18 @@ from typing import Any
 from shoestring.base.units import format_bytes, format_ms, format_points
 from shoestring.cli.console import show_table
 
-COLUMNS = ("", "candidate", "latency", "speed-up", "threads", "memory", "size", "score", "drop", "what is proven, or why not")
+COLUMNS = (
+    "",
+    "candidate",
+    "latency",
+    "speed-up",
+    "threads",
+    "memory",
+    "size",
+    "score",
+    "drop",
+    "what is proven, or why not",
+)
 MARKS = {"chosen": "*", "rung": "+", "rejected": "-"}
 
 

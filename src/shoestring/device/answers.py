@@ -37,7 +37,9 @@ def are_probabilities(outputs: npt.NDArray[Any]) -> bool:
     Args:
         outputs: (n, classes) of several inputs.
     """
-    return bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=1, dtype=np.float64) - 1) <= _SUM_TOLERANCE).all())
+    if not (np.isfinite(outputs).all() and (outputs >= 0).all()):
+        return False
+    return bool((np.abs(outputs.sum(axis=1, dtype=np.float64) - 1) <= _SUM_TOLERANCE).all())
 
 
 def to_answer(outputs: npt.NDArray[Any], labels: tuple[str, ...], *, probabilities: bool) -> Answer:
@@ -51,9 +53,9 @@ def to_answer(outputs: npt.NDArray[Any], labels: tuple[str, ...], *, probabiliti
     Raises:
         EngineError: an output is not a finite number.
     """
-    values = outputs.astype(np.float64)
-    if not np.isfinite(values).all():
+    if not np.isfinite(outputs).all():
         raise EngineError("the model's output is not a finite number", hint="check the image and the pre-processing")
+    values = outputs.astype(np.float64)
     if not probabilities:
         # Shifted by the maximum, so that nothing overflows (Blanchard et al., IMA J. Numer. Anal. 2021).
         powers = np.exp(values - values.max())

@@ -62,7 +62,8 @@ def replay(
         if got.shape != want.shape:
             failures.append((np.inf, f"input {number} gives shape {got.shape}, expected {want.shape}"))
             continue
-        distance = float(np.max(np.abs(got.astype(np.float64) - want.astype(np.float64))))
+        with np.errstate(invalid="ignore"):  # NaN and infinity are told below
+            distance = float(np.max(np.abs(got.astype(np.float64) - want.astype(np.float64))))
         best, wanted = int(np.argmax(got)), int(np.argmax(want))
         # `not <=` and not `>`, so that NaN counts as a difference.
         if not distance <= tolerance:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shoestring._version import __version__
-from shoestring.base.canonical import encode, sha256_hex
+from shoestring.base import disk
+from shoestring.base.canonical import digest, encode, sha256_hex
 from shoestring.base.limits import GOLDEN_INPUTS
 from shoestring.domain.budget import Budget
 from shoestring.domain.evidence import Evidence, Sensitivity, Split, Trace
@@ -118,7 +119,7 @@ def make_golden(
     tolerance: dict[str, float] = {}
     clear = np.ones(len(pool), dtype=bool)
     for rung in rungs:
-        answers = _one_by_one(bench, made[rung.name].path, pixels, rung.threads)
+        answers = golden_answers(bench, made[rung.name], pool, pixels, rung.threads)
         part = INT8_TOLERANCE if rung.candidate.recipe.precision.startswith("int8") else FLOAT_TOLERANCE
         tolerance[rung.name] = float(part * (answers.max() - answers.min()))
         best = np.sort(answers, axis=1)
@@ -131,6 +132,19 @@ def make_golden(
     inputs = npy_bytes(pixels[chosen])
     golden = Golden(sha256_hex(inputs), {name: sha256_hex(data) for name, data in stored.items()}, tolerance)
     return golden, (inputs, *stored.values())
+
+
+def golden_answers(bench: Workbench, artefact: Artefact, pool: Sequence[int], pixels: Array, threads: int) -> Array:
+    """Float32 outputs (n, classes) of an artefact on the pool; kept."""
+    images = digest([bench.dataset.hashes[i] for i in pool])
+    question = {**bench.basis, "artefact": artefact.sha256, "images": images, "threads": threads}
+
+    def write(target: Path) -> None:
+        bench.progress(f"golden answers of {artefact.recipe.name}", 0, 0)
+        disk.write_bytes(target, npy_bytes(_one_by_one(bench, artefact.path, pixels, threads)))
+
+    answers: Array = np.load(bench.cache.file("golden", question, ".npy", write), allow_pickle=False)
+    return answers
 
 
 def _one_by_one(bench: Workbench, model: Path, pixels: Array, threads: int) -> Array:

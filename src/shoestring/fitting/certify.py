@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shoestring.base.errors import BudgetError
+from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
 from shoestring.domain.ladder import Candidate, Ladder
 from shoestring.domain.score import Certificate, Paired
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.sample_size import needed_n, too_small_message
 from shoestring.evaluate.statistics import certify, drop_upper, method
-from shoestring.fitting.candidates import REFERENCE, Artefact, split_labels, traces
+from shoestring.fitting.candidates import Artefact, split_labels, traces
 from shoestring.fitting.outcome import row
 from shoestring.fitting.workbench import Workbench
 from shoestring.search.admit import Admission

@@ -16,9 +16,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from shoestring.base import disk
 from shoestring.base.cache import Cache
 from shoestring.base.errors import BudgetError, UsageError
 from shoestring.chips.host import this_machine
+from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
@@ -29,6 +31,7 @@ from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.propose import check_diverse, check_not_chance
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
+from shoestring.evaluate.statistics import check_confidence
 from shoestring.fitting import assemble, candidates, certify, prepare
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
@@ -93,15 +96,16 @@ def fit(
     splits = split(dataset, seed=seed)
     metric = "agreement" if dataset.labels is None else "top-1"
     check_enough(len(splits.certification), budget, metric)
-    spec, said = prepare.settle_preprocess(imported, dataset, (*splits.calibration, *splits.selection), preprocess)
+    shown = (*splits.calibration, *splits.selection)
+    spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
     bench = Workbench(imported, dataset, splits, spec, RUNTIME, machine, store, progress)
     original = check_original(bench, metric, classes)
     notes = [*imported.notes, *dataset.notes, said, describe_splits(splits), prepare.labels_note(original, metric)]
     made, sensitivity, failed = candidates.make(bench, progress)
     scored = candidates.score_and_measure(bench, made, metric, classes, budget)
-    admission = admit(scored, candidates.REFERENCE, budget)
+    admission = admit(scored, REFERENCE, budget)
     certificates, refusals = certify.certify_all(bench, made, admission.admitted, metric, budget)
-    ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, candidates.REFERENCE, budget)
+    ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)
     if ladder is None or certify.only_reference_for_lack_of_proof(ladder, refusals):
         raise certify.nothing_fits(scored, admission, refusals, certificates, budget)
     fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, (*notes, *failed))
@@ -118,27 +122,33 @@ def check_arguments(budget: Budget, chip: str, out: Path | str | None) -> None:
             f"chip {chip!r}: costs are measured on this machine; other chips are not predicted yet",
             hint=f"run fit on that board with --chip {THIS_MACHINE}, which is the default",
         )
-    for name, value in (("max_drop", budget.max_drop), ("latency_ms", budget.latency_ms)):
-        if value is not None and value <= 0:
+    for name in ("max_drop", "latency_ms", "memory_bytes", "size_bytes"):
+        value = getattr(budget, name)
+        if value is not None and not value > 0:
             raise UsageError(f"budget {name} must be above zero, got {value}")
     if budget.max_drop is not None and budget.max_drop >= 1:
         raise UsageError(f"budget max_drop is a fraction below 1, got {budget.max_drop}", hint="0.01 is one point")
     if budget.threads is not None and budget.threads < 1:
         raise UsageError(f"budget threads must be at least 1, got {budget.threads}")
+    check_confidence(budget.confidence)
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise UsageError(f"the directory of {out} does not exist", hint="create it first")
+    if out is not None and Path(out).is_dir():
+        raise UsageError(f"{out} is a directory", hint=f"name a file, like {Path(out) / 'camera.shoe'}")
 
 
 def import_into(store: Cache, source: Path) -> Model:
     """Import into the cache, named by content, so that later steps can refer to it."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with disk.storage_errors(Path(tempfile.gettempdir())):
+        directory = tempfile.TemporaryDirectory()
+    with directory as scratch:
         imported = import_model(source, Path(scratch) / "model.onnx")
         path = store.file("models", {"sha256": imported.sha256}, ".onnx", lambda target: _copy(imported.path, target))
     return Model(**{**imported.__dict__, "path": path})
 
 
 def _copy(source: Path, target: Path) -> None:
-    target.write_bytes(source.read_bytes())
+    disk.write_bytes(target, source.read_bytes())
 
 
 def check_enough(n: int, budget: Budget, metric: str) -> None:

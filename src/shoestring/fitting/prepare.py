@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from shoestring._version import __version__
+from shoestring.base.cache import Cache
 from shoestring.base.errors import DataError, ModelError
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
@@ -16,6 +19,8 @@ from shoestring.inputs.image import tensor
 from shoestring.inputs.spec import describe
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array
+
+RUNTIME = "onnxruntime"
 
 
 def check_model(model: Model) -> int:
@@ -45,20 +50,47 @@ def check_model(model: Model) -> int:
     return output.shape[1]
 
 
+@dataclass(frozen=True)
+class Proposed:
+    """A pre-processing and one line on why it was proposed, as they are kept."""
+
+    spec: Preprocess
+    why: str
+
+
 def settle_preprocess(
-    model: Model, dataset: Dataset, indices: Sequence[int], given: Preprocess | None
+    model: Model, dataset: Dataset, indices: Sequence[int], given: Preprocess | None, cache: Cache
 ) -> tuple[Preprocess, str]:
-    """The pre-processing and one sentence on where it came from; `indices` are images it may be proposed from.
+    """The pre-processing and one sentence on where it came from.
+
+    Args:
+        model: with one image input.
+        dataset: with or without labels.
+        indices: images it may be proposed from.
+        given: by the user, or None.
+        cache: keeps what was proposed.
 
     Raises:
         DataError: the given one does not suit the model's input, or none could be proposed.
     """
-    spec = model.inputs[0]
     if given is not None:
         check_fits(model, given)
         return given, f"pre-processing as given: {describe(given)}"
+    question = {
+        "version": __version__,
+        "runtime_version": registry.get(RUNTIME).version(),
+        "model": model.sha256,
+        "images": [dataset.hashes[i] for i in indices],
+        "labels": None if dataset.labels is None else [dataset.labels[i] for i in indices],
+    }
+    found = cache.noun("preprocess", question, Proposed, lambda: _proposed(model, dataset, indices))
+    return found.spec, f"pre-processing proposed ({found.why}): {describe(found.spec)}"
+
+
+def _proposed(model: Model, dataset: Dataset, indices: Sequence[int]) -> Proposed:
+    spec = model.inputs[0]
     name, fixed = spec.name, spec.shape[0]
-    with registry.get("onnxruntime").load(model.path, 1) as session:
+    with registry.get(RUNTIME).load(model.path, 1) as session:
 
         def run(batch: Array) -> Array:
             step = fixed or len(batch)
@@ -71,7 +103,7 @@ def settle_preprocess(
             return np.concatenate(parts)
 
         found = propose(spec, run, dataset, indices)
-    return found.spec, f"pre-processing proposed ({found.why}): {describe(found.spec)}"
+    return Proposed(found.spec, found.why)
 
 
 def check_fits(model: Model, spec: Preprocess) -> None:

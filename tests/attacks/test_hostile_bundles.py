@@ -1,0 +1,393 @@
+"""Bundles that are not what they claim. One list of attacks, held against the real opener and against saboteurs."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory import make_bundle_parts, swap_blob
+from shoestring.base import canonical
+from shoestring.base.errors import BundleError, ShoestringError
+from shoestring.bundle import Bundle, open_bundle, pack, recheck_counts
+from shoestring.bundle.layout import MANIFEST_NAME, Entry, blob_name, directory, local_header
+from shoestring.device import Player
+from shoestring.domain.manifest import Manifest
+
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile says so while it makes our attacks
+
+PARTS = make_bundle_parts()
+TEXT = canonical.encode(PARTS.manifest)
+HASHES = sorted(PARTS.blobs)
+FIRST = HASHES[0]
+END_BYTES = 22
+
+
+def archive(entries: list[tuple[str, bytes]]) -> bytes:
+    """A well-formed archive of any entries, by the project's own layout: an attacker can read the source."""
+    records = [Entry(name, len(data), zlib.crc32(data)) for name, data in entries]
+    body = b"".join(local_header(record) + data for record, (_, data) in zip(records, entries, strict=True))
+    return body + directory(records)
+
+
+def bundle_bytes(text: bytes = TEXT, blobs: dict[str, bytes] | None = None) -> bytes:
+    """The archive with this manifest and these blobs, whether they belong together or not."""
+    blobs = PARTS.blobs if blobs is None else blobs
+    return archive([(MANIFEST_NAME, text), *((blob_name(name), blobs[name]) for name in sorted(blobs))])
+
+
+GOOD = bundle_bytes()
+
+
+def _by_zipfile(change: Callable[[zipfile.ZipInfo], object], entries: list[tuple[str, bytes]] | None = None) -> bytes:
+    """What Python's own writer gives for the same content, with something changed on each entry's record."""
+    stream = io.BytesIO()
+    entries = entries or [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in HASHES)]
+    with zipfile.ZipFile(stream, "w") as out:
+        for name, data in entries:
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.create_system, info.external_attr = 3, 0o100644 << 16
+            change(info)
+            out.writestr(info, data)
+    return stream.getvalue()
+
+
+def _patch(where: bytes, offset: int, value: bytes, *, last: bool = False) -> bytes:
+    """GOOD with `value` written `offset` bytes after the first (or last) occurrence of `where`."""
+    at = (GOOD.rindex(where) if last else GOOD.index(where)) + offset
+    return GOOD[:at] + value + GOOD[at + len(value) :]
+
+
+def _manifest(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """GOOD with a changed manifest, written canonically."""
+    plain = json.loads(TEXT)
+    change(plain)
+    return bundle_bytes(canonical.encode(plain))
+
+
+def _swapped() -> bytes:
+    """The contents of two blobs of one size change places."""
+    sizes: dict[int, list[str]] = {}
+    for name, data in PARTS.blobs.items():
+        sizes.setdefault(len(data), []).append(name)
+    one, other = next(names for names in sizes.values() if len(names) > 1)[:2]
+    return bundle_bytes(blobs=PARTS.blobs | {one: PARTS.blobs[other], other: PARTS.blobs[one]})
+
+
+def _renamed(new: str) -> bytes:
+    """The first blob under another name, in the manifest as in the archive."""
+    text = TEXT.replace(FIRST.encode(), new.encode())
+    rest = [(blob_name(name), PARTS.blobs[name]) for name in HASHES[1:]]
+    return archive([(MANIFEST_NAME, text), (f"blobs/{new}", PARTS.blobs[FIRST]), *rest])
+
+
+def _second_directory() -> bytes:
+    """An empty directory after the real one: readers that look from the end see an empty archive."""
+    return GOOD + struct.pack("<4sHHHHLLH", b"PK\5\6", 0, 0, 0, 0, 0, len(GOOD), 0)
+
+
+def _flipped_blob() -> bytes:
+    data = bytearray(PARTS.blobs[FIRST])
+    data[len(data) // 2] ^= 1
+    return bundle_bytes(blobs=PARTS.blobs | {FIRST: bytes(data)})
+
+
+CENTRAL = b"PK\1\2"
+
+ATTACKS: dict[str, Callable[[], bytes]] = {
+    "empty file": lambda: b"",
+    "text": lambda: b"hello\n" * 100,
+    "header only": lambda: GOOD[:43],
+    "cut in the manifest": lambda: GOOD[:1000],
+    "cut in a blob": lambda: GOOD[: len(TEXT) + 500],
+    "cut in the directory": lambda: GOOD[:-60],
+    "last byte missing": lambda: GOOD[:-1],
+    "one byte appended": lambda: GOOD + b"\0",
+    "archive comment": lambda: GOOD[:-2] + b"\5\0hello",
+    "prefixed": lambda: b"#!/bin/sh\n" + GOOD,
+    "two bundles": lambda: GOOD + GOOD,
+    "second directory": _second_directory,
+    "blob changed, checksum mended": _flipped_blob,
+    "blobs swapped": _swapped,
+    "blob missing": lambda: bundle_bytes(blobs={name: PARTS.blobs[name] for name in HASHES[1:]}),
+    "blob added": lambda: bundle_bytes(blobs=PARTS.blobs | {canonical.sha256_hex(b"x"): b"x"}),
+    "entry added": lambda: archive(
+        [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in HASHES), ("../../evil", b"x")]
+    ),
+    "duplicate manifest": lambda: _by_zipfile(
+        lambda info: None,
+        [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in HASHES), (MANIFEST_NAME, b"{}")],
+    ),
+    "duplicate blob": lambda: _by_zipfile(
+        lambda info: None,
+        [(MANIFEST_NAME, TEXT), (blob_name(FIRST), PARTS.blobs[FIRST])]
+        + [(blob_name(name), PARTS.blobs[name]) for name in HASHES],
+    ),
+    "blobs out of order": lambda: archive(
+        [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in reversed(HASHES))]
+    ),
+    "manifest last": lambda: archive(
+        [*((blob_name(name), PARTS.blobs[name]) for name in HASHES), (MANIFEST_NAME, TEXT)]
+    ),
+    "compressed": lambda: _by_zipfile(lambda info: setattr(info, "compress_type", zipfile.ZIP_DEFLATED)),
+    "other time": lambda: _by_zipfile(lambda info: setattr(info, "date_time", (2024, 1, 1, 0, 0, 0))),
+    "other mode": lambda: _by_zipfile(lambda info: setattr(info, "external_attr", 0o100755 << 16)),
+    "link": lambda: _by_zipfile(lambda info: setattr(info, "external_attr", 0o120777 << 16)),
+    "extra field": lambda: _by_zipfile(lambda info: setattr(info, "extra", b"\x99\x99\4\0evil")),
+    "entry comment": lambda: _by_zipfile(lambda info: setattr(info, "comment", b"evil")),
+    "encrypted flag": lambda: _patch(b"PK\3\4", 6, b"\1\0"),
+    "encrypted flag in the directory": lambda: _patch(CENTRAL, 8, b"\1\0"),
+    "data descriptor flag": lambda: _patch(b"PK\3\4", 6, b"\x08\0"),
+    "64-bit sizes": lambda: _patch(b"PK\3\4", 18, b"\xff" * 8),
+    "64-bit sizes in the directory": lambda: _patch(CENTRAL, 20, b"\xff" * 8),
+    "local name differs": lambda: _patch(f"blobs/{FIRST}".encode(), 0, b"globs"),
+    "directory name differs": lambda: _patch(f"blobs/{FIRST}".encode(), 0, b"globs", last=True),
+    "directory offset differs": lambda: _patch(CENTRAL, 42, b"\1\0\0\0"),
+    "directory size differs": lambda: _patch(CENTRAL, 20, struct.pack("<LL", len(TEXT) - 1, len(TEXT) - 1)),
+    "directory checksum differs": lambda: _patch(CENTRAL, 16, b"\0\0\0\0"),
+    "local checksum differs": lambda: _patch(b"PK\3\4", 14, b"\0\0\0\0"),
+    "number of disks": lambda: _patch(b"PK\5\6", 4, b"\1\0", last=True),
+    "number of entries": lambda: _patch(b"PK\5\6", 8, b"\1\0\1\0", last=True),
+    "4 GB manifest claimed": lambda: _patch(b"PK\3\4", 18, struct.pack("<LL", 2**32 - 2, 2**32 - 2)),
+    "3 GB blob claimed": lambda: _manifest(lambda m: m["blobs"][0].update(size_bytes=3 * 2**30)),
+    "negative size": lambda: _manifest(lambda m: m["blobs"][0].update(size_bytes=-1)),
+    "wrong size": lambda: _manifest(lambda m: m["blobs"][0].update(size_bytes=m["blobs"][0]["size_bytes"] + 1)),
+    "name is a path": lambda: _renamed("../../../../etc/passwd"),
+    "name is an upper-case hash": lambda: _renamed(FIRST.upper()),
+    "name is too short": lambda: _renamed(FIRST[:-1]),
+    "name is another hash": lambda: _renamed("0" * 64),
+    "unknown key": lambda: _manifest(lambda m: m.update(run_first="rm -rf /")),
+    "unknown key inside": lambda: _manifest(lambda m: m["ladder"]["rungs"][0].update(extra=1)),
+    "missing key": lambda: _manifest(lambda m: m.pop("labels")),
+    "unknown format": lambda: _manifest(lambda m: m.update(format=2)),
+    "wrong type": lambda: _manifest(lambda m: m.update(labels="cat")),
+    "duplicate key": lambda: bundle_bytes(b'{"format":1,' + TEXT[1:]),
+    "duplicate key inside": lambda: bundle_bytes(TEXT.replace(b'"threads":1', b'"threads":1,"threads":1', 1)),
+    "keys out of order": lambda: bundle_bytes(json.dumps(dict(reversed(json.loads(TEXT).items()))).encode()),
+    "blanks": lambda: bundle_bytes(json.dumps(json.loads(TEXT), sort_keys=True).encode()),
+    "newline at the end": lambda: bundle_bytes(TEXT + b"\n"),
+    "byte order mark": lambda: bundle_bytes(b"\xef\xbb\xbf" + TEXT),
+    "not UTF-8": lambda: bundle_bytes(TEXT.replace(b"tiny", b"\xff\xff\xff\xff").replace(b"truck", b"tru\xffk")),
+    "half a surrogate pair": lambda: bundle_bytes(TEXT.replace(b"truck", b"\\ud800")),
+    "escaped letter": lambda: bundle_bytes(TEXT.replace(b"truck", b"\\u0074ruck")),
+    "integer for a float": lambda: bundle_bytes(TEXT.replace(b'"latency_ms":5.0', b'"latency_ms":5')),
+    "NaN": lambda: bundle_bytes(TEXT.replace(b'"latency_ms":5.0', b'"latency_ms":NaN')),
+    "infinity": lambda: bundle_bytes(TEXT.replace(b'"latency_ms":5.0', b'"latency_ms":1e999')),
+    "4,000-digit integer": lambda: bundle_bytes(TEXT.replace(b'"format":1,', b'"format":' + b"9" * 4000 + b",")),
+    "manifest is a list": lambda: bundle_bytes(b"[]"),
+    "manifest is empty": lambda: bundle_bytes(b""),
+}
+
+
+def _strict(path: Path) -> None:
+    open_bundle(path).close()
+
+
+def _trusts_zipfile(path: Path) -> None:
+    """A saboteur: reads through Python's archive reader, checks its checksums, skips the hashes and the strict JSON."""
+    with zipfile.ZipFile(path) as opened:
+        manifest = json.loads(opened.read(MANIFEST_NAME))
+        if opened.testzip() is not None:
+            raise BundleError("checksum")
+        for blob in manifest["blobs"]:
+            opened.read(blob_name(blob["sha256"]))
+
+
+def _trusts_the_directory(path: Path) -> None:
+    """A better saboteur: strict manifest and every hash, but entries are found through the archive's own directory."""
+    with zipfile.ZipFile(path) as opened:
+        manifest = canonical.decode(opened.read(MANIFEST_NAME), Manifest, BundleError)
+        for blob in manifest.blobs:
+            if canonical.sha256_hex(opened.read(blob_name(blob.sha256))) != blob.sha256:
+                raise BundleError("hash")
+
+
+def _accepted(opener: Callable[[Path], None], path: Path) -> list[str]:
+    """The attacks that an opener lets through. Whatever it raises counts as a refusal here."""
+    through = []
+    for name, attack in ATTACKS.items():
+        path.write_bytes(attack())
+        try:
+            opener(path)
+        except (TypeError, ValueError, LookupError, OSError, EOFError, RuntimeError, struct.error, zlib.error):
+            continue
+        except (zipfile.BadZipFile, ShoestringError):
+            continue
+        through.append(name)
+    return through
+
+
+def test_the_good_bundle_is_what_pack_writes(tmp_path: Path) -> None:
+    pack(tmp_path / "a.shoe", PARTS.manifest, PARTS.blobs)
+    assert (tmp_path / "a.shoe").read_bytes() == GOOD
+    for opener in (_strict, _trusts_zipfile, _trusts_the_directory):
+        opener(tmp_path / "a.shoe")
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_each_attack_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.shoe"
+    data = ATTACKS[name]()
+    assert data != GOOD
+    path.write_bytes(data)
+    with pytest.raises(BundleError) as caught:
+        open_bundle(path)
+    assert caught.value.message.isprintable() and len(caught.value.message) < 500
+    assert caught.value.hint
+
+
+def test_the_attacks_catch_an_opener_that_trusts_zipfile(tmp_path: Path) -> None:
+    through = _accepted(_trusts_zipfile, tmp_path / "a.shoe")
+    assert {"blob changed, checksum mended", "blobs swapped", "compressed", "prefixed", "duplicate key"} <= set(through)
+    assert len(through) > 20
+
+
+def test_the_attacks_catch_an_opener_that_trusts_the_directory(tmp_path: Path) -> None:
+    through = _accepted(_trusts_the_directory, tmp_path / "a.shoe")
+    assert {"prefixed", "entry added", "compressed", "extra field", "two bundles"} <= set(through)
+    assert "blobs swapped" not in through
+
+
+def test_no_single_bit_can_change(tmp_path: Path) -> None:
+    path, rng = tmp_path / "a.shoe", random.Random(0)
+    structure = [*range(43), *range(len(GOOD) - END_BYTES - 300, len(GOOD))]
+    positions = rng.sample(range(len(GOOD)), 400) + rng.sample(structure, 200)
+    for position in positions:
+        data = bytearray(GOOD)
+        data[position] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+        with pytest.raises(BundleError):
+            open_bundle(path)
+
+
+def _mutate(rng: random.Random) -> bytes:
+    """GOOD after one to three random edits of its bytes."""
+    data = bytearray(GOOD)
+    for _ in range(rng.randint(1, 3)):
+        # Half of the edits hit the records and the manifest, where the meaning is.
+        at = rng.randrange(len(data) if rng.random() < 0.5 else min(len(data), len(TEXT) + 43))
+        length = min(rng.choice((1, 2, 4, 8, 100)), len(data) - at)
+        other = rng.randrange(len(data))
+        kind = rng.randrange(5)
+        if kind == 0:
+            data[at : at + length] = rng.randbytes(length)
+        elif kind == 1:
+            del data[at : at + length]
+        elif kind == 2:
+            data[at:at] = data[other : other + length]
+        elif kind == 3:
+            data[at : at + length] = rng.choice((b"\0", b"\xff", b"PK\3\4", b"9", b'"', b"{")) * length
+        else:
+            del data[at:]
+        if not data:
+            break
+    return bytes(data)
+
+
+def test_random_damage_is_refused_and_nothing_else_is_raised(tmp_path: Path) -> None:
+    path, rng = tmp_path / "a.shoe", random.Random(1)
+    for _ in range(700):
+        data = _mutate(rng)
+        if data == GOOD:
+            continue
+        path.write_bytes(data)
+        with pytest.raises(BundleError):
+            open_bundle(path)
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    *(None, True, -1, 0, 1, 2**31, 2**53 + 1, 10**18 - 1, 0.0, -0.0, 0.5, 1e308, -1e-308),
+    *("", "x", "\x1b[2J", "\u202e", "0" * 64, "\udc00", "\0", "a" * 10_000, "../x"),
+    *([], {}, [[]], [0], ["x"], {"a": 1}),
+)
+
+
+def _odd_manifest(rng: random.Random) -> dict[str, Any]:
+    """The manifest with a few values replaced, dropped, doubled or moved."""
+    manifest = json.loads(TEXT)
+    for _ in range(rng.randint(1, 2)):
+        node: Any = manifest
+        while True:
+            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+            if not keys:
+                break
+            key = rng.choice(keys)
+            if isinstance(node[key], dict | list) and node[key] and rng.random() < 0.85:
+                node = node[key]
+                continue
+            action = rng.randrange(6)
+            if action == 0:
+                del node[key]
+            elif action == 1 and isinstance(node, list):
+                node.append(node[key])
+            elif action == 2:
+                node[key] = node[rng.choice(keys)]
+            else:
+                node[key] = rng.choice(ODD_VALUES)
+            break
+    return manifest
+
+
+def _use(bundle: Bundle) -> None:
+    """Everything a device and an inspector do with an accepted bundle."""
+    with bundle:
+        recheck_counts(bundle)
+        with Player(bundle) as player:
+            list(player.classify(PARTS.golden_images[:1]))
+
+
+def test_an_odd_manifest_is_refused_or_is_exactly_what_pack_writes(tmp_path: Path) -> None:
+    """Whatever passes was a sound bundle of another content, and using it raises nothing but our own errors."""
+    path, again, rng = tmp_path / "a.shoe", tmp_path / "b.shoe", random.Random(2)
+    accepted = 0
+    for _ in range(700):
+        try:
+            text = json.dumps(_odd_manifest(rng), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            continue
+        path.write_bytes(bundle_bytes(text))
+        try:
+            bundle = open_bundle(path)
+        except BundleError as error:
+            assert error.message.isprintable()
+            continue
+        accepted += 1
+        pack(again, bundle.manifest, PARTS.blobs)
+        assert again.read_bytes() == path.read_bytes()
+        try:
+            _use(bundle)
+        except ShoestringError:
+            continue
+    assert accepted > 10  # the mutations are not all so crude that nothing passes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_odd_golden_sets_models_and_evidence_raise_only_our_errors(tmp_path: Path, seed: int) -> None:
+    """An attacker who mends every hash still meets the parsers behind them."""
+    rng, path = random.Random(seed), tmp_path / "a.shoe"
+    golden = PARTS.manifest.golden
+    chosen = PARTS.manifest.ladder.rung("int8").candidate.artefact_sha256
+    targets = (golden.inputs, golden.outputs["int8"], PARTS.manifest.evidence, chosen)
+    refused = 0
+    for turn in range(40):
+        old = targets[turn % len(targets)]
+        data = bytearray(PARTS.blobs[old])
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(min(len(data), 200)) if rng.random() < 0.7 else rng.randrange(len(data))] = rng.choice(
+                (0, 255, 57, rng.randrange(256))
+            )
+        manifest, blobs = swap_blob(PARTS, old, bytes(data))
+        pack(path, manifest, blobs)
+        try:
+            _use(open_bundle(path))
+        except ShoestringError:
+            refused += 1
+    assert refused > 20
