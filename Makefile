@@ -32,7 +32,7 @@ demo: $(VENV)/.fit
 	$(BIN)/shoestring fit examples/cifar10_main.onnx --data examples/cifar10 --preprocess examples/cifar10_main.toml \
 	    --max-drop 1pt --cache $(OUT)/cache -o $(OUT)/demo.shoe
 	$(BIN)/shoestring inspect $(OUT)/demo.shoe
-	$(BIN)/shoestring run $(OUT)/demo.shoe examples/cifar10/cat/test_00000.png examples/cifar10/ship/test_00001.png
+	$(BIN)/shoestring run $(OUT)/demo.shoe examples/cifar10/cat/test_00068.png examples/cifar10/ship/test_00015.png
 	$(BIN)/shoestring report $(OUT)/demo.shoe -o $(OUT)/demo.html
 
 test: $(VENV)/.test

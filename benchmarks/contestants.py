@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peers_inputs import store_pixels
-
 from shoestring.base import disk
 from shoestring.base.child import ChildLimits, run_in_child
 from shoestring.base.errors import ShoestringError, UsageError

@@ -21,7 +21,6 @@ import results
 from contestants import REFERENCE, Contestant, Ground, ours, peers, say
 from judging import RUNTIME, judge
 from peers_inputs import fill_batch
-
 from shoestring._version import __version__
 from shoestring.base import disk
 from shoestring.base.canonical import plain

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from contestants import REFERENCE, one_line, say
 from peers_inputs import BATCH, fill_batch
-
 from shoestring.base.errors import EngineError
 from shoestring.evaluate.metrics import mean_kl, paired, sqnr_db, top_classes
 from shoestring.evaluate.statistics import drop_interval
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contestants import Ground
-
     from shoestring.runtimes.protocol import Session
 
 RUNTIME = "onnxruntime"

@@ -9,6 +9,7 @@ import nncf
 import numpy as np
 import onnx
 import onnxruntime
+
 from peers_inputs import BATCH, Inputs
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def default(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def accuracy_control(request: dict[str, Any]) -> dict[str, Any]:
-    """`nncf.quantize_with_accuracy_control`: layers go back to float until the selection split loses at most max_drop."""
+    """`nncf.quantize_with_accuracy_control`: layers go back to float until selection loses at most max_drop."""
     images, runs = calibration(request)
     selection = Inputs(request, "selection")
     start = time.perf_counter()

@@ -13,8 +13,8 @@ from typing import Any
 
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from peers_inputs import Inputs
 
+from peers_inputs import Inputs
 from shoestring.compress.scheme import scheme_for
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contestants import REFERENCE
-
 from shoestring.base.canonical import plain
 from shoestring.base.units import format_bytes, format_ms
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
     from contestants import Contestant
     from judging import Verdict
-
     from shoestring.domain.cost import Cost, Timing
 
 CHOSEN = " *"
@@ -39,14 +37,18 @@ def page(
     """What is printed: where and with what, the table, who failed, and how each was made."""
     machine, sizes = said["machine"], said["images"]
     lines = [
-        f"{said['model']} on {machine['name']}, {machine['cores']} cores ({', '.join(machine['isa'])}), {machine['system']}",
+        f"{said['model']} on {machine['name']}, {machine['cores']} cores, {machine['system']}",
+        f"instruction sets: {', '.join(machine['isa'])}",
         ", ".join(f"{name} {version or 'missing'}" for name, version in said["versions"].items()),
         f"images: {', '.join(f'{count:,} {name}' for name, count in sizes.items())}; judged on certification",
         "",
         table(field, verdicts, costs),
         "",
-        f"{CHOSEN.strip()} chosen by our fit; its time is that of the whole fit, measuring and certifying included",
     ]
+    if any(one.chosen for one in field):
+        lines.append(
+            f"{CHOSEN.strip()} chosen by our fit; its time is that of the whole fit, measuring and certifying too"
+        )
     lines += [f"failed: {name}: {reason}" for name, reason in said["failures"].items()]
     lines += [f"{one.name}: {one.note}" for one in field if one.name in verdicts]
     return "\n".join(lines)

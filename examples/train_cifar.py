@@ -202,7 +202,7 @@ def main() -> None:
     for number, cycle in enumerate(PLANS[args.name].cycles):
         model = train(args.name, cycle, model, args.cifar, args.work / f"{args.name}.{number}.pt")
     pixels = PLANS[args.name].pixels
-    path = args.work / f"cifar10_{args.name}_{pixels}.onnx"
+    path = args.work / f"cifar10_{args.name}.onnx"
     export(model, pixels, path)
     millions = math.fsum(p.numel() for p in model.parameters()) / 1e6
     print(f"{args.name}: {path.name}, {millions:.2f} M parameters, {path.stat().st_size / 1e6:.1f} MB")

@@ -77,9 +77,7 @@ def make_weights(seed: int = 0) -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
-def make_model(
-    weights: Mapping[str, np.ndarray] | None = None, *, batch: int | None = None, opset: int = 18
-) -> Any:
+def make_model(weights: Mapping[str, np.ndarray] | None = None, *, batch: int | None = None, opset: int = 18) -> Any:
     """The classifier as an ONNX message: Conv, Relu, MaxPool, Conv, Relu, GlobalAveragePool, Flatten, Gemm."""
     weights = weights or make_weights()
     nodes = [

@@ -101,7 +101,7 @@ def test_fit_prints_the_table_and_says_what_it_did(cli, task, known, tmp_path):
     out = tmp_path / "a.shoe"
     said = cli("fit", task.model, "--data", task.data, "--max-drop", "5pt", "-o", out)
     assert said.code == 0, said.err
-    marks = {line.split()[1]: line[0] for line in said.out.splitlines()[1:]}
+    marks = {line.split()[1]: line[0] for line in said.out.splitlines() if line[0] in "*+-"}
     assert marks == {"fp16-weights": "*", "int8": "+", "fp32": "+", "int8-float1": "-"}
     assert "top-1 drop at most 5.00 pt at 95 %, n = 260" in said.out
     for words in ("pre-processing proposed (0..1 RGB", "40 images to calibrate, 100 to select, 260 to certify"):
@@ -150,7 +150,7 @@ def test_inspect_a_model(cli, task):
     said = cli("inspect", task.model, "--layers")
     assert said.code == 0
     # conv1: 16 x 16 x 16 outputs of 27 products; conv2: 32 x 8 x 8 of 144; head: 32 x 3
-    assert "517 k for one example" in said.out or "MACs" in said.out
+    assert said.out.count("Conv") >= 2 and "MACs" in said.out
     data = cli("inspect", task.model, "--json").data
     first, second = tiny.WIDTHS
     macs = 27 * first * tiny.SIZE**2 + 9 * first * second * (tiny.SIZE // 2) ** 2 + second * len(tiny.CLASSES)

@@ -17,6 +17,9 @@ from shoestring.fitting.outcome import row
 from shoestring.fitting.workbench import Workbench
 from shoestring.search.admit import Admission
 
+NOT_CERTIFIED = "not certified"
+"""How the reason against a candidate begins that was tested on the certification split."""
+
 
 def certify_all(
     bench: Workbench, made: Mapping[str, Artefact], admitted: Sequence[Candidate], metric: str, budget: Budget
@@ -57,7 +60,7 @@ def certify_all(
                 isa=bench.machine.isa,
             )
         else:
-            refusals[name] = f"not certified: {verdict.reason}{_sample_size(candidate, counts[name], metric, budget)}"
+            refusals[name] = f"{NOT_CERTIFIED}: {verdict.reason}{_sample_size(candidate, counts[name], metric, budget)}"
     return certificates, refusals
 
 

@@ -7,6 +7,7 @@ from shoestring.domain.evidence import Evidence
 from shoestring.domain.manifest import Manifest
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.statistics import p_value
+from shoestring.fitting.certify import NOT_CERTIFIED
 
 SLACK = 1e-9  # relative; the same arithmetic on another processor may differ in the last digits
 
@@ -27,7 +28,7 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
     check_disjoint(evidence)
     labels = evidence.split("certification").labels
     original = evidence.trace("original", "certification")
-    checked = 0
+    checked, tested = 0, count_tested(manifest)
     for rung in manifest.ladder.rungs:
         certificate = rung.certificate
         if certificate is None:
@@ -35,11 +36,24 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
         counts = paired(original.top, evidence.trace(rung.name, "certification").top, labels)
         if counts != certificate.paired:
             raise BundleError(f"certificate of {rung.name!r} says {certificate.paired}, its evidence says {counts}")
-        p = p_value(counts, certificate.max_drop, certificate.metric)
-        if p > certificate.p_value * (1 + SLACK) + SLACK or p > 1 - certificate.confidence:
+        error = (1 - certificate.confidence) / tested
+        p = p_value(counts, certificate.max_drop, certificate.metric, 1 - error)
+        if p > certificate.p_value * (1 + SLACK) + SLACK or p > error * (1 + SLACK):
             raise BundleError(f"certificate of {rung.name!r} says p = {certificate.p_value:.3g}, its evidence {p:.3g}")
         checked += 1
     return checked
+
+
+def count_tested(manifest: Manifest) -> int:
+    """Among how many candidates the error is shared.
+
+    With a margin they were tested in a fixed order, each at the full error; without one each bears an equal share (see
+    `evaluate.statistics.certify`).
+    """
+    if manifest.budget.max_drop is not None:
+        return 1
+    certified = sum(rung.certificate is not None for rung in manifest.ladder.rungs)
+    return max(1, certified + sum(item.reason.startswith(NOT_CERTIFIED) for item in manifest.ladder.rejected))
 
 
 def check_disjoint(evidence: Evidence) -> None:
