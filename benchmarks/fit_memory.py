@@ -40,9 +40,7 @@ def main() -> None:
     for count in args.images:
         with tempfile.TemporaryDirectory() as cache:
             request = json.dumps([str(args.model), str(args.data), str(args.preprocess), count, cache])
-            done = subprocess.run(
-                [sys.executable, "-c", CHILD, request], stdout=subprocess.PIPE, text=True, check=True
-            )
+            done = subprocess.run([sys.executable, "-c", CHILD, request], stdout=subprocess.PIPE, text=True, check=True)
         peak, fp32, chosen = json.loads(done.stdout.splitlines()[-1])
         print(f"{count:>8} {peak / 1e6:>8.0f} {fp32 / 1e6:>12.0f} {(peak - fp32) / 1e6:>14.0f}  {chosen}", flush=True)
 

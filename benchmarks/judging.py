@@ -11,7 +11,8 @@ import numpy as np
 from contestants import REFERENCE, one_line, say
 from peers_inputs import BATCH, fill_batch
 from shoestring.base.errors import EngineError
-from shoestring.evaluate.metrics import mean_kl, paired, sqnr_db, top_classes
+from shoestring.base.outputs import mean_kl, sqnr_db
+from shoestring.evaluate.metrics import paired, top_classes
 from shoestring.evaluate.statistics import drop_interval
 from shoestring.inputs.image import tensor
 from shoestring.runtimes import registry

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from efficientnet_lite0 import EfficientNetLite0
 from torch import nn
+
+from efficientnet_lite0 import EfficientNetLite0
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 from mobilenet_v2 import MobileNetV2

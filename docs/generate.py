@@ -13,7 +13,9 @@ TARGET = Path(__file__).with_name("cli.md")
 def page() -> str:
     """The whole page: one section a verb, with the help as the command prints it."""
     parts = ["# Commands\n\nWritten by `python docs/generate.py`; do not edit.\n"]
-    parts.append("Exit codes: 0 done, 1 error, 2 usage or a missing extra, 3 the budget cannot be met, 4 trust failure.\n")
+    parts.append(
+        "Exit codes: 0 done, 1 error, 2 usage or a missing extra, 3 the budget cannot be met, 4 trust failure.\n"
+    )
     for verb in VERBS:
         parser = build_parser(verb)
         inner = next(action for action in parser._actions if action.dest == "verb").choices[verb]

@@ -36,10 +36,13 @@ def decode(data: bytes) -> Outer:
 
 def test_round_trip() -> None:
     assert decode(BYTES) == GOOD
-    assert BYTES == '{"count":3,"inner":[{"name":"ä","x":0.5},{"name":"b","x":1.0}],"note":null}'.encode()
+    assert '{"count":3,"inner":[{"name":"ä","x":0.5},{"name":"b","x":1.0}],"note":null}'.encode() == BYTES
 
 
-@given(st.integers(-(10**17), 10**17), st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.text(st.characters(codec="utf-8")))))
+@given(
+    st.integers(-(10**17), 10**17),
+    st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.text(st.characters(codec="utf-8")))),
+)
 def test_any_noun_comes_back(count: int, inner: list[tuple[float, str]]) -> None:
     noun = Outer(count, tuple(Inner(x, name) for x, name in inner))
     assert decode(canonical.encode(noun)) == noun

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -73,4 +72,4 @@ def test_the_child_does_not_read_the_working_directory(tmp_path: Path, monkeypat
     (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
     assert call("echo", 1) == 1
-    assert os.getcwd() == str(tmp_path)
+    assert Path.cwd() == tmp_path

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 
+import tiny
 from shoestring.cli.main import main
 from shoestring.costmodel.measure import measure
 from shoestring.fitting import candidates

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 ESCAPE = b"\x1b"
@@ -55,7 +56,7 @@ def test_progress_in_a_pipe_is_one_line_for_each_new_thing(cli, task, known) -> 
     assert ESCAPE.decode() not in said.out + said.err and "\r" not in said.err
     lines = said.err.splitlines()
     assert lines[:2] == ["importing the model", "reading the images"]
-    assert all(one != other for one, other in zip(lines, lines[1:], strict=False))
+    assert all(one != other for one, other in pairwise(lines))
 
 
 def test_a_reader_that_goes_away_is_no_error(measured: Path) -> None:

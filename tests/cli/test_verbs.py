@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import tiny
 from PIL import Image
 
+import tiny
 from shoestring._version import __version__
 from shoestring.bundle import open_bundle
 from shoestring.cli.main import VERBS, build_parser

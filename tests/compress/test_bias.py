@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from nets import images, residual_graph, run
 
+from nets import Net, images, residual_graph, run
+from shoestring.base.outputs import mean_kl, sqnr_db
 from shoestring.compress.bias import correct_biases, first_examples, float_means
 from shoestring.compress.graph import Graph
-from shoestring.compress.observe import value_ranges
+from shoestring.compress.observe import channel_means, value_ranges
 from shoestring.compress.quantize import needed_ranges, to_qdq
 from shoestring.compress.scheme import scheme_named
-from shoestring.compress.sensitivity import MAX_FLOAT_PART, float_sets, mean_kl, probe, sqnr_db
+from shoestring.compress.sensitivity import MAX_FLOAT_PART, float_sets, probe
 from shoestring.compress.walk import walk
 from shoestring.domain.evidence import Sensitivity
 
@@ -108,3 +109,13 @@ def test_divergence_is_zero_only_for_equal_answers() -> None:
     by_hand = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
     assert mean_kl(np.log([[3.0, 1.0]]), np.zeros((1, 2))) == pytest.approx(by_hand)
     assert sqnr_db(np.array([[10.0]]), np.array([[9.0]])) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_channel_means_by_hand(opset: int) -> None:
+    net = Net()
+    net.conv("image", "logits", 3, 4)
+    graph = Graph(net.model(["N", 3, 16, 16], ["N", 4, 16, 16]))
+    graph.proto.opset_import[0].version = opset
+    means = channel_means(graph, feed, {"logits": 4})
+    assert means["logits"] == pytest.approx(run(graph.to_bytes(), X).mean(axis=(0, 2, 3)), rel=1e-4)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from nets import Net, images, residual_graph, residual_net, run
 
+from nets import Net, images, residual_graph, residual_net, run
 from shoestring.base.errors import ModelError, UsageError
+from shoestring.base.outputs import sqnr_db
 from shoestring.compress.apply import apply
 from shoestring.compress.bias import first_examples, float_means
 from shoestring.compress.candidates import dynamic_recipes, float_recipes, static_recipes
@@ -18,7 +19,6 @@ from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.passes.static_int8 import StaticInt8
 from shoestring.compress.quantize import needed_ranges
 from shoestring.compress.scheme import scheme_named
-from shoestring.compress.sensitivity import sqnr_db
 from shoestring.domain.evidence import Sensitivity
 from shoestring.domain.recipe import Recipe, Step
 

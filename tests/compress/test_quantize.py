@@ -8,16 +8,16 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import Net, images, residual_graph, run
 
+from nets import Net, images, residual_graph, run
 from shoestring.base.errors import EngineError
+from shoestring.base.outputs import sqnr_db
 from shoestring.compress.graph import Graph
 from shoestring.compress.layers import plan
 from shoestring.compress.observe import Range, value_ranges
 from shoestring.compress.qdq import BIAS_LIMIT, affine, channel_scales, quantize_bias, quantize_weight
 from shoestring.compress.quantize import needed_ranges, to_qdq
 from shoestring.compress.scheme import Scheme, scheme_for, scheme_named, schemes
-from shoestring.compress.sensitivity import sqnr_db
 
 
 def feed_of(x: np.ndarray, size: int = 8):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from shoestring.base.errors import DataError, EngineError
+from shoestring.base.outputs import MAX_SQNR_DB, mean_kl, softmax, sqnr_db
 from shoestring.domain.score import Paired
-from shoestring.evaluate.metrics import MAX_SQNR_DB, mean_kl, paired, softmax, sqnr_db, top_classes
+from shoestring.evaluate.metrics import paired, top_classes
 
 
 def test_top_classes_best_first_and_ties_by_lower_index() -> None:

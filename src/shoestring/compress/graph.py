@@ -60,6 +60,11 @@ class Graph:
         self.consumers = dict(readers)
 
     @property
+    def opset(self) -> int:
+        """Version of the default operator set."""
+        return max(int(item.version) for item in self.proto.opset_import if item.domain in ("", "ai.onnx"))
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         return tuple(value.name for value in self.proto.graph.input)
 

@@ -74,25 +74,29 @@ def channel_means(graph: Graph, feed: Feed, tensors: Mapping[str, int], threads:
     Args:
         tensors: name and number of dimensions; the channel is axis 1, or the last one below three dimensions.
     """
-    probes = []
+    probed = graph.copy()
     for name, rank in tensors.items():
         channel = 1 if rank > 2 else rank - 1
         axes = [axis for axis in range(rank) if axis != channel]
-        constant = f"{name}/axes"
-        graph_axes = np.array(axes, dtype=np.int64)
-        probes.append(
-            (make_node("ReduceMean", [name, constant], [f"{name}/mean"], f"{name}/mean", keepdims=0), graph_axes)
-        )
-    probed = _with_probes(graph, [node for node, _ in probes])
-    probed.weights |= {node.input[1]: axes for node, axes in probes}
+        probed.nodes.append(_mean_node(probed, name, f"{name}/mean", axes))
+    means = [f"{name}/mean" for name in tensors]
     totals: dict[str, Array] = {}
     count = 0
-    for size, seen in run_batches(probed, feed, [node.output[0] for node, _ in probes], threads):
+    for size, seen in run_batches(probed, feed, means, threads):
         count += size
         for name in tensors:
             mean = seen[f"{name}/mean"].astype(np.float64) * size
             totals[name] = totals[name] + mean if name in totals else mean
     return {name: total / count for name, total in totals.items()}
+
+
+def _mean_node(graph: Graph, name: str, result: str, axes: list[int]) -> onnx.NodeProto:
+    """ReduceMean over `axes`, which are an input since opset 18 and an attribute before."""
+    if graph.opset < 18:
+        return make_node("ReduceMean", [name], [result], result, keepdims=0, axes=axes)
+    constant = f"{name}/axes"
+    graph.weights[constant] = np.array(axes, dtype=np.int64)
+    return make_node("ReduceMean", [name, constant], [result], result, keepdims=0)
 
 
 def _with_probes(graph: Graph, probes: list[onnx.NodeProto]) -> Graph:

@@ -6,11 +6,11 @@ Noise of single layers adds up almost exactly, so these cheap probes rank what t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from shoestring.base.outputs import mean_kl, sqnr_db
 from shoestring.compress.bias import correct_biases, float_means
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.observe import Range
@@ -22,7 +22,6 @@ from shoestring.domain.evidence import Sensitivity
 if TYPE_CHECKING:
     from shoestring.compress.graph import Graph
 
-Array = npt.NDArray[Any]
 SHARES = (0.5, 0.7, 0.85)
 """Parts of the summed divergence that the mixed candidates take away. Beyond the last, each layer costs more time
 than it saves error on every network tried."""
@@ -82,21 +81,3 @@ def float_sets(sensitivity: tuple[Sensitivity, ...]) -> tuple[tuple[str, ...], .
         if chosen and tuple(chosen) not in sets:
             sets.append(tuple(chosen))
     return tuple(sets)
-
-
-def mean_kl(reference: Array, noisy: Array) -> float:
-    """Mean Kullback-Leibler divergence of the softmax over the last axis, nats, at least 0."""
-    p, q = _log_softmax(reference), _log_softmax(noisy)
-    return max(0.0, float((np.exp(p) * (p - q)).sum(axis=-1).mean()))
-
-
-def sqnr_db(reference: Array, noisy: Array) -> float:
-    """Signal to quantization noise ratio, dB; noise is floored so that equal outputs give a finite number."""
-    signal = float(np.square(reference.astype(np.float64)).mean())
-    noise = float(np.square(reference.astype(np.float64) - noisy).mean())
-    return 10 * float(np.log10(max(signal, 1e-30) / max(noise, 1e-30)))
-
-
-def _log_softmax(logits: Array) -> Array:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))

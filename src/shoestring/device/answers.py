@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shoestring.base.errors import EngineError
+from shoestring.base.outputs import softmax
 
 TOP = 5
 _SUM_TOLERANCE = 0.02  # an int8 softmax rounds each of its probabilities to 1/256
@@ -56,12 +57,7 @@ def to_answer(outputs: npt.NDArray[Any], labels: tuple[str, ...], *, probabiliti
     if not np.isfinite(outputs).all():
         raise EngineError("the model's output is not a finite number", hint="check the image and the pre-processing")
     values = outputs.astype(np.float64)
-    if not probabilities:
-        # Shifted by the maximum, so that nothing overflows (Blanchard et al., IMA J. Numer. Anal. 2021).
-        powers = np.exp(values - values.max())
-        scores = powers / powers.sum()
-    else:
-        scores = values
+    scores = values if probabilities else softmax(values[np.newaxis])[0]
     best = np.argsort(-values, kind="stable")[:TOP].tolist()
     top = tuple((i, labels[i] if i < len(labels) else str(i), float(scores[i])) for i in best)
     index, label, score = top[0]

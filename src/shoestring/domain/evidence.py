@@ -9,7 +9,10 @@ from shoestring.domain.cost import Machine
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one split, by the SHA-256 of the encoded file (of the pixels for .npz), in scoring order, and their labels if known."""
+    """Images of one split in scoring order, and their labels if known.
+
+    An image is named by the SHA-256 of its encoded file, or of its pixels for .npz.
+    """
 
     name: str
     images: tuple[str, ...]

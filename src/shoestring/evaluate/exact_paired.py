@@ -147,7 +147,8 @@ def interval_bounds(n: int, margin: float, q: Floats, value: Floats) -> Floats:
     first_order = np.sin(np.minimum(reach, np.pi / 2)) ** 2
     cap = np.minimum(first_order, 0.5)
     second_order = np.maximum(left, right) + step**2 / 8 * np.sqrt(2 * cap * (1 - cap)) * information
-    return np.minimum(1.0, np.minimum(coupling, np.minimum(first_order, second_order)))
+    bound: Floats = np.minimum(1.0, np.minimum(coupling, np.minimum(first_order, second_order)))
+    return bound
 
 
 def largest_probability(tail: Tail, margin: float) -> float:

@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from shoestring.base.errors import DataError, EngineError
 from shoestring.base.limits import MIB
+from shoestring.base.outputs import Float64, softmax
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.chance import CHECK_HINT, binomial_tail, check_diverse, check_not_chance
 from shoestring.evaluate.conventions import CONVENTIONS, GREY_CONVENTIONS
 from shoestring.evaluate.dataset_labels import check_label_range
-from shoestring.evaluate.metrics import Float64, softmax, top_classes
+from shoestring.evaluate.metrics import top_classes
 from shoestring.inputs.image import tensor
 
 if TYPE_CHECKING:

@@ -125,11 +125,11 @@ def check_arguments(budget: Budget, chip: str, out: Path | str | None) -> None:
     for name in ("max_drop", "latency_ms", "memory_bytes", "size_bytes"):
         value = getattr(budget, name)
         if value is not None and not value > 0:
-            raise UsageError(f"budget {name} must be above zero, got {value}")
+            raise UsageError(f"budget {name} must be above zero, got {value}", hint="None leaves it open")
     if budget.max_drop is not None and budget.max_drop >= 1:
         raise UsageError(f"budget max_drop is a fraction below 1, got {budget.max_drop}", hint="0.01 is one point")
     if budget.threads is not None and budget.threads < 1:
-        raise UsageError(f"budget threads must be at least 1, got {budget.threads}")
+        raise UsageError(f"budget threads must be at least 1, got {budget.threads}", hint="1 is a usual choice")
     check_confidence(budget.confidence)
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise UsageError(f"the directory of {out} does not exist", hint="create it first")

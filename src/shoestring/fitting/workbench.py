@@ -27,7 +27,7 @@ from shoestring.compress.scheme import Scheme
 from shoestring.compress.walk import Batch
 from shoestring.domain.cost import Machine
 from shoestring.domain.evidence import Sensitivity, Trace
-from shoestring.domain.model import Model
+from shoestring.domain.model import Model, Profile
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset import Dataset
 from shoestring.evaluate.metrics import top_classes
@@ -37,9 +37,12 @@ from shoestring.inputs.image import tensor
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array, Session
 
-BATCH = 16
+MAX_BATCH = 16
+RUN_BYTES = 48_000_000
+"""Activations of one run. With this and WALK_BYTES a fit stays within 300 MB of running fp32 alone, whatever the number
+of images (benchmarks/fit_memory.py)."""
 WALK_BYTES = 100_000_000
-"""Live activations that corrections and probes may hold; with it a fit stays within 300 MB of running fp32 alone."""
+"""Live activations that corrections and probes may hold."""
 MAX_WALK_EXAMPLES = 32
 MIN_WALK_EXAMPLES = 4
 
@@ -80,10 +83,18 @@ class Workbench:
         }
 
     @property
-    def batch(self) -> int:
-        """Examples a run: what the model's input fixes, else BATCH."""
-        fixed = self.model.inputs[0].shape[0]
-        return BATCH if fixed is None else fixed
+    def fixed_batch(self) -> int | None:
+        """The batch size that the model's input fixes, or None."""
+        return self.model.inputs[0].shape[0]
+
+    @functools.cached_property
+    def profile(self) -> Profile:
+        """What one example takes."""
+        return profile(self.model.path)
+
+    def batch(self, bytes_each: int) -> int:
+        """Examples a run when each holds this many bytes of activations."""
+        return self.fixed_batch or int(np.clip(RUN_BYTES // max(1, bytes_each), 1, MAX_BATCH))
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -91,10 +102,14 @@ class Workbench:
         return LowerMean().run(Graph.load(self.model.path), {})[0]
 
     def feed(self, indices: Sequence[int]) -> Iterator[Batch]:
-        """Model inputs for these images, a batch at a time. A fixed batch drops a last one that is not full."""
-        fixed = self.model.inputs[0].shape[0]
-        for pixels in self.dataset.batches(indices, self.spec, self.batch):
-            if fixed is None or len(pixels) == fixed:
+        """Model inputs for calibration, in batches; a fixed batch drops a last one that is not full.
+
+        Observers look at every tensor, and the runtime may keep all of them until the end of a run, so that here an
+        example takes the sum of its activations, not their peak.
+        """
+        size = self.batch(sum(layer.written_bytes for layer in self.profile.layers))
+        for pixels in self.dataset.batches(indices, self.spec, size):
+            if self.fixed_batch is None or len(pixels) == size:
                 yield {self.model.inputs[0].name: tensor(pixels, self.spec)}
 
     def trace(self, name: str, artefact: Path, sha256: str, split: str) -> Trace:
@@ -114,12 +129,11 @@ class Workbench:
 
     def outputs(self, session: Session, indices: Sequence[int], what: str) -> Iterator[Array]:
         """Outputs (n, classes) for these images, in batches; a last partial batch of a fixed-batch model is padded."""
-        fixed = self.model.inputs[0].shape[0]
-        done = 0
-        for pixels in self.dataset.batches(indices, self.spec, self.batch):
+        size, done = self.batch(self.profile.peak_activation_bytes), 0
+        for pixels in self.dataset.batches(indices, self.spec, size):
             count = len(pixels)
-            if fixed is not None and count < fixed:
-                pixels = np.concatenate([pixels, np.repeat(pixels[-1:], fixed - count, axis=0)])
+            if self.fixed_batch is not None and count < size:
+                pixels = np.concatenate([pixels, np.repeat(pixels[-1:], size - count, axis=0)])
             yield session.run({self.model.inputs[0].name: tensor(pixels, self.spec)})[self.model.outputs[0].name][
                 :count
             ]
@@ -142,7 +156,7 @@ class Workbench:
     @functools.cached_property
     def walk_batches(self) -> list[Batch]:
         """The calibration examples that probes and corrections hold in memory."""
-        peak = max(1, profile(self.model.path).peak_activation_bytes)
+        peak = max(1, self.profile.peak_activation_bytes)
         count = int(np.clip(WALK_BYTES // peak, MIN_WALK_EXAMPLES, MAX_WALK_EXAMPLES))
         return first_examples(lambda: self.feed(self.splits.calibration), count)
 
