@@ -24,59 +24,24 @@ from PIL import Image
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# fmt: off
 WHEELS = {
     "foolbox==3.3.4": ("foolbox/data/imagenet_", None),
     "scikit-image==0.26.0": (
         "skimage/data/",
         [
-            "astronaut",
-            "brick",
-            "camera",
-            "chelsea",
-            "coffee",
-            "coins",
-            "color",
-            "grass",
-            "gravel",
-            "motorcycle_left",
-            "rocket",
+            "astronaut", "brick", "camera", "chelsea", "coffee", "coins", "color", "grass", "gravel",
+            "motorcycle_left", "rocket",
         ],
     ),
 }
 OPENCV_DOC = [
-    "aero1",
-    "aero3",
-    "aloeL",
-    "apple",
-    "baboon",
-    "basketball1",
-    "board",
-    "box",
-    "building",
-    "butterfly",
-    "cards",
-    "chicky_512",
-    "ela_original",
-    "fruits",
-    "graf1",
-    "home",
-    "left",
-    "leuvenA",
-    "licenseplate_motion",
-    "messi5",
-    "orange",
-    "rubberwhale1",
-    "smarties",
-    "squirrel_cls",
-    "starry_night",
-    "stuff",
-    "sudoku",
-    "tmpl",
-    "gradient",
-    "lena",
-    "HappyFish",
-    "Blender_Suzanne1",
+    "aero1", "aero3", "aloeL", "apple", "baboon", "basketball1", "board", "box", "building", "butterfly",
+    "cards", "chicky_512", "ela_original", "fruits", "graf1", "home", "left", "leuvenA",
+    "licenseplate_motion", "messi5", "orange", "rubberwhale1", "smarties", "squirrel_cls", "starry_night",
+    "stuff", "sudoku", "tmpl", "gradient", "lena", "HappyFish", "Blender_Suzanne1",
 ]
+# fmt: on
 CROPS, SIDE, SEED = 8, 256, 7
 
 

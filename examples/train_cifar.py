@@ -6,8 +6,8 @@
 
 `main` is MobileNetV2 at 112 pixels from ImageNet weights; `small` is its first four stages at 64 pixels, started from
 the trained `main`. SGD in one or more cycles (Smith & Topin, arXiv:1708.07120), the first epochs at fewer pixels,
-random crop, flip and cutout (DeVries & Taylor, arXiv:1708.04552), label smoothing, averaged weights. A stopped run goes on
-where its last epoch ended. Needs torch, onnx and onnxscript.
+random crop, flip and cutout (DeVries & Taylor, arXiv:1708.04552), label smoothing, averaged weights. A stopped run
+goes on where its last epoch ended. Needs torch, onnx and onnxscript.
 """
 
 from __future__ import annotations
