@@ -13,10 +13,12 @@ import pytest
 
 import tiny
 from shoestring.cli.main import main
+from shoestring.costmodel import interleave
 from shoestring.costmodel.measure import measure
 from shoestring.fitting import candidates
 
 SECONDS_EACH = 0.02
+BLOCK_MS = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,16 @@ def measured(task: tiny.Task, kept: Path) -> Path:
     path = task.model.with_name("measured.shoe")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "measure", partial(measure, seconds_each=SECONDS_EACH))
+        patch.setattr(interleave, "BLOCK_MS", BLOCK_MS)
         words = ("fit", task.model, "--data", task.data, "--cache", kept / "measured", "-o", path)
         assert main([str(word) for word in words]) == 0
     return path
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real measuring in short blocks."""
+    monkeypatch.setattr(interleave, "BLOCK_MS", BLOCK_MS)
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_a_disk_that_is_full_at_any_step_is_an_error_and_never_a_wrong_answer(
         said = cli(*words)
     assert said.code == 1 and calls == failing
     assert "No space left on device" in said.err and "  hint: " in said.err and "Traceback" not in said.err
-    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
     assert not [path for path in cache.rglob("*") if path.is_file() and path.name.startswith(".")]
     if failing == 9:
         assert cli(*words).code == 0

@@ -195,7 +195,7 @@ def test_run_takes_a_rung_by_name_or_by_latency(cli, measured, task):
     assert cli("run", measured, image, "--top", "0").code == 2
 
 
-def test_bench_a_model(cli, task, tmp_path):
+def test_bench_a_model(cli, task, tmp_path, quick):
     target = tmp_path / "bench.json"
     said = cli("bench", task.model, "--seconds", "0.02", "--threads", "1", "--export-json", target, "--json")
     assert said.code == 0
@@ -205,7 +205,7 @@ def test_bench_a_model(cli, task, tmp_path):
     assert said.data["costs"]["tiny.onnx"]["size_bytes"] == task.model.stat().st_size
 
 
-def test_bench_a_bundle_measures_every_rung(cli, measured):
+def test_bench_a_bundle_measures_every_rung(cli, measured, quick):
     said = cli("bench", measured, "--seconds", "0.02", "--threads", "1")
     assert said.code == 0
     with open_bundle(measured) as bundle:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shoestring.base.errors import BudgetError
+from shoestring.base.units import format_bytes, format_ms
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
 from shoestring.domain.ladder import Candidate, Ladder
@@ -104,7 +105,10 @@ def nothing_fits(
     else:
         message = "no candidate keeps the budget"
         latency = min(candidate.cost.at(budget.threads).median_ms for candidate in scored)
-        size = min(candidate.cost.size_bytes for candidate in scored) / 1e6
-        memory = min(candidate.cost.peak_rss_bytes for candidate in scored) / 1e6
-        hint = f"to be had here: latency from {latency:.3g} ms, size from {size:.3g} MB, memory from {memory:.3g} MB"
+        size = min(candidate.cost.size_bytes for candidate in scored)
+        memory = min(candidate.cost.peak_rss_bytes for candidate in scored)
+        hint = (
+            f"to be had here: latency from {format_ms(latency)}, size from {format_bytes(size)}, "
+            f"memory from {format_bytes(memory)}"
+        )
     return BudgetError(message, hint=hint, rows=tuple(rows))
