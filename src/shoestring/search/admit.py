@@ -87,6 +87,6 @@ def beaten_reason(better: Candidate, candidate: Candidate, budget: Budget) -> st
 
     def words(one: Candidate) -> str:
         drop = format_points(one.score.paired.drop)
-        return f"{format_ms(latency_ms(one, budget))}, drop {drop}, {format_bytes(one.cost.size_bytes)}"
+        return f"{format_ms(latency_ms(one, budget))}, {drop}, {format_bytes(one.cost.size_bytes)}"
 
-    return f"{better.name} is as good or better in all respects ({words(better)} against {words(candidate)})"
+    return f"nowhere better than {better.name} ({words(candidate)} against {words(better)})"
