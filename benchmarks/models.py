@@ -22,6 +22,7 @@ from torch import nn
 from efficientnet_lite0 import EfficientNetLite0
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+from export_onnx import export
 from mobilenet_v2 import MobileNetV2
 
 LITE0_TOML = """\
@@ -87,21 +88,6 @@ def fetch(source: Source, folder: Path) -> Path:
         return Path(archive.extract(source.member, folder))
 
 
-def export(module: nn.Module, path: Path) -> None:
-    batch = torch.export.Dim("N", min=1, max=1024)
-    program = torch.onnx.export(
-        module.eval(),
-        (torch.zeros(2, 3, 224, 224),),
-        input_names=["image"],
-        output_names=["logits"],
-        dynamic_shapes=({0: batch},),
-        opset_version=18,
-        dynamo=True,
-        verbose=False,
-    )
-    program.save(str(path), external_data=False)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -111,7 +97,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             state = torch.load(fetch(source, Path(scratch)), weights_only=True, map_location="cpu")
         source.module.load_state_dict(state)
-        export(source.module, out / f"{name}.onnx")
+        export(source.module, 224, out / f"{name}.onnx")
         (out / f"{name}.toml").write_text(source.preprocess)
         print(f"{name}.onnx: {(out / f'{name}.onnx').stat().st_size / 1e6:.1f} MB")
 

@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from export_onnx import export
 from mobilenet_v2 import MobileNetV2, average
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
@@ -152,23 +153,6 @@ def train(
     score = accuracy(ema, test_images, test_labels, cycle.epoch_pixels[-1])
     print(f"{name}: top-1 {score:.4f} on the {len(test_images):,} test images", flush=True)
     return ema
-
-
-def export(model: MobileNetV2, pixels: int, path: Path) -> None:
-    """Store as ONNX with a free batch size; input `image`, output `logits`."""
-    example = torch.zeros(2, 3, pixels, pixels)
-    batch = torch.export.Dim("N", min=1, max=1024)
-    program = torch.onnx.export(
-        model.eval().to(memory_format=torch.contiguous_format),
-        (example,),
-        input_names=["image"],
-        output_names=["logits"],
-        dynamic_shapes=({0: batch},),
-        opset_version=18,
-        dynamo=True,
-        verbose=False,
-    )
-    program.save(str(path), external_data=False)
 
 
 def last_checkpoint(work: Path, name: str) -> Path:

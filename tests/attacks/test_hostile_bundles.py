@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from factory import make_bundle_parts, swap_blob
+from proof_scale import SCALE
 from shoestring.base import canonical
 from shoestring.base.errors import BundleError, ShoestringError
 from shoestring.bundle import Bundle, open_bundle, pack, recheck_counts
@@ -294,7 +295,7 @@ def _mutate(rng: random.Random) -> bytes:
 
 def test_random_damage_is_refused_and_nothing_else_is_raised(tmp_path: Path) -> None:
     path, rng = tmp_path / "a.shoe", random.Random(1)
-    for _ in range(700):
+    for _ in range(700 * SCALE):
         data = _mutate(rng)
         if data == GOOD:
             continue
@@ -348,7 +349,7 @@ def test_an_odd_manifest_is_refused_or_is_exactly_what_pack_writes(tmp_path: Pat
     """Whatever passes was a sound bundle of another content, and using it raises nothing but our own errors."""
     path, again, rng = tmp_path / "a.shoe", tmp_path / "b.shoe", random.Random(2)
     accepted = 0
-    for _ in range(700):
+    for _ in range(700 * SCALE):
         try:
             text = json.dumps(_odd_manifest(rng), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         except UnicodeEncodeError:

@@ -137,7 +137,7 @@ def test_unlabelled_images_of_one_answer_stop_as_well(cli, task, known):
         (("--latency", "1e999ms"), "too large"),
         (("--memory", "1e999GB"), "too large"),
         (("--size", "0MB"), "above zero"),
-        (("--threads", "0"), "threads must be at least 1"),
+        (("--threads", "0"), "threads must be in 1.."),
         (("--confidence", "1.5"), "confidence 1.5 is outside"),
         (("--confidence", "nan"), "confidence nan is outside"),
         (("--chip", "raspberry-pi-4b-4gb"), "this machine"),

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from proof_scale import SCALE
 from shoestring.domain.score import Paired
 from shoestring.evaluate.sample_size import critical_losses
 from shoestring.evaluate.statistics import certify
 
-REPETITIONS = 2_000
+REPETITIONS = 2_000 * SCALE
 NOMINAL = 0.05
 SCENARIOS = [  # n, margin, discordance, drops over the margin
     (500, 0.02, 0.025, (1.0,) * 6),

@@ -116,6 +116,7 @@ def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int,
             [Measured(name, one.path, bench.runtime, one.size_bytes) for name, one in made.items()],
             REFERENCE,
             threads,
+            seconds_each=SECONDS_EACH,
             progress=lambda words: bench.progress(f"measuring: {words}", 0, 0),
         )
 
@@ -124,7 +125,7 @@ def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int,
 
 def describe_measurement(made: dict[str, Artefact], threads: tuple[int, ...]) -> str:
     """How `measure_all` measured, for the evidence."""
-    return describe(len(made), REFERENCE, threads)
+    return describe(len(made), REFERENCE, threads, seconds_each=SECONDS_EACH)
 
 
 def score(bench: Workbench, artefact: Artefact, metric: str, classes: int) -> tuple[Score, ...]:

@@ -86,7 +86,6 @@ def nothing_fits(
     scored: Sequence[Candidate],
     admission: Admission,
     refusals: Mapping[str, str],
-    certificates: Mapping[str, Certificate],
     budget: Budget,
 ) -> BudgetError:
     """The error with one row a candidate and what can be had instead."""

@@ -83,8 +83,8 @@ def fit(
         StorageError: the bundle cannot be written.
     """
     budget = budget or Budget()
-    check_arguments(budget, chip, out)
     machine = this_machine()
+    check_arguments(budget, chip, out, machine.cores)
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
     imported = import_into(store, Path(model))
@@ -107,7 +107,7 @@ def fit(
     certificates, refusals = certify.certify_all(bench, made, admission.admitted, metric, budget)
     ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)
     if ladder is None or certify.only_reference_for_lack_of_proof(ladder, refusals):
-        raise certify.nothing_fits(scored, admission, refusals, certificates, budget)
+        raise certify.nothing_fits(scored, admission, refusals, budget)
     fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, (*notes, *failed))
     if out is not None:
         progress("writing the bundle", 0, 0)
@@ -115,7 +115,7 @@ def fit(
     return fitted
 
 
-def check_arguments(budget: Budget, chip: str, out: Path | str | None) -> None:
+def check_arguments(budget: Budget, chip: str, out: Path | str | None, cores: int) -> None:
     """Raises UsageError before any work is done."""
     if chip != THIS_MACHINE:
         raise UsageError(
@@ -128,8 +128,11 @@ def check_arguments(budget: Budget, chip: str, out: Path | str | None) -> None:
             raise UsageError(f"budget {name} must be above zero, got {value}", hint="None leaves it open")
     if budget.max_drop is not None and budget.max_drop >= 1:
         raise UsageError(f"budget max_drop is a fraction below 1, got {budget.max_drop}", hint="0.01 is one point")
-    if budget.threads is not None and budget.threads < 1:
-        raise UsageError(f"budget threads must be at least 1, got {budget.threads}", hint="1 is a usual choice")
+    if budget.threads is not None and not 1 <= budget.threads <= cores:
+        raise UsageError(
+            f"budget threads must be in 1..{cores}, the cores of this machine, got {budget.threads}",
+            hint="1 is a usual choice",
+        )
     check_confidence(budget.confidence)
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise UsageError(f"the directory of {out} does not exist", hint="create it first")
