@@ -11,9 +11,7 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import tempfile
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,6 @@ import results
 from contestants import REFERENCE, Contestant, Ground, ours, peers, say
 from judging import RUNTIME, judge
 from peers_inputs import fill_batch
-from shoestring._version import __version__
 from shoestring.base import disk
 from shoestring.base.canonical import plain
 from shoestring.base.errors import ShoestringError
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
     from shoestring.domain.cost import Cost
 
 PEER_MAX_DROP = 0.01
-PACKAGES = ("numpy", "onnx", "onnxruntime", "nncf")
 
 
 def arguments() -> argparse.Namespace:
@@ -106,17 +102,6 @@ def time_all(
         return measure(entries, REFERENCE, threads, seconds_each=args.seconds, feeds=feeds, progress=say)
 
 
-def versions() -> dict[str, str | None]:
-    """Of everything that decides the figures; None for what is not installed."""
-    found: dict[str, str | None] = {"shoestring": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
-
-
 def compare(args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Make, judge and time every contestant; print as it goes; return everything."""
     ground, machine = prepare(args), this_machine()
@@ -133,7 +118,7 @@ def compare(args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "model": args.model.name,
         "machine": plain(machine),
         "pinned": args.pin,
-        "versions": versions(),
+        "versions": results.versions(),
         "images": sizes,
         "seed": ground.seed,
         "max_drop": {"fit": ground.budget.max_drop, "nncf": ground.peer_max_drop},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import platform
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from contestants import REFERENCE
+from shoestring._version import __version__
 from shoestring.base.canonical import plain
 from shoestring.base.units import format_bytes, format_ms
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from shoestring.domain.cost import Cost, Timing
 
 CHOSEN = " *"
+PACKAGES = ("numpy", "onnx", "onnxruntime", "nncf")
 
 
 def record(contestant: Contestant, verdict: Verdict | None, cost: Cost | None, failure: str | None) -> dict[str, Any]:
@@ -29,6 +33,17 @@ def record(contestant: Contestant, verdict: Verdict | None, cost: Cost | None, f
         "verdict": plain(verdict),
         "cost": plain(cost),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of everything that decides the figures; None for what is not installed."""
+    found: dict[str, str | None] = {"shoestring": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
 
 
 def page(

@@ -18,12 +18,13 @@ from shoestring.base.cache import Cache
 from shoestring.base.canonical import digest
 from shoestring.compress import sensitivity
 from shoestring.compress.bias import first_examples, float_means
+from shoestring.compress.clip import clipped_ranges
 from shoestring.compress.graph import Graph
 from shoestring.compress.observe import Range, value_ranges
 from shoestring.compress.passes import Workshop
 from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.quantize import needed_ranges
-from shoestring.compress.scheme import Scheme
+from shoestring.compress.scheme import Scheme, scheme_for
 from shoestring.compress.walk import Batch
 from shoestring.domain.cost import Machine
 from shoestring.domain.evidence import Sensitivity, Trace
@@ -140,16 +141,15 @@ class Workbench:
             done += count
             self.progress(what, done, len(indices))
 
-    def ranges(self) -> Mapping[str, Range]:
-        """Ranges of all tensors over the calibration split; kept."""
-        question = {**self.basis, "model": self.model.sha256, "images": self.calibration_digest}
+    def ranges(self, scheme: Scheme) -> Mapping[str, Range]:
+        """Ranges of all tensors: smallest and largest over the calibration split, signed ones clipped; kept."""
+        question = {**self.basis, "model": self.model.sha256, "images": self.calibration_digest, "scheme": scheme}
 
         def compute() -> dict[str, Range]:
             self.progress(f"calibrating on {len(self.splits.calibration)} images", 0, 0)
-            graph = self.graph
-            return value_ranges(
-                graph, lambda: self.feed(self.splits.calibration), needed_ranges(graph), self.machine.cores
-            )
+            graph, threads = self.graph, self.machine.cores
+            seen = value_ranges(graph, lambda: self.feed(self.splits.calibration), needed_ranges(graph), threads)
+            return clipped_ranges(graph, seen, self.walk_batches, scheme.activation_limits, threads)
 
         return self.cache.noun("ranges", question, dict[str, Range], compute)
 
@@ -164,7 +164,7 @@ class Workbench:
     def workshop(self) -> Workshop:
         """What recipes need from calibration."""
         means = float_means(self.graph, self.walk_batches, self.machine.cores)
-        return Workshop(self.ranges(), self.walk_batches, means, self.machine.cores)
+        return Workshop(self.ranges(scheme_for(self.machine.isa)), self.walk_batches, means, self.machine.cores)
 
     def sensitivity(self, scheme: Scheme) -> tuple[Sensitivity, ...]:
         """How much each layer's rounding hurts, worst first; kept."""
@@ -180,7 +180,9 @@ class Workbench:
             def say(done: int, total: int) -> None:
                 self.progress("probing layers", done, total)
 
-            return sensitivity.probe(self.graph, self.ranges(), scheme, self.walk_batches, self.machine.cores, say)
+            return sensitivity.probe(
+                self.graph, self.ranges(scheme), scheme, self.walk_batches, self.machine.cores, say
+            )
 
         return self.cache.noun("sensitivity", question, tuple[Sensitivity, ...], compute)
 
