@@ -107,8 +107,8 @@ def ours(ground: Ground, scratch: Path) -> list[Contestant]:
     return made
 
 
-def peers(ground: Ground, scratch: Path) -> list[Contestant]:
-    """Every peer; one that fails keeps its place, with the reason."""
+def peers(ground: Ground, scratch: Path, seconds: float) -> list[Contestant]:
+    """Every peer; one that fails, or takes longer than `seconds`, keeps its place, with the reason."""
     disk.write_text(scratch / "preprocess.toml", dump_preprocess(ground.spec))
     request: dict[str, Any] = {
         "model": str(ground.model),
@@ -127,9 +127,7 @@ def peers(ground: Ground, scratch: Path) -> list[Contestant]:
         say(f"making {name}")
         out = scratch / f"peer{number}.onnx"
         try:
-            answer = run_in_child(
-                target, request | {"out": str(out)}, ChildLimits(seconds=PEER_SECONDS), env=NO_TELEMETRY
-            )
+            answer = run_in_child(target, request | {"out": str(out)}, ChildLimits(seconds=seconds), env=NO_TELEMETRY)
             made.append(Contestant(name, out, answer["seconds"], answer["note"]))
         except ShoestringError as error:
             made.append(Contestant(name, None, None, one_line(error)))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import results
-from contestants import REFERENCE, Contestant, Ground, ours, peers, say
+from contestants import PEER_SECONDS, REFERENCE, Contestant, Ground, ours, peers, say
 from judging import RUNTIME, judge
 from peers_inputs import fill_batch
 from shoestring.base import disk
@@ -53,6 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pin", metavar="0,1", help="processors to stay on while timing")
     parser.add_argument("--limit", type=int, help="use at most this many images")
     parser.add_argument("--seed", type=int, default=0, help="of the splits")
+    parser.add_argument("--peer-seconds", type=float, default=PEER_SECONDS, help="a peer may take (default 3600)")
     parser.add_argument("--out", type=Path, help="JSON file for all figures")
     return parser.parse_args()
 
@@ -108,7 +109,7 @@ def compare(args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     threads = [int(count) for count in args.threads.split(",")]
     say("our fit, from an empty cache")
     field = [Contestant(REFERENCE, ground.model, None, "the user's own file"), *ours(ground, scratch)]
-    field += peers(ground, scratch)
+    field += peers(ground, scratch, args.peer_seconds)
     models = {one.name: one.path for one in field if one.path is not None}
     verdicts, broken = judge(ground, models, machine.cores)
     costs = time_all(ground, {name: models[name] for name in verdicts}, threads, args)
