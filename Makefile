@@ -49,7 +49,7 @@ wheel-check: $(VENV)/.check
 	sh tests/wheel/check_base_install.sh $(PYTHON)
 
 proof: $(VENV)/.test
-	SHOESTRING_PROOF=50 $(BIN)/python -m pytest --timeout=3600 tests/attacks/test_hostile_bundles.py \
+	SHOESTRING_PROOF=50 $(BIN)/python -m pytest --timeout=3600 -rP tests/attacks/test_hostile_bundles.py \
 	    tests/evaluate/test_statistics_coverage.py
 
 clean:
