@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -17,7 +16,6 @@ from shoestring.base.errors import DataError
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate import dataset_npz
 from shoestring.evaluate.dataset import Dataset, open_dataset
-from shoestring.evaluate.dataset_labels import check_label_range, read_label_names
 
 SPEC = Preprocess(height=8, width=8)
 
@@ -389,37 +387,3 @@ def test_an_archive_that_changes_after_hashing_is_noticed(tmp_path: Path) -> Non
     npz(path, images=np.stack([picture(2), picture(3)]))
     with pytest.raises(DataError, match="changed while it was being used"):
         dataset.pixels(0, SPEC)
-
-
-# --- label names -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("text", ["cat\ndog\r\n\n", json.dumps(["cat", "dog"]), "\ufeffcat\n dog "])
-def test_label_names(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "names"
-    path.write_text(text, encoding="utf-8")
-    assert read_label_names(path) == ("cat", "dog")
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"", "hold 0 names"),
-        (b"[]", "hold 0 names"),
-        (b"cat\n\ndog\n", "entry 1 is ''"),
-        (b'["cat", 3]', "entry 1 is 3"),
-        (b'["cat"', "not a JSON list"),
-        (b"\xff\xfe", "not UTF-8"),
-    ],
-)
-def test_bad_label_names(tmp_path: Path, data: bytes, words: str) -> None:
-    path = tmp_path / "names"
-    path.write_bytes(data)
-    with pytest.raises(DataError, match=words):
-        read_label_names(path)
-
-
-def test_labels_outside_the_model(tmp_path: Path) -> None:
-    check_label_range((0, 9), 10)
-    with pytest.raises(DataError, match="label 10, the model has classes 0 to 9"):
-        check_label_range((0, 10), 10)
