@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from shoestring.base.errors import DataError
-from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset_labels import check_label_range, read_label_names
-
-SPEC = Preprocess(height=8, width=8)
 
 
 @pytest.mark.parametrize("text", ["cat\ndog\r\n\n", json.dumps(["cat", "dog"]), "\ufeffcat\n dog "])
