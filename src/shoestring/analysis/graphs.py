@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shoestring.base.errors import MissingExtraError, ModelError
+from shoestring.domain.elements import ELEMENT_BITS
 
 try:
     from google.protobuf.message import DecodeError
@@ -19,20 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SMALL_BYTES = 4096  # shapes, axes, scales: what shape inference looks into
-_BITS = {
-    TensorProto.DataType.Value(name): bits
-    for bits, names in {
-        2: ("UINT2", "INT2"),
-        4: ("UINT4", "INT4", "FLOAT4E2M1"),
-        8: ("UINT8", "INT8", "BOOL", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT8E8M0"),
-        16: ("UINT16", "INT16", "FLOAT16", "BFLOAT16"),
-        32: ("FLOAT", "INT32", "UINT32"),
-        64: ("DOUBLE", "INT64", "UINT64", "COMPLEX64"),
-        128: ("COMPLEX128",),
-    }.items()
-    for name in names
-    if name in TensorProto.DataType.keys()  # a protobuf enum, not a dict  # noqa: SIM118
-}
+_BITS = {number: ELEMENT_BITS[name] for name, number in TensorProto.DataType.items() if name in ELEMENT_BITS}
 FLOATS = frozenset(TensorProto.DataType.Value(name) for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
 
 

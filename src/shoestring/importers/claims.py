@@ -8,27 +8,15 @@ from typing import Any
 from shoestring.base.errors import ModelError
 from shoestring.base.limits import MAX_GRAPH_NODES, MAX_MODEL_BYTES
 from shoestring.base.units import format_bytes
+from shoestring.domain.elements import ELEMENT_BITS
 from shoestring.importers.require import onnx
 from shoestring.importers.walk import inside, nodes_inside
 
 _T = onnx.TensorProto
 _DAMAGED = "the file is damaged or hostile; export or download it again"
 
-# Bits of one element, https://onnx.ai/onnx/repo-docs/IR.html ("Tensor Element Types"); strings are listed apart.
-ELEMENT_BITS: dict[int, int] = {
-    number: bits
-    for bits, names in {
-        2: ("UINT2", "INT2"),
-        4: ("UINT4", "INT4", "FLOAT4E2M1"),
-        8: ("UINT8", "INT8", "BOOL", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT8E8M0"),
-        16: ("UINT16", "INT16", "FLOAT16", "BFLOAT16"),
-        32: ("FLOAT", "INT32", "UINT32"),
-        64: ("DOUBLE", "INT64", "UINT64", "COMPLEX64"),
-        128: ("COMPLEX128",),
-    }.items()
-    for name, number in _T.DataType.items()
-    if name in names
-}
+# By number; strings are listed apart.
+BITS: dict[int, int] = {number: ELEMENT_BITS[name] for name, number in _T.DataType.items() if name in ELEMENT_BITS}
 
 
 def check_node_count(model: Any) -> None:
@@ -59,7 +47,7 @@ def claimed_bytes(tensor: Any, owner: str) -> int:
         raise ModelError(f"tensor {label(tensor, owner)} is stored in segments", hint="export the model again")
     if tensor.data_type == _T.STRING:
         return 0
-    bits = ELEMENT_BITS.get(tensor.data_type)
+    bits = BITS.get(tensor.data_type)
     if bits is None:
         raise ModelError(
             f"tensor {label(tensor, owner)} has the element type {tensor.data_type}, which is not known",
@@ -127,4 +115,4 @@ def _typed_count(tensor: Any, needed_bytes: int) -> int:
     count = _elements(tensor)
     if tensor.data_type in (_T.COMPLEX64, _T.COMPLEX128):
         return 2 * count
-    return needed_bytes if ELEMENT_BITS.get(tensor.data_type, 8) < 8 else count
+    return needed_bytes if BITS.get(tensor.data_type, 8) < 8 else count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shoestring.base.limits import MIB
-from shoestring.importers.claims import ELEMENT_BITS
+from shoestring.importers.claims import BITS
 from shoestring.importers.infer import infer, known_shape
 from shoestring.importers.require import defs, helper, numpy_helper, onnx, shape_inference
 from shoestring.importers.walk import bodies
@@ -162,7 +162,7 @@ def _output_types(draft: Draft, node: Any, feeds: dict[str, Any]) -> list[Any] |
 
 def _bytes(types: list[Any]) -> int:
     return sum(
-        math.prod(dim.dim_value for dim in kind.tensor_type.shape.dim) * ELEMENT_BITS[kind.tensor_type.elem_type] // 8
+        math.prod(dim.dim_value for dim in kind.tensor_type.shape.dim) * BITS[kind.tensor_type.elem_type] // 8
         for kind in types
     )
 

@@ -10,7 +10,7 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.ladder import Candidate, Rejected
 
 NOISE = 1.03
-"""Two latencies or sizes within 3 % count as equal: the spread of medians between runs on a quiet machine."""
+"""Two latencies or sizes within 3 % count as equal: a judgement of what a median can tell apart."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from shoestring.search.admit import latency_ms
 
 PATIENCE = 1.25
 """Without an accuracy budget the most accurate rung is chosen among those at most this many times slower than the
-fastest: a quarter more time is little beside the two- to fourfold gains at stake, and often halves the loss."""
+fastest. A judgement, not a measurement: a quarter more time is little beside the gain over the original."""
 
 
 def build_ladder(
