@@ -59,6 +59,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(cli, task, 
     cache, folder = tmp_path / "cache", tmp_path / "work"
     folder.mkdir()
     words = ["fit", str(task.model), "--data", str(task.data), "--cache", str(cache), "-o", str(folder / "out.shoe")]
+    words += ["--runtimes", "onnxruntime"]
     ended = interrupt_when("measuring: ", [*SHOESTRING, *words], {**os.environ, MARK: str(tmp_path)})
     assert ended.returncode == 130, ended.stderr
     assert ended.stderr.endswith("interrupted; finished steps are kept, and the same command goes on from there\n")

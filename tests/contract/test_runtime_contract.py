@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import handmade
 from shoestring.base.errors import EngineError, MissingExtraError, UsageError
 from shoestring.domain.model import TensorSpec
 from shoestring.runtimes import registry
@@ -41,7 +42,11 @@ def onnx_model() -> bytes:
     return model.SerializeToString()
 
 
-MODELS = {"null": null_model, "onnxruntime": onnx_model}
+def native_model() -> bytes:
+    return handmade.build()
+
+
+MODELS = {"null": null_model, "onnxruntime": onnx_model, "native": native_model}
 """For each runtime the maker of its form of the tiny model: y = f(a) over a free batch, z = g(b)."""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import tiny
 from shoestring.domain.budget import Budget
-from shoestring.fitting import Fitted, candidates, fit
+from shoestring.fitting import Fitted, candidates, fit, programs
 
 MAX_DROP = 0.05
 
@@ -20,7 +20,8 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> tiny.Task:
 
 @pytest.fixture(autouse=True)
 def known_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing here measures, and nothing touches the user's own cache."""
+    """Nothing here measures, compiles unless it says so, or touches the user's own cache."""
+    monkeypatch.setattr(programs, "DEFAULT", ("onnxruntime",))
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
     monkeypatch.setenv("SHOESTRING_CACHE", str(tmp_path / "default-cache"))
 
@@ -31,7 +32,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory, task: tiny.Task) -> Path:
     cache = tmp_path_factory.mktemp("warm")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "measure", tiny.known_costs)
-        fit(task.model, task.data, budget=Budget(max_drop=MAX_DROP), cache=cache)
+        fit(task.model, task.data, budget=Budget(max_drop=MAX_DROP), runtimes=("onnxruntime",), cache=cache)
     return cache
 
 

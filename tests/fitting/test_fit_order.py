@@ -56,9 +56,9 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     seen = Watch()
     trace, image, admit, certify_all = Workbench.trace, Dataset.image, fit_module.admit, certify.certify_all
 
-    def spy_trace(self: Workbench, name: str, artefact: Any, sha256: str, split: str) -> Any:
+    def spy_trace(self: Workbench, name: str, artefact: Any, sha256: str, split: str, *more: Any) -> Any:
         seen.events.append(("trace", name, split))
-        return trace(self, name, artefact, sha256, split)
+        return trace(self, name, artefact, sha256, split, *more)
 
     def spy_image(self: Dataset, index: int) -> Any:
         seen.events.append(("image", self.hashes[index], ""))

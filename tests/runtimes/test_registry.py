@@ -22,7 +22,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 
 def test_installed_leaves_out_what_cannot_be_found(monkeypatch):
     monkeypatch.setattr(registry, "find_spec", lambda package: None)
-    assert registry.installed() == ("null",)
+    assert registry.installed() == ("native", "null")
 
 
 def test_naming_a_runtime_imports_no_engine():

@@ -62,15 +62,16 @@ def _contestants(target: Path, scratch: Path) -> tuple[list[Any], str]:
     from shoestring.base import disk
     from shoestring.bundle import is_bundle, open_bundle
     from shoestring.costmodel.measure import Measured
+    from shoestring.domain.ladder import HOME_RUNTIME
     from shoestring.importers import import_model
 
     if not is_bundle(target):
         model = import_model(target, scratch / "model.onnx")
-        return [Measured(target.name, model.path, "onnxruntime", target.stat().st_size)], target.name
+        return [Measured(target.name, model.path, HOME_RUNTIME, target.stat().st_size)], target.name
     found: list[Measured] = []
     with open_bundle(target) as bundle:
         for rung in bundle.manifest.ladder.rungs:
-            path = scratch / f"{len(found)}.onnx"
+            path = scratch / f"{len(found)}.model"
             disk.write_bytes(path, bundle.read(rung.candidate.artefact_sha256))
             found.append(Measured(rung.name, path, rung.candidate.runtime, path.stat().st_size))
     return found, found[-1].name

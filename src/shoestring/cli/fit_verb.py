@@ -30,6 +30,11 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, metavar="N", help="judge latency at N threads (default: the better of 1 and all)"
     )
     budget.add_argument("--confidence", type=float, default=0.95, metavar="0.95", help="of the certificate")
+    parser.add_argument(
+        "--runtimes",
+        metavar="LIST",
+        help="onnxruntime, or onnxruntime,native (default: native too where a C compiler is found)",
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--labels", type=Path, metavar="FILE", help="class names in the model's order, one a line")
     data.add_argument("--limit", type=int, metavar="N", help="use at most N images")
@@ -65,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             labels=read_label_names(arguments.labels) if arguments.labels else (),
             limit=arguments.limit,
             seed=arguments.seed,
+            runtimes=arguments.runtimes.split(",") if arguments.runtimes is not None else None,
             cache=arguments.cache,
             progress=progress,
         )

@@ -8,6 +8,14 @@ from shoestring.domain.cost import Cost
 from shoestring.domain.recipe import Recipe
 from shoestring.domain.score import Certificate, Score
 
+HOME_RUNTIME = "onnxruntime"
+"""Candidates on this runtime are called by their recipe alone."""
+
+
+def candidate_name(recipe: Recipe, runtime: str) -> str:
+    """`int8` on ONNX Runtime, `int8@native` elsewhere: one recipe may be tried on several runtimes."""
+    return recipe.name if runtime == HOME_RUNTIME else f"{recipe.name}@{runtime}"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -33,7 +41,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        return self.recipe.name
+        return candidate_name(self.recipe, self.runtime)
 
     @property
     def score(self) -> Score:

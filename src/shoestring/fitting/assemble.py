@@ -19,7 +19,14 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.evidence import Evidence, Sensitivity, Split, Trace
 from shoestring.domain.ladder import Ladder, Rung
 from shoestring.domain.manifest import FORMAT, Blob, Golden, Manifest
-from shoestring.fitting.candidates import Artefact, describe_measurement, split_labels, thread_counts, traces
+from shoestring.fitting.candidates import (
+    Artefact,
+    describe_measurement,
+    runtime_versions,
+    split_labels,
+    thread_counts,
+    traces,
+)
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.workbench import Workbench
 from shoestring.inputs.image import tensor
@@ -103,7 +110,7 @@ def make_evidence(
         "shoestring": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        bench.runtime: registry.get(bench.runtime).version(),
+        **runtime_versions(made),
     }
     measurement = describe_measurement(dict(made), thread_counts(bench, budget))
     return Evidence(metric, splits, tuple(kept), sensitivity, bench.machine, versions, measurement, seed)
@@ -137,21 +144,21 @@ def make_golden(
 def golden_answers(bench: Workbench, artefact: Artefact, pool: Sequence[int], pixels: Array, threads: int) -> Array:
     """Float32 outputs (n, classes) of an artefact on the pool; kept."""
     images = digest([bench.dataset.hashes[i] for i in pool])
-    question = {**bench.basis, "artefact": artefact.sha256, "images": images, "threads": threads}
+    question = {**bench.basis_on(artefact.runtime), "artefact": artefact.sha256, "images": images, "threads": threads}
 
     def write(target: Path) -> None:
-        bench.progress(f"golden answers of {artefact.recipe.name}", 0, 0)
-        disk.write_bytes(target, npy_bytes(_one_by_one(bench, artefact.path, pixels, threads)))
+        bench.progress(f"golden answers of {artefact.name}", 0, 0)
+        disk.write_bytes(target, npy_bytes(_one_by_one(bench, artefact, pixels, threads)))
 
     answers: Array = np.load(bench.cache.file("golden", question, ".npy", write), allow_pickle=False)
     return answers
 
 
-def _one_by_one(bench: Workbench, model: Path, pixels: Array, threads: int) -> Array:
+def _one_by_one(bench: Workbench, artefact: Artefact, pixels: Array, threads: int) -> Array:
     """Float32 outputs (n, classes), each from a run of its own, as a device makes them."""
     spec, answers = bench.model.inputs[0], []
     fixed = spec.shape[0] or 1
-    with registry.get(bench.runtime).load(model, threads) as session:
+    with registry.get(artefact.runtime).load(artefact.path, threads) as session:
         for image in pixels:
             batch = tensor(np.repeat(image[None], fixed, axis=0), bench.spec)
             answers.append(session.run({spec.name: batch})[bench.model.outputs[0].name][:1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from shoestring.costmodel.measure import SECONDS_EACH, Measured, describe, measu
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost
 from shoestring.domain.evidence import Sensitivity, Trace
-from shoestring.domain.ladder import Candidate
+from shoestring.domain.ladder import HOME_RUNTIME, Candidate, candidate_name
 from shoestring.domain.recipe import Recipe
 from shoestring.domain.score import Paired, Score
 from shoestring.evaluate.metrics import paired
@@ -31,13 +32,18 @@ INTERVAL_CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Artefact:
-    """A candidate's model file."""
+    """A candidate's model file, and the runtime it is for."""
 
     recipe: Recipe
     path: Path
     sha256: str
     size_bytes: int
     notes: tuple[str, ...]
+    runtime: str = HOME_RUNTIME
+
+    @property
+    def name(self) -> str:
+        return candidate_name(self.recipe, self.runtime)
 
 
 def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tuple[Sensitivity, ...], tuple[str, ...]]:
@@ -89,11 +95,16 @@ def score_and_measure(
     """All candidates with their scores and costs."""
     scores = {name: score(bench, artefact, metric, classes) for name, artefact in made.items()}
     costs = measure_all(bench, made, thread_counts(bench, budget))
-    version = registry.get(bench.runtime).version()
+    versions = runtime_versions(made)
     return [
-        Candidate(artefact.recipe, bench.runtime, version, artefact.sha256, costs[name], scores[name], artefact.notes)
-        for name, artefact in made.items()
+        Candidate(one.recipe, one.runtime, versions[one.runtime], one.sha256, costs[name], scores[name], one.notes)
+        for name, one in made.items()
     ]
+
+
+def runtime_versions(made: Mapping[str, Artefact]) -> dict[str, str]:
+    """Version of every runtime that an artefact is for."""
+    return {name: registry.get(name).version() for name in sorted({one.runtime for one in made.values()})}
 
 
 def thread_counts(bench: Workbench, budget: Budget) -> tuple[int, ...]:
@@ -108,12 +119,12 @@ def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int,
         "machine": bench.machine,
         "threads": threads,
         "seconds": SECONDS_EACH,
-        "runtime": bench.basis["runtime_version"],
+        "runtimes": runtime_versions(made),
     }
 
     def compute() -> dict[str, Cost]:
         return measure(
-            [Measured(name, one.path, bench.runtime, one.size_bytes) for name, one in made.items()],
+            [Measured(name, one.path, one.runtime, one.size_bytes) for name, one in made.items()],
             REFERENCE,
             threads,
             seconds_each=SECONDS_EACH,
@@ -141,7 +152,7 @@ def score(bench: Workbench, artefact: Artefact, metric: str, classes: int) -> tu
 def traces(bench: Workbench, artefact: Artefact, split: str) -> tuple[Trace, Trace]:
     """What the original and the artefact answer on a split."""
     original = bench.trace("original", bench.model.path, bench.model.sha256, split)
-    return original, bench.trace(artefact.recipe.name, artefact.path, artefact.sha256, split)
+    return original, bench.trace(artefact.name, artefact.path, artefact.sha256, split, artefact.runtime)
 
 
 def split_labels(bench: Workbench, split: str) -> tuple[int, ...] | None:

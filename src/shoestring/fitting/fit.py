@@ -4,6 +4,7 @@ import        the model is parsed in quarantine and normalised
 divide        the images are split by content: calibration, selection, certification
 prepare       pre-processing is settled and checked against the original's own accuracy
 compress      every candidate is made (calibration split)
+compile       each into a native program as well, where a C compiler is found
 measure       all candidates side by side on this machine
 select        what breaks the budget or is beaten goes (selection split)
 certify       in an order fixed before, on the split that no choice has seen
@@ -22,6 +23,7 @@ from shoestring.base.errors import BudgetError, UsageError
 from shoestring.chips.host import this_machine
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
+from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.score import Paired
@@ -32,7 +34,7 @@ from shoestring.evaluate.propose import check_diverse, check_not_chance
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.fitting import assemble, candidates, certify, prepare
+from shoestring.fitting import assemble, candidates, certify, prepare, programs
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
 from shoestring.fitting.workbench import Workbench
@@ -40,7 +42,6 @@ from shoestring.importers import import_model
 from shoestring.search.admit import admit
 from shoestring.search.ladder import build_ladder
 
-RUNTIME = "onnxruntime"
 THIS_MACHINE = "this-machine"
 
 
@@ -55,6 +56,7 @@ def fit(
     labels: Sequence[str] = (),
     limit: int | None = None,
     seed: int = 0,
+    runtimes: Sequence[str] | None = None,
     cache: Path | str | None = None,
     progress: Progress = silent,
 ) -> Fitted:
@@ -70,6 +72,7 @@ def fit(
         labels: class names in the model's order.
         limit: take at most this many images.
         seed: of the splits.
+        runtimes: to try: `onnxruntime`, and `native` for programs compiled here; None tries what is there.
         cache: directory of finished steps; None for the user's own.
         progress: called as work goes on.
 
@@ -85,6 +88,7 @@ def fit(
     budget = budget or Budget()
     machine = this_machine()
     check_arguments(budget, chip, out, machine.cores)
+    programs.check_runtimes(runtimes)
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
     imported = import_into(store, Path(model))
@@ -98,17 +102,19 @@ def fit(
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
     spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
-    bench = Workbench(imported, dataset, splits, spec, RUNTIME, machine, store, progress)
+    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress)
     original = check_original(bench, metric, classes)
     notes = [*imported.notes, *dataset.notes, said, describe_splits(splits), prepare.labels_note(original, metric)]
     made, sensitivity, failed = candidates.make(bench, progress)
+    compiled, not_compiled = programs.compile_all(bench, made, runtimes)
+    made |= compiled
     scored = candidates.score_and_measure(bench, made, metric, classes, budget)
     admission = admit(scored, REFERENCE, budget)
     certificates, refusals = certify.certify_all(bench, made, admission.admitted, metric, budget)
     ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)
     if ladder is None or certify.only_reference_for_lack_of_proof(ladder, refusals):
         raise certify.nothing_fits(scored, admission, refusals, budget)
-    fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, (*notes, *failed))
+    fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, (*notes, *failed, *not_compiled))
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))

@@ -10,6 +10,7 @@ import numpy as np
 from shoestring._version import __version__
 from shoestring.base.cache import Cache
 from shoestring.base.errors import DataError, ModelError
+from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.score import Paired
@@ -19,8 +20,6 @@ from shoestring.inputs.image import tensor
 from shoestring.inputs.spec import describe
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array
-
-RUNTIME = "onnxruntime"
 
 
 def check_model(model: Model) -> int:
@@ -78,7 +77,7 @@ def settle_preprocess(
         return given, f"pre-processing as given: {describe(given)}"
     question = {
         "version": __version__,
-        "runtime_version": registry.get(RUNTIME).version(),
+        "runtime_version": registry.get(HOME_RUNTIME).version(),
         "model": model.sha256,
         "images": [dataset.hashes[i] for i in indices],
         "labels": None if dataset.labels is None else [dataset.labels[i] for i in indices],
@@ -90,7 +89,7 @@ def settle_preprocess(
 def _proposed(model: Model, dataset: Dataset, indices: Sequence[int]) -> Proposed:
     spec = model.inputs[0]
     name, fixed = spec.name, spec.shape[0]
-    with registry.get(RUNTIME).load(model.path, 1) as session:
+    with registry.get(HOME_RUNTIME).load(model.path, 1) as session:
 
         def run(batch: Array) -> Array:
             step = fixed or len(batch)

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Workbench:
         model: normalised.
         dataset: with its splits.
         spec: pre-processing, settled.
-        runtime: name of the runtime that scores and is measured.
+        runtime: name of the runtime that runs the original and every ONNX candidate.
         machine: this one.
         cache: of finished steps.
         progress: where it is said what is done.
@@ -76,12 +77,16 @@ class Workbench:
         """What every kept answer depends on beside its own question."""
         return {
             "version": __version__,
-            "compress": compress_digest(),
+            "compress": sources_digest("compress"),
             "runtime": self.runtime,
             "runtime_version": registry.get(self.runtime).version(),
             "isa": self.machine.isa,
             "spec": self.spec,
         }
+
+    def basis_on(self, runtime: str) -> dict[str, Any]:
+        """`basis`, for an answer that another runtime gives."""
+        return {**self.basis, "runtime": runtime, "runtime_version": registry.get(runtime).version()}
 
     @property
     def fixed_batch(self) -> int | None:
@@ -113,14 +118,16 @@ class Workbench:
             if self.fixed_batch is None or len(pixels) == size:
                 yield {self.model.inputs[0].name: tensor(pixels, self.spec)}
 
-    def trace(self, name: str, artefact: Path, sha256: str, split: str) -> Trace:
-        """What a model file answers on a split; kept."""
+    def trace(self, name: str, artefact: Path, sha256: str, split: str, runtime: str | None = None) -> Trace:
+        """What a model file answers on a split, on the bench's own runtime or another one; kept."""
+        engine = runtime or self.runtime
         indices: tuple[int, ...] = getattr(self.splits, split)
-        question = {**self.basis, "artefact": sha256, "images": digest([self.dataset.hashes[i] for i in indices])}
+        images = digest([self.dataset.hashes[i] for i in indices])
+        question = {**self.basis_on(engine), "artefact": sha256, "images": images}
 
         def compute() -> Trace:
             top: list[tuple[int, ...]] = []
-            with registry.get(self.runtime).load(artefact, self.machine.cores) as session:
+            with registry.get(engine).load(artefact, self.machine.cores) as session:
                 for logits in self.outputs(session, indices, f"scoring {name} on {split}"):
                     top += top_classes(logits)
             return Trace("", split, tuple(top))
@@ -193,12 +200,18 @@ class Workbench:
 
 
 @functools.cache
-def compress_digest() -> str:
-    """SHA-256 over the sources of the room `compress`: other code may make other models of the same recipe."""
+def sources_digest(room: str) -> str:
+    """SHA-256 over the sources of a room (Python, C, data): other code may make other models of the same question."""
     hasher = hashlib.sha256()
-    root = resources.files("shoestring.compress")
-    for folder in (root, root / "passes"):
-        for item in sorted(folder.iterdir(), key=lambda item: item.name):
-            if item.name.endswith((".py", ".toml")):
-                hasher.update(item.name.encode() + b"\0" + item.read_bytes())
+    for name, data in sorted(_sources(resources.files(f"shoestring.{room}"), "")):
+        hasher.update(name.encode() + b"\0" + data)
     return hasher.hexdigest()
+
+
+def _sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Name below the room and content of every source file."""
+    for item in folder.iterdir():
+        if item.is_dir():
+            yield from _sources(item, f"{prefix}{item.name}/")
+        elif item.name.endswith((".py", ".toml", ".c", ".h")):
+            yield prefix + item.name, item.read_bytes()

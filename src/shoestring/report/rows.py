@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shoestring.base.errors import BundleError
 from shoestring.domain.cost import Timing
-from shoestring.domain.ladder import Candidate, Ladder
+from shoestring.domain.ladder import HOME_RUNTIME, Candidate, Ladder
 from shoestring.domain.manifest import Manifest
 from shoestring.domain.score import Certificate, Score
 
@@ -67,8 +67,12 @@ class Rows:
 
     @property
     def baseline(self) -> Row | None:
-        """What sizes are compared with: the reference, or else a rejected fp32 candidate, which computes the same."""
-        rejected = (row for row in self.rejected if row.candidate.recipe.precision == "fp32")
+        """What sizes are compared with: the reference, or else the rejected fp32 model, which computes the same."""
+        rejected = (
+            row
+            for row in self.rejected
+            if row.candidate.recipe.precision == "fp32" and row.candidate.runtime == HOME_RUNTIME
+        )
         return self.reference or next(rejected, None)
 
     @property

@@ -30,6 +30,7 @@ class _Adapter:
 
 _ADAPTERS = {
     "onnxruntime": _Adapter("shoestring.runtimes.ort", "OrtRuntime", "onnxruntime"),
+    "native": _Adapter("shoestring.runtimes.native", "NativeRuntime", None),
     "null": _Adapter("shoestring.runtimes.null", "NullRuntime", None),
 }
 

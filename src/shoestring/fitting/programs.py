@@ -1,0 +1,124 @@
+"""Candidates that are compiled: the model file of another candidate, made into a program for this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from shoestring.base.canonical import sha256_hex
+from shoestring.base.errors import ChildError, MissingExtraError, ModelError, UsageError
+from shoestring.domain.ladder import HOME_RUNTIME
+from shoestring.fitting.candidates import Artefact
+from shoestring.fitting.workbench import Workbench, sources_digest
+from shoestring.native.build import Compiler, find_compiler
+from shoestring.native.targets import Target, host_target
+
+NATIVE = "native"
+RUNTIMES = (HOME_RUNTIME, NATIVE)
+"""Runtimes that `fit` can try."""
+
+DEFAULT = RUNTIMES
+"""What it tries unless it is told otherwise."""
+
+NOT_COMPILED = ("fp16-weights",)
+"""Precisions whose program would be that of another candidate: fp16 weights are computed with as fp32."""
+
+
+def check_runtimes(asked: Sequence[str] | None) -> tuple[str, ...]:
+    """The runtimes to try, each once.
+
+    Args:
+        asked: by the user, or None.
+
+    Raises:
+        UsageError: an unknown one, or not the one that the original runs on.
+    """
+    wanted = DEFAULT if asked is None else tuple(dict.fromkeys(asked))
+    for name in wanted:
+        if name not in RUNTIMES:
+            raise UsageError(f"fit does not try the runtime {name!r}", hint=f"one or more of: {', '.join(RUNTIMES)}")
+    if HOME_RUNTIME not in wanted:
+        raise UsageError(
+            f"the runtimes {', '.join(wanted) or 'asked for (none)'} lack {HOME_RUNTIME}, which runs the original",
+            hint=f"write {HOME_RUNTIME},{NATIVE}",
+        )
+    return wanted
+
+
+def compile_all(
+    bench: Workbench, made: Mapping[str, Artefact], runtimes: Sequence[str] | None
+) -> tuple[dict[str, Artefact], tuple[str, ...]]:
+    """A program of every artefact that can be compiled.
+
+    Args:
+        bench: model, machine, cache.
+        made: ONNX artefacts by name.
+        runtimes: as the user asked; None when he did not, so that a missing compiler is no error.
+
+    Returns:
+        Artefacts by name; and what was not compiled and why, in words.
+
+    Raises:
+        MissingExtraError, ChildError: native was asked for by name, and there is no compiler, or it does not answer.
+    """
+    if NATIVE not in check_runtimes(runtimes):
+        return {}, ()
+    target = host_target(bench.machine.isa, bench.machine.arch)
+    try:
+        compiler = find_compiler(target)
+    except (MissingExtraError, ChildError) as error:
+        if runtimes is not None:
+            raise
+        reason = "there is no C compiler" if isinstance(error, MissingExtraError) else error.message
+        return {}, (f"native programs were not tried: {reason}; {error.hint}",)
+    sources = [artefact for artefact in made.values() if artefact.recipe.precision not in NOT_COMPILED]
+    compiled: dict[str, Artefact] = {}
+    refused: dict[str, list[str]] = {}
+    for done, source in enumerate(sources):
+        bench.progress(f"compiling {source.name}", done, len(sources))
+        try:
+            program = compile_one(bench, source, target, compiler)
+        except (ModelError, ChildError) as error:
+            refused.setdefault(error.message, []).append(source.name)
+        else:
+            compiled[program.name] = program
+    notes = (f"not compiled: {', '.join(names)}: {message}" for message, names in refused.items())
+    return compiled, tuple(notes)
+
+
+def compile_one(bench: Workbench, source: Artefact, target: Target, compiler: Compiler) -> Artefact:
+    """The program of one artefact, from the cache or compiled now.
+
+    It may use as many threads as the machine has cores, since candidates are measured at one and at all of them.
+
+    Raises:
+        ModelError: the model holds what cannot be compiled.
+        ChildError: the C compiler failed.
+    """
+    from shoestring.native.compiling import compile_library
+
+    name = program_name(bench.model.source_name)
+    question = {
+        "version": bench.basis["version"],
+        "native": sources_digest(NATIVE),
+        "compiler": [*compiler.command, compiler.version()],
+        "target": target,
+        "model": source.sha256,
+        "name": name,
+        "threads": bench.machine.cores,
+    }
+
+    def write(out: Path) -> None:
+        compile_library(source.path, name, target, bench.machine.cores, out)
+
+    path = bench.cache.file("programs", question, ".so", write)
+    data = path.read_bytes()
+    notes = (*source.notes, f"compiled for {target.name} by {compiler.version()}")
+    return Artefact(source.recipe, path, sha256_hex(data), len(data), notes, NATIVE)
+
+
+def program_name(source_name: str) -> str:
+    """A C identifier after the model's file name: `mobilenet-v2.onnx` -> `mobilenet_v2`."""
+    name = re.sub(r"\W+", "_", Path(source_name).stem, flags=re.ASCII).strip("_")
+    return name if name and not name[0].isdigit() else f"model_{name}".rstrip("_")

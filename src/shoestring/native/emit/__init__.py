@@ -1,0 +1,1 @@
+"""The back: a planned program becomes C text and a blob of weights."""

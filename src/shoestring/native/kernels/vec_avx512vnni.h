@@ -1,0 +1,85 @@
+/* Vectors of sixteen lanes for AVX-512 with VNNI (Ice Lake, Zen 4 and later). */
+#include <immintrin.h>
+#define SS_LANES 16
+#define SS_MAX_VECTORS 4
+#define SS_MAX_PIXELS 12
+#define SS_PIXELS(vectors) ((vectors) == 4 ? 6 : (vectors) == 3 ? 8 : 12) /* pixels in a block beside so many vectors */
+
+typedef __m512i ss_i32;
+typedef __m512 ss_f32;
+typedef __m512i ss_weights;
+typedef __m512i ss_taps;
+typedef __m512i ss_columns;
+
+SS_INLINE ss_i32 ss_load_i32(const int32_t *p) { return _mm512_loadu_si512(p); }
+SS_INLINE ss_weights ss_load_weights(const int8_t *p) { return _mm512_loadu_si512(p); }
+SS_INLINE ss_taps ss_load_taps(const ss_code *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+SS_INLINE ss_i32 ss_dot(ss_i32 sum, ss_taps a, ss_weights w) {
+#if defined(__clang__)
+    return _mm512_dpbusd_epi32(sum, a, w);
+#else /* gcc 12 spills every accumulator around the intrinsic */
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "vm"(w));
+    return sum;
+#endif
+}
+SS_INLINE ss_i32 ss_dot_columns(ss_i32 sum, ss_columns a, ss_weights w) { return ss_dot(sum, a, w); }
+
+/* Four rows of 64 channels -> four vectors. 128-bit lane l of vector i holds channels 16 l + 4 i .. + 3, four taps each:
+ * the order that ss_store_codes puts back. */
+SS_INLINE void ss_interleave(const ss_code *const rows[4], ss_columns out[4]) {
+    const __m512i a = _mm512_loadu_si512(rows[0]), b = _mm512_loadu_si512(rows[1]);
+    const __m512i c = _mm512_loadu_si512(rows[2]), d = _mm512_loadu_si512(rows[3]);
+    const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+    const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
+    out[0] = _mm512_unpacklo_epi16(ab_low, cd_low);
+    out[1] = _mm512_unpackhi_epi16(ab_low, cd_low);
+    out[2] = _mm512_unpacklo_epi16(ab_high, cd_high);
+    out[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
+}
+SS_INLINE ss_f32 ss_scaled(ss_i32 sum, const float *multiplier) {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(multiplier));
+}
+SS_INLINE __m512i ss_rounded(ss_i32 sum, const float *multiplier) {
+    return _mm512_cvtps_epi32(ss_scaled(sum, multiplier));
+}
+/* Bounds as codes: low + zero, high + zero. */
+SS_INLINE void ss_store_codes(ss_code *out, const ss_i32 *sums, int count, const float *multiplier, const ss_scaling *s) {
+    const __m512i zero16 = _mm512_set1_epi16((short)s->zero);
+    if (count == 4) {
+        __m512i x = _mm512_packs_epi32(ss_rounded(sums[0], multiplier), ss_rounded(sums[1], multiplier + 16));
+        __m512i y = _mm512_packs_epi32(ss_rounded(sums[2], multiplier + 32), ss_rounded(sums[3], multiplier + 48));
+        x = _mm512_packus_epi16(_mm512_adds_epi16(x, zero16), _mm512_adds_epi16(y, zero16));
+        if (!s->open) {
+            x = _mm512_max_epu8(x, _mm512_set1_epi8((char)((int32_t)s->low + s->zero)));
+            x = _mm512_min_epu8(x, _mm512_set1_epi8((char)((int32_t)s->high + s->zero)));
+        }
+        _mm512_storeu_si512(out, x);
+        return;
+    }
+    const int32_t low = (int32_t)s->low + s->zero, high = (int32_t)s->high + s->zero;
+    if (count == 2) {
+        __m512i x = _mm512_packs_epi32(ss_rounded(sums[0], multiplier), ss_rounded(sums[1], multiplier + 16));
+        x = _mm512_max_epi16(_mm512_adds_epi16(x, zero16), _mm512_set1_epi16((short)low));
+        x = _mm512_min_epi16(x, _mm512_set1_epi16((short)high));
+        _mm256_storeu_si256((__m256i *)(void *)out, _mm512_cvtepi16_epi8(x));
+        return;
+    }
+    __m512i x = _mm512_add_epi32(ss_rounded(sums[0], multiplier), _mm512_set1_epi32(s->zero));
+    x = _mm512_min_epi32(_mm512_max_epi32(x, _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
+    _mm_storeu_si128((__m128i *)(void *)out, _mm512_cvtepi32_epi8(x));
+}
+SS_INLINE void ss_store_channels(ss_code *out, const ss_i32 *sums, const float *multiplier, const ss_scaling *s) {
+    ss_store_codes(out, sums, 4, multiplier, s);
+}
+SS_INLINE ss_f32 ss_load_f32(const float *p) { return _mm512_loadu_ps(p); }
+SS_INLINE void ss_store_f32(float *p, ss_f32 x) { _mm512_storeu_ps(p, x); }
+SS_INLINE ss_f32 ss_set_f32(float x) { return _mm512_set1_ps(x); }
+SS_INLINE ss_f32 ss_mul_add(ss_f32 sum, ss_f32 a, ss_f32 b) { return _mm512_fmadd_ps(a, b, sum); }
+/* max and min give their second operand for a NaN. */
+SS_INLINE ss_f32 ss_clamp_f32(ss_f32 x, float low, float high) {
+    return _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(low)), _mm512_set1_ps(high));
+}
