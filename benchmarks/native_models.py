@@ -2,9 +2,10 @@
 
     python benchmarks/native_models.py
 
-Writes NAME_fp32.onnx and NAME_int8.onnx into ~/.cache/shoestring/models, and for two networks NAME_int8float.onnx, whose
-first convolution, first depthwise and first projection stay in float. MobileNetV2, EfficientNet-lite0, YOLOv3-tiny and
-the CIFAR-10 demo have trained weights, the others seeded random ones: only speed is asked of them. Needs torch, pip.
+Writes NAME_fp32.onnx, NAME_int8.onnx and a few photographs into ~/.cache/shoestring/models, and for two networks
+NAME_int8float.onnx, whose first convolution, first depthwise and first projection stay in float. MobileNetV2,
+EfficientNet-lite0, YOLOv3-tiny and the CIFAR-10 demo have trained weights, the others seeded random ones: only speed is
+asked of them. Needs torch, pip.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import torch
+from PIL import Image
 
-import models
+import models  # puts examples/ on the path
 from native_nets import MobileNetV1, ResNet, YoloV3Tiny, settle
 from photos import crops, from_wheels
 from shoestring.base import disk
@@ -48,9 +50,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     Images = npt.NDArray[np.float32]
-
-from export_onnx import export
-from PIL import Image
 
 FOLDER = Path("~/.cache/shoestring/models")
 DEMO = Path(__file__).resolve().parent.parent / "examples" / "cifar10_main.onnx"
@@ -85,7 +84,7 @@ def real(name: str) -> Callable[[Path, Images], None]:
         with tempfile.TemporaryDirectory() as scratch:
             state = torch.load(models.fetch(source, Path(scratch)), weights_only=True, map_location="cpu")
         source.module.load_state_dict(state)
-        export(source.module, images.shape[-1], path)
+        models.export(source.module, images.shape[-1], path)
 
     return build
 
@@ -94,7 +93,7 @@ def random_weights(make: Callable[[], nn.Module]) -> Callable[[Path, Images], No
     """A network whose seeded weights are scaled on the photographs."""
 
     def build(path: Path, images: Images) -> None:
-        export(settle(make(), torch.from_numpy(images[:8])), images.shape[-1], path)
+        models.export(settle(make(), torch.from_numpy(images[:8])), images.shape[-1], path)
 
     return build
 
@@ -119,7 +118,7 @@ def yolo(path: Path, images: Images) -> None:
             if stream is None:
                 raise SystemExit(f"{member.name} in {archive.name} is no file")
             net.load_darknet(np.frombuffer(stream.read(), "<f4"))
-    export(net, images.shape[-1], path)
+    models.export(net, images.shape[-1], path)
     fold_pads(path)
 
 

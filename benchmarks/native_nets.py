@@ -7,6 +7,7 @@ Sources: Howard et al., "MobileNets", 2017, table 1; He et al., "Deep Residual L
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import torch
@@ -110,7 +111,7 @@ class YoloV3Tiny(nn.Module):
         super().__init__()
         widths = (3, 16, 32, 64, 128, 256, 512, 1024)
         # in the order of the file that holds the weights
-        self.trunk = nn.ModuleList([conv_bn(a, b, 3) for a, b in zip(widths, widths[1:], strict=False)])
+        self.trunk = nn.ModuleList([conv_bn(a, b, 3) for a, b in itertools.pairwise(widths)])
         self.neck = conv_bn(1024, 256, 1)
         self.coarse = conv_bn(256, 512, 3)
         self.coarse_out = nn.Conv2d(512, 255, 1)

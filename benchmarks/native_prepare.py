@@ -40,9 +40,8 @@ def call(*command: str, cwd: Path | None = None) -> None:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise NotPreparedError(
-            f"{Path(command[0]).name} ended with {done.returncode}: {next((x for x in lines if 'rror' in x), lines[-1])}"
-        )
+        why = next((line for line in lines if "rror" in line), lines[-1])
+        raise NotPreparedError(f"{Path(command[0]).name} ended with {done.returncode}: {why}")
 
 
 def ncnn(source: Path, target: Path, _: Path | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import onnx
 import tensorflow as tf
 from onnx import helper, numpy_helper
@@ -34,36 +33,29 @@ def _step(node: Any, values: dict[str, Any], weights: dict[str, Any]) -> Any:
     given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     inputs = [values[name] for name in node.input if name in values]
     constants = [weights[name] for name in node.input if name in weights]
-    x = inputs[0]
-    match node.op_type:
-        case "Conv":
-            return _conv(x, constants[0], constants[1], given)
-        case "Relu":
-            return tf.nn.relu(x)
-        case "Clip":
-            if [float(bound) for bound in constants] != [0.0, 6.0]:
-                raise NotImplementedError(f"Clip to {constants}")
-            return tf.nn.relu6(x)
-        case "LeakyRelu":
-            return tf.nn.leaky_relu(x, given["alpha"])
-        case "Add":
-            return inputs[0] + inputs[1]
-        case "Concat":
-            return tf.concat(inputs, 3)
-        case "MaxPool":
-            return _max_pool(x, given)
-        case "Resize":
-            return tf.image.resize(x, (x.shape[1] * 2, x.shape[2] * 2), "nearest")
-        case "GlobalAveragePool":
-            return tf.reduce_mean(x, (1, 2))
-        case "Flatten":
-            return x
-        case "Gemm":
-            return tf.matmul(x, constants[0].T if given.get("transB") else constants[0]) + constants[1]
-    raise NotImplementedError(node.op_type)
+    if node.op_type not in _OPERATORS:
+        raise NotImplementedError(node.op_type)
+    return _OPERATORS[node.op_type](inputs, constants, given)
 
 
-def _conv(x: Any, weight: Any, bias: Any, given: dict[str, Any]) -> Any:
+def _clip(inputs: Any, constants: Any, given: dict[str, Any]) -> Any:
+    if [float(bound) for bound in constants] != [0.0, 6.0]:
+        raise NotImplementedError(f"Clip to {constants}")
+    return tf.nn.relu6(inputs[0])
+
+
+def _gemm(inputs: Any, constants: Any, given: dict[str, Any]) -> Any:
+    return tf.matmul(inputs[0], constants[0].T if given.get("transB") else constants[0]) + constants[1]
+
+
+def _resize(inputs: Any, constants: Any, given: dict[str, Any]) -> Any:
+    """The only one in these networks: nearest, to twice the size."""
+    _, height, width, _ = inputs[0].shape
+    return tf.image.resize(inputs[0], (2 * height, 2 * width), "nearest")
+
+
+def _conv(inputs: Any, constants: Any, given: dict[str, Any]) -> Any:
+    x, (weight, bias) = inputs[0], constants
     kernel, strides, groups = weight.shape[2:], given.get("strides", [1, 1]), given.get("group", 1)
     pads = given.get("pads", [0, 0, 0, 0])
     padding = "SAME" if _is_same(x, kernel, strides, pads) else "VALID"
@@ -78,7 +70,8 @@ def _conv(x: Any, weight: Any, bias: Any, given: dict[str, Any]) -> Any:
     return tf.nn.bias_add(y, bias)
 
 
-def _max_pool(x: Any, given: dict[str, Any]) -> Any:
+def _max_pool(inputs: Any, constants: Any, given: dict[str, Any]) -> Any:
+    x = inputs[0]
     kernel, strides, pads = given["kernel_shape"], given["strides"], given.get("pads", [0, 0, 0, 0])
     if _is_same(x, kernel, strides, pads):
         return tf.nn.max_pool2d(x, kernel, strides, "SAME")
@@ -93,4 +86,19 @@ def _is_same(x: Any, kernel: Any, strides: Any, pads: list[int]) -> bool:
     for size, window, stride in zip(x.shape[1:3], kernel, strides, strict=True):
         total = max((-(-size // stride) - 1) * stride + window - size, 0)
         wanted.append((total // 2, total - total // 2))
-    return [(pads[0], pads[2]), (pads[1], pads[3])] == [tuple(map(int, pair)) for pair in np.asarray(wanted)]
+    return [(pads[0], pads[2]), (pads[1], pads[3])] == wanted
+
+
+_OPERATORS = {
+    "Conv": _conv,
+    "Clip": _clip,
+    "Gemm": _gemm,
+    "Resize": _resize,
+    "MaxPool": _max_pool,
+    "Relu": lambda inputs, constants, given: tf.nn.relu(inputs[0]),
+    "LeakyRelu": lambda inputs, constants, given: tf.nn.leaky_relu(inputs[0], given["alpha"]),
+    "Add": lambda inputs, constants, given: inputs[0] + inputs[1],
+    "Concat": lambda inputs, constants, given: tf.concat(inputs, 3),
+    "GlobalAveragePool": lambda inputs, constants, given: tf.reduce_mean(inputs[0], (1, 2)),
+    "Flatten": lambda inputs, constants, given: inputs[0],
+}

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards import boards
-
 from shoestring.native.build import WARNINGS, Compiler, build
 from shoestring.native.targets import target_named
 

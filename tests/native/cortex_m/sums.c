@@ -1,4 +1,4 @@
-/* A program written by hand: y[i] = x[i] * 0.5f + i, with sums of all inputs in z. */
+/* A program written by hand: y[i] = x[i] * 0.5f + i; z is the sum of all x, in order. */
 #include "program.h"
 
 static const _Alignas(64) float weights[16] = {0.5f};
@@ -19,6 +19,9 @@ static int invoke(void *state, const void *const *inputs, void *const *outputs) 
         y[i] = x[i] * half + (float)i;
         *z += x[i];
     }
+#ifdef FAILS
+    return SHOESTRING_NO_THREADS;
+#endif
     return SHOESTRING_OK;
 }
 

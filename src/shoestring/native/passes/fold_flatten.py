@@ -16,7 +16,8 @@ def fold_flatten(program: Program) -> Program:
     makers = {op.output: op for op in program.ops}
     readers = program.consumers()
     outputs = {port.value for port in program.outputs}
-    folded: dict[str, Op] = {}
+    folded: dict[str, tuple[Op, ...]] = {}
+    made = {}
     dropped: set[str] = set()
     for op in program.ops:
         if not isinstance(op, Linear):
@@ -28,10 +29,12 @@ def fold_flatten(program: Program) -> Program:
         if len(source.shape) != 4 or flat.count != flat.shape[-1]:
             continue
         weight = op.weight.reshape(len(op.weight), *source.shape[1:])
-        folded[op.output] = Conv(
-            op.name, (source.name,), op.output, weight, op.bias, op.multiplier, clamp=op.clamp
-        )
+        out = program.values[op.output]
+        image = replace(out, name=f"{out.name}/image", shape=(1, len(weight), 1, 1))
+        made[image.name] = image
+        conv = Conv(op.name, (source.name,), image.name, weight, op.bias, op.multiplier, clamp=op.clamp)
+        folded[op.output] = (conv, Reshape(f"{op.name}/flat", (image.name,), op.output))
         dropped.add(maker.output)
-    ops = tuple(folded.get(op.output, op) for op in program.ops if op.output not in dropped)
-    values = {name: value for name, value in program.values.items() if name not in dropped}
+    ops = tuple(one for op in program.ops if op.output not in dropped for one in folded.get(op.output, (op,)))
+    values = made | {name: value for name, value in program.values.items() if name not in dropped}
     return replace(program, ops=ops, values=values)
