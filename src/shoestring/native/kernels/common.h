@@ -4,6 +4,13 @@
 
 #define SS_INLINE static inline __attribute__((always_inline))
 #define SS_STEP static __attribute__((noinline, unused))
+
+/* Loops over registers must be unrolled, or the registers live in memory. */
+#if defined(__clang__)
+#define SS_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SS_UNROLL _Pragma("GCC unroll 16")
+#endif
 #define SS_USED static inline __attribute__((unused))
 
 /* Codes are stored as they are, or shifted by 128 where an instruction set multiplies signed by signed. */

@@ -17,27 +17,36 @@ typedef struct {
 SS_INLINE void ss_block_f32(const ss_conv_f32 *c, const int MR, const int NR, const float *const *in, float *const *out,
                             const float *w, int32_t first) {
     ss_f32 sums[SS_MAX_PIXELS][SS_MAX_VECTORS];
-    for (int j = 0; j < NR; j++)
-        for (int i = 0; i < MR; i++) sums[i][j] = ss_load_f32(c->bias + first + SS_LANES * j);
+    SS_UNROLL for (int j = 0; j < NR; j++) {
+        const ss_f32 bias = ss_load_f32(c->bias + first + SS_LANES * j);
+        SS_UNROLL for (int i = 0; i < MR; i++) sums[i][j] = bias;
+    }
     for (int32_t s = 0; s < c->segments; s++) {
         const int32_t end = c->offsets[s] + c->depth;
         for (int32_t k = c->offsets[s]; k < end; k++) {
             ss_f32 weights[SS_MAX_VECTORS];
-            for (int j = 0; j < NR; j++) weights[j] = ss_load_f32(w + SS_LANES * j);
+            SS_UNROLL for (int j = 0; j < NR; j++) weights[j] = ss_load_f32(w + SS_LANES * j);
             w += SS_LANES * NR;
-            for (int i = 0; i < MR; i++) {
+            SS_UNROLL for (int i = 0; i < MR; i++) {
                 const ss_f32 a = ss_set_f32(in[i][k]);
-                for (int j = 0; j < NR; j++) sums[i][j] = ss_mul_add(sums[i][j], a, weights[j]);
+                SS_UNROLL for (int j = 0; j < NR; j++) sums[i][j] = ss_mul_add(sums[i][j], a, weights[j]);
             }
         }
     }
     const int32_t left = c->channels - first;
     const bool partial = c->exact && left < SS_LANES * NR;
-    for (int i = 0; i < MR; i++) {
-        float spare[SS_LANES * SS_MAX_VECTORS], *to = out[i] + first, *at = partial ? spare : to;
-        for (int j = 0; j < NR; j++)
-            ss_store_f32(at + SS_LANES * j, c->clamps ? ss_clamp_f32(sums[i][j], c->low, c->high) : sums[i][j]);
-        if (partial) memcpy(to, spare, (size_t)left * sizeof *to);
+    SS_UNROLL for (int i = 0; i < MR; i++) {
+        SS_UNROLL for (int j = 0; j < NR; j++) {
+            const ss_f32 x = c->clamps ? ss_clamp_f32(sums[i][j], c->low, c->high) : sums[i][j];
+            if (!partial) {
+                ss_store_f32(out[i] + first + SS_LANES * j, x);
+            } else if (left > SS_LANES * j) {
+                float spare[SS_LANES];
+                ss_store_f32(spare, x);
+                const int32_t count = left - SS_LANES * j < SS_LANES ? left - SS_LANES * j : SS_LANES;
+                memcpy(out[i] + first + SS_LANES * j, spare, (size_t)count * sizeof(float));
+            }
+        }
     }
 }
 

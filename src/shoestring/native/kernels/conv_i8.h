@@ -35,37 +35,52 @@ SS_INLINE void ss_store_panel(ss_code *out, const ss_i32 *sums, int count, const
     }
 }
 
+/* Outputs that are floats or must not reach beyond the last channel: sums of one pixel, from memory. */
+SS_STEP void ss_store_pixel(const ss_conv_i8 *c, void *out, const ss_i32 *sums, int32_t vectors, int32_t first) {
+    const float *multiplier = c->scaling.multiplier + first;
+    const int32_t left = c->channels - first, count = SS_LANES * vectors;
+    const bool partial = c->exact && left < count;
+    if (c->to_f32) {
+        float *to = (float *)out + first, spare[SS_LANES * SS_MAX_VECTORS];
+        ss_store_f32_sums(partial ? spare : to, sums, vectors, multiplier, &c->scaling);
+        if (partial) memcpy(to, spare, (size_t)left * sizeof *to);
+    } else {
+        ss_code *to = (ss_code *)out + first, spare[SS_LANES * SS_MAX_VECTORS];
+        ss_store_panel(partial ? spare : to, sums, vectors, multiplier, &c->scaling);
+        if (partial) memcpy(to, spare, (size_t)left);
+    }
+}
+
 SS_INLINE void ss_block_i8(const ss_conv_i8 *c, const int MR, const int NR, const ss_code *const *in, void *const *out,
                            const int8_t *w, int32_t first) {
     ss_i32 sums[SS_MAX_PIXELS][SS_MAX_VECTORS];
-    for (int j = 0; j < NR; j++)
-        for (int i = 0; i < MR; i++) sums[i][j] = ss_load_i32(c->bias + first + SS_LANES * j);
+    SS_UNROLL for (int j = 0; j < NR; j++) {
+        const ss_i32 bias = ss_load_i32(c->bias + first + SS_LANES * j);
+        SS_UNROLL for (int i = 0; i < MR; i++) sums[i][j] = bias;
+    }
     for (int32_t s = 0; s < c->segments; s++) {
         const int32_t end = c->offsets[s] + c->depth;
         for (int32_t k = c->offsets[s]; k < end; k += 4) {
             ss_weights weights[SS_MAX_VECTORS];
-            for (int j = 0; j < NR; j++) weights[j] = ss_load_weights(w + 4 * SS_LANES * j);
+            SS_UNROLL for (int j = 0; j < NR; j++) weights[j] = ss_load_weights(w + 4 * SS_LANES * j);
             w += 4 * SS_LANES * NR;
-            for (int i = 0; i < MR; i++) {
+            SS_UNROLL for (int i = 0; i < MR; i++) {
                 const ss_taps a = ss_load_taps(in[i] + k);
-                for (int j = 0; j < NR; j++) sums[i][j] = ss_dot(sums[i][j], a, weights[j]);
+                SS_UNROLL for (int j = 0; j < NR; j++) sums[i][j] = ss_dot(sums[i][j], a, weights[j]);
             }
         }
     }
-    const float *multiplier = c->scaling.multiplier + first;
-    const int32_t left = c->channels - first;
-    const bool partial = c->exact && left < SS_LANES * NR;
-    for (int i = 0; i < MR; i++) {
-        if (c->to_f32) {
-            float *to = (float *)out[i] + first, spare[SS_LANES * SS_MAX_VECTORS];
-            ss_store_f32_sums(partial ? spare : to, sums[i], NR, multiplier, &c->scaling);
-            if (partial) memcpy(to, spare, (size_t)left * sizeof *to);
-        } else {
-            ss_code *to = (ss_code *)out[i] + first, spare[SS_LANES * SS_MAX_VECTORS];
-            ss_store_panel(partial ? spare : to, sums[i], NR, multiplier, &c->scaling);
-            if (partial) memcpy(to, spare, (size_t)left);
+    if (c->to_f32 || c->exact) {
+        ss_i32 spilled[SS_MAX_PIXELS][SS_MAX_VECTORS];
+        SS_UNROLL for (int i = 0; i < MR; i++) {
+            SS_UNROLL for (int j = 0; j < NR; j++) spilled[i][j] = sums[i][j];
         }
+        for (int i = 0; i < MR; i++) ss_store_pixel(c, out[i], spilled[i], NR, first);
+        return;
     }
+    const float *multiplier = c->scaling.multiplier + first;
+    SS_UNROLL for (int i = 0; i < MR; i++)
+        ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &c->scaling);
 }
 
 /* One function for each block size in use: SS_BLOCKS lists them, in pixels and vectors. */

@@ -35,27 +35,29 @@ SS_INLINE void ss_tile_depthwise_i8(const ss_depthwise_i8 *d, const int KH, cons
                                     const ss_code *in, ss_code *out, const int8_t *w, int32_t first, int32_t vectors) {
     const int groups = (KH + 3) / 4, columns = (tile - 1) * step + KW;
     ss_i32 sums[SS_TILE][4];
-    for (int j = 0; j < 4; j++)
-        for (int t = 0; t < tile; t++) sums[t][j] = ss_load_i32(d->bias + first + SS_LANES * j);
-    for (int x = 0; x < columns; x++) {
-        for (int g = 0; g < groups; g++) {
+    SS_UNROLL for (int j = 0; j < 4; j++) {
+        const ss_i32 bias = ss_load_i32(d->bias + first + SS_LANES * j);
+        SS_UNROLL for (int t = 0; t < tile; t++) sums[t][j] = bias;
+    }
+    SS_UNROLL for (int x = 0; x < columns; x++) {
+        SS_UNROLL for (int g = 0; g < groups; g++) {
             const ss_code *rows[4];
-            for (int r = 0; r < 4; r++) {
+            SS_UNROLL for (int r = 0; r < 4; r++) {
                 const int row = 4 * g + r < KH ? 4 * g + r : KH - 1; /* beyond the kernel: any row, its weights are zero */
                 rows[r] = in + (ptrdiff_t)row * d->in_row + (ptrdiff_t)x * d->in_pixel;
             }
             ss_columns column[4];
             ss_interleave(rows, column);
-            for (int t = 0; t < tile; t++) {
+            SS_UNROLL for (int t = 0; t < tile; t++) {
                 const int k = x - t * step;
                 if (k < 0 || k >= KW) continue;
                 const int8_t *at = w + (ptrdiff_t)(k * groups + g) * 16 * SS_LANES;
-                for (int j = 0; j < 4; j++)
+                SS_UNROLL for (int j = 0; j < 4; j++)
                     sums[t][j] = ss_dot_columns(sums[t][j], column[j], ss_load_weights(at + 4 * SS_LANES * j));
             }
         }
     }
-    for (int t = 0; t < tile; t++)
+    SS_UNROLL for (int t = 0; t < tile; t++)
         ss_store_block(out + (ptrdiff_t)t * d->out_pixel, sums[t], vectors, d->scaling.multiplier + first, &d->scaling);
 }
 

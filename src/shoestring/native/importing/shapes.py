@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 
 from shoestring.native.form import Concat, Pad, Reshape, Slice, Transpose, Value
-from shoestring.native.front.graph import Array, attribute
-from shoestring.native.front.reader import Reader, Refused, requantize
-from shoestring.native.front.window import keep
+from shoestring.native.importing.graph import Array, attribute
+from shoestring.native.importing.reader import Reader, Refused, requantize
+from shoestring.native.importing.window import keep
 
 
 def reshape(reader: Reader, node: onnx.NodeProto) -> None:

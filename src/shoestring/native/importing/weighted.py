@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 
 from shoestring.native.form import Array, Clamp, Conv, Linear, MatMul, Op, Value
-from shoestring.native.front.graph import attribute
-from shoestring.native.front.reader import Reader, Refused, code_clamp, real_clamp
-from shoestring.native.front.window import pads_of
+from shoestring.native.importing.graph import attribute
+from shoestring.native.importing.reader import Reader, Refused, code_clamp, real_clamp
+from shoestring.native.importing.window import pads_of
 
 MOST_BIAS = 2**31 - 1
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 
 from shoestring.native.form import Mean, Pads, Pool, Resize, Softmax, Value, Window
-from shoestring.native.front.graph import attribute
-from shoestring.native.front.reader import Reader, Refused
+from shoestring.native.importing.graph import attribute
+from shoestring.native.importing.reader import Reader, Refused
 
 Geometry = tuple[Window, Window, Pads, Window]
 

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 
 from shoestring.native.form import Binary, Op, Unary
-from shoestring.native.front.graph import attribute
-from shoestring.native.front.reader import Reader, Refused, clip_limits, code_clamp, real_clamp
+from shoestring.native.importing.graph import attribute
+from shoestring.native.importing.reader import Reader, Refused, clip_limits, code_clamp, real_clamp
 
 PLAIN = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Exp": "exp", "Sqrt": "sqrt", "Neg": "neg", "Abs": "abs", "HardSwish": "hard_swish"}
 KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}

@@ -9,7 +9,7 @@ import onnx
 
 from shoestring.base.errors import ModelError
 from shoestring.native.form import Clamp, Dequantize, Op, Port, Program, Quantize, Table, Value
-from shoestring.native.front.graph import Array, Graph, attribute
+from shoestring.native.importing.graph import Array, Graph, attribute
 
 Handler = Callable[["Reader", onnx.NodeProto], None]
 

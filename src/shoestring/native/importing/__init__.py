@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from shoestring.native.form import Program
-from shoestring.native.front import pointwise, shapes, weighted, window
-from shoestring.native.front.graph import Graph
-from shoestring.native.front.reader import Handler, Reader, dequantize_linear, quantize_linear
+from shoestring.native.importing import pointwise, shapes, weighted, window
+from shoestring.native.importing.graph import Graph
+from shoestring.native.importing.reader import Handler, Reader, dequantize_linear, quantize_linear
 from shoestring.native.passes.tables import make_tables
 
 HANDLERS: dict[str, Handler] = {
