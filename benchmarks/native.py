@@ -198,7 +198,7 @@ def main() -> None:
             most_threads=max(threads),
             cc=given.cc,
         )
-        peak, floor = measure_peak(CORE), floor_kb(ground)
+        peak, floor = measure_peak(CORE, ground.realtime), floor_kb(ground)
         print(headline(ground, peak, floor), flush=True)
         for model in given.models.split(","):
             for kind in given.kinds.split(","):

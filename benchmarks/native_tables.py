@@ -89,17 +89,14 @@ def lines_of(bout: Bout, peak: Peak | None, floor_kb: int) -> list[str]:
         floor_kb: memory of Python and numpy alone, KiB.
     """
     plural = "" if bout.threads == 1 else "s"
+    arithmetic = "fp32" if bout.kind == "fp32" else "int8"
     lines = [f"{bout.model} {bout.kind}, {bout.threads} thread{plural}, {bout.macs / 1e6:.0f} million MACs"]
     for name in sorted(bout.timings, key=bout.ms):
         timing, ms = bout.timings[name], bout.ms(name)
         spread = (
             f"{quantile(timing.rounds, 0.1):.3f}-{quantile(timing.rounds, 0.9):.3f}" if timing.rounds else "warm-up"
         )
-        share = (
-            f"{100 * peak.share('fp32' if bout.kind == 'fp32' else 'int8', bout.macs, ms, bout.threads):5.1f} %"
-            if peak
-            else "      -"
-        )
+        share = f"{100 * peak.share(arithmetic, bout.macs, ms, bout.threads):5.1f} %" if peak else "      -"
         memory = f"{max(0, timing.peak_kb - floor_kb) / 1024:6.1f} MB"
         lines.append(f"  {name:<12} {ms:9.3f} ms ({spread:>15}) {share} of peak, {memory}, {timing.version}")
     lines += [f"  {name:<12} left out: {reason}" for name, reason in bout.left_out.items()]

@@ -16,7 +16,7 @@ from shoestring.native.build import build, find_compiler
 from shoestring.native.check import check
 from shoestring.native.emit.source import Emitted, emit, kernel
 from shoestring.native.form import Port, Program
-from shoestring.native.importing import read_program
+from shoestring.native.front import read_program
 from shoestring.native.passes.fold_flatten import fold_flatten
 from shoestring.native.targets import Target
 

@@ -1,12 +1,17 @@
 /* Runs a compiled program on a bare board: reads its inputs from files, invokes it RUNS times, writes its outputs.
  * The harness defines RUNS, INPUTS, OUTPUTS (counts) and INPUT_BYTES, OUTPUT_BYTES (a list each). All memory is the
- * PSRAM; each run is given the same inputs. */
+ * PSRAM; each run is given the same inputs. PROGRAM names the program's table when there is no chooser of one. */
 #include <stdbool.h>
 
 #include "program.h"
 #include "semihosting.h"
 
 extern unsigned char psram_start[], psram_end[];
+
+#ifdef PROGRAM
+extern const shoestring_program_t PROGRAM;
+const shoestring_program_t *shoestring_program(void) { return &PROGRAM; }
+#endif
 
 static const size_t input_bytes[] = {INPUT_BYTES}, output_bytes[] = {OUTPUT_BYTES};
 static unsigned char *free_memory = psram_start;
