@@ -133,9 +133,7 @@ def quantized(name: str = "cifar10_small", scheme: str = "u8s8", float_layers: i
         return iter([{entry: images}])
 
     batches = first_examples(feed, 8)
-    workshop = Workshop(
-        value_ranges(graph, feed, needed_ranges(graph)), batches, float_means(graph, batches, 1), 1
-    )
+    workshop = Workshop(value_ranges(graph, feed, needed_ranges(graph)), batches, float_means(graph, batches, 1), 1)
     weighted = [node.name for node in graph.nodes if node.op_type in ("Conv", "Gemm")]
     options = {"scheme": scheme, "float_layers": tuple(weighted[1::3][:float_layers])}
     recipe = Recipe("r", "int8", (Step("lower_mean", {}), Step("static_int8", options)), "test")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -164,14 +164,10 @@ def build_runner(program: Program, target: Target, threads: int, out: Path, cc: 
         emitted = write_sources(program, target, threads, folder)
         sources = [folder / f"{program.name}{end}" for end in (".c", "_weights.S", "_run.c")]
         build(compiler, target, sources, out, "program", threads=threads > 1, extra_flags=[LINKED, f"-I{folder}"])
-    return Compiled(
-        out, emitted.about, compiler.version(), emitted.arena_bytes, len(emitted.weights), program.notes
-    )
+    return Compiled(out, emitted.about, compiler.version(), emitted.arena_bytes, len(emitted.weights), program.notes)
 
 
 def _renamed(program: Program, name: str) -> Program:
-    from dataclasses import replace
-
     return replace(program, name=name)
 
 
@@ -179,9 +175,9 @@ def _assembler(name: str) -> str:
     """The weights as an object: any assembler of gcc or clang takes it."""
     return (
         "/* The weights, linked into the program. */\n"
-        f"    .section .rodata,\"a\"\n    .balign 64\n    .globl {name}_weights\n{name}_weights:\n"
-        f"    .incbin \"{name}.weights\"\n"
-        "#if defined(__linux__) && defined(__ELF__)\n    .section .note.GNU-stack,\"\",%progbits\n#endif\n"
+        f'    .section .rodata,"a"\n    .balign 64\n    .globl {name}_weights\n{name}_weights:\n'
+        f'    .incbin "{name}.weights"\n'
+        '#if defined(__linux__) && defined(__ELF__)\n    .section .note.GNU-stack,"",%progbits\n#endif\n'
     )
 
 

@@ -162,7 +162,7 @@ class Table(Op):
 
 @dataclass(frozen=True, eq=False)
 class Unary(Op):
-    """f32 -> f32. `function` is one of UNARY; `a` and `b` are its parameters. Formulas: `shoestring.native.functions`."""
+    """f32 -> f32. `function` is one of UNARY; `a`, `b` are its parameters. Formulas: `shoestring.native.functions`."""
 
     function: str
     a: float = 0.0

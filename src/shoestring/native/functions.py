@@ -22,7 +22,7 @@ EXP_TERMS = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
 
 
 def exp(x: Array) -> Array:
-    """e**x, x clamped to -87..88. Cephes' reduction: x = n ln 2 + r, then a polynomial in r, then 2**n by exponent bits.
+    """e**x, x clamped to -87..88. Cephes' reduction: x = n ln 2 + r, a polynomial in r, then 2**n by exponent bits.
 
     A NaN is treated as -87.
     """

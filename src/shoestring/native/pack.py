@@ -53,7 +53,7 @@ def panel_channels(vector: Vector, channels: int, codes: bool) -> list[list[int]
 
 
 def gemm_weights(vector: Vector, weight: Array, codes: bool) -> Array:
-    """Weights of a convolution, [panel][segment][depth / 4][vector][lane][4] (int8) or [..][depth][vector][lane] (float).
+    """Weights of a convolution: int8 [panel][segment][depth / 4][vector][lane][4], float [..][depth][vector][lane].
 
     Args:
         weight: (O, segments, depth); depth a multiple of 4 for int8.

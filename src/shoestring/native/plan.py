@@ -180,9 +180,7 @@ def _place(
     for name in sorted(life, key=lambda name: (-storages[name].bytes, name)):
         size = _aligned(storages[name].bytes + SLACK)
         rivals = sorted(
-            placed[other]
-            for other in placed
-            if life[other][0] <= life[name][1] and life[name][0] <= life[other][1]
+            placed[other] for other in placed if life[other][0] <= life[name][1] and life[name][0] <= life[other][1]
         )
         offset = 0
         for start, end in rivals:

@@ -40,12 +40,7 @@ class Vector:
         """Channel of every lane of a panel, vector after vector."""
         if not (self.chunked and codes):
             return list(range(vectors * self.lanes))
-        found: list[int] = []
-        for part in {1: (1,), 2: (2,), 3: (2, 1), 4: (4,)}[vectors]:
-            start = len(found)
-            for i in range(part):
-                found += [start + 4 * part * (j // 4) + 4 * i + j % 4 for j in range(self.lanes)]
-        return found
+        return [4 * vectors * (j // 4) + 4 * i + j % 4 for i in range(vectors) for j in range(self.lanes)]
 
     def block_order(self) -> list[int]:
         """Channel of every lane of a block of a depthwise convolution."""
@@ -56,6 +51,9 @@ VECTORS = {
     one.header: one
     for one in (
         Vector("portable", 4, 1, (2,)),
+        Vector("sse41", 4, 2, (6, 4)),
+        Vector("avx2", 8, 2, (6, 4), chunked=True),
+        Vector("avxvnni", 8, 2, (8, 6), chunked=True),
         Vector("avx512vnni", 16, 4, (12, 12, 8, 6), chunked=True),
     )
 }

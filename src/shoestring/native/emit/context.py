@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Context:
             self.blocks.setdefault(family, set()).update(sizes)
 
 
-def real(x: float) -> str:
+def real(x: float | np.floating[Any]) -> str:
     """A float32 constant in C."""
     x = float(np.float32(x))
     if np.isinf(x):
@@ -106,9 +107,7 @@ def loops(
     """
     zeros = (0,) * len(shape)
     axes = [
-        (size, sa, sb, so)
-        for size, sa, sb, so in zip(shape, a, b or zeros, out or zeros, strict=True)
-        if size != 1
+        (size, sa, sb, so) for size, sa, sb, so in zip(shape, a, b or zeros, out or zeros, strict=True) if size != 1
     ]
     joined: list[tuple[int, ...]] = []
     for axis in axes:

@@ -64,10 +64,8 @@ def _gemm(
     source = context.storage(op.inputs[0])
     runs, offsets = _runs(op, weight, source)
     step = (op.strides[1] * source.pitch, op.strides[0] * source.row)
-    start = first_in - op.pads[1] * source.pitch
-    return _product(
-        context, op, runs, bias, multiplier, offsets, step, (start, -op.pads[0], op.strides[0]), first_out, grouped, number
-    )
+    rows = (first_in - op.pads[1] * source.pitch, -op.pads[0], op.strides[0])
+    return _product(context, op, runs, bias, multiplier, offsets, step, rows, first_out, grouped, number)
 
 
 def _runs(op: Conv, weight: Array, source: Storage) -> tuple[Array, list[int]]:
@@ -99,9 +97,8 @@ def linear(context: Context, op: Linear, number: int) -> str:
     if weight.dtype == np.int8:
         weight = np.zeros((len(op.weight), -(-size // 4) * 4), np.int8)
         weight[:, :size] = op.weight
-    return _product(
-        context, op, weight[:, None], op.bias, op.multiplier, [0], (source.pitch, source.row), (0, 0, 1), 0, False, number
-    )
+    step = (source.pitch, source.row)
+    return _product(context, op, weight[:, None], op.bias, op.multiplier, [0], step, (0, 0, 1), 0, False, number)
 
 
 def _product(
@@ -156,7 +153,8 @@ def _product(
         f"    const ss_conv_{family} c = {{\n        {body}}};\n"
         f"    const {kind} *from = (const {kind} *)(const void *)"
         f"ss_row(a, rows.first * {row_step} + ({row0}), {source.row * source.element_bytes}) + ({across});\n"
-        f"    {out_kind} *to = ({out_kind} *)(void *)ss_row(out, rows.first, {out.row * out.element_bytes}) + {first_out};\n"
+        f"    {out_kind} *to = ({out_kind} *)(void *)"
+        f"ss_row(out, rows.first, {out.row * out.element_bytes}) + {first_out};\n"
         f"    ss_conv_{family}_run(&c, from, to, rows.last - rows.first, "
         + (f"0, {len(panels)});" if grouped else "part.first, part.last);")
     )
@@ -166,7 +164,8 @@ def _folded(context: Context, op: Conv | Linear, taps: Array, bias: Array) -> Ar
     """The bias with the input's zero point, in storage form, taken into it, modulo 2**32."""
     zero = context.stored(context.value(op.inputs[0]).zero)
     total = taps.reshape(len(taps), -1).astype(np.int64).sum(axis=1)
-    return (bias.astype(np.int64) - zero * total).astype(np.int64).astype(np.uint32).view(np.int32)
+    folded: Array = (bias.astype(np.int64) - zero * total).astype(np.int64).astype(np.uint32).view(np.int32)
+    return folded
 
 
 def _depthwise(context: Context, op: Conv) -> str:
@@ -212,9 +211,7 @@ def _depthwise_any(context: Context, op: Conv, source: Storage, out: Storage) ->
         f".to_f32 = {flag(context.value(op.output).kind == 'f32')}",
     ]
     kind = "ss_code" if context.value(op.output).kind == "i8" else "float"
-    return _depthwise_call(
-        op, "ss_depthwise_any_i8", "ss_depthwise_any_i8_run", fields, "ss_code", source, out, kind
-    )
+    return _depthwise_call(op, "ss_depthwise_any_i8", "ss_depthwise_any_i8_run", fields, "ss_code", source, out, kind)
 
 
 def _depthwise_f32(context: Context, op: Conv, source: Storage, out: Storage) -> str:

@@ -60,9 +60,7 @@ def binary(context: Context, op: Binary) -> str:
     if op.constant is not None:
         return _with_constant(context, op, out)
     first, second = (context.value(name) for name in op.inputs)
-    parameters = _parameters(
-        context, op, out, (first.scale, first.zero), (second.scale, second.zero)
-    )
+    parameters = _parameters(context, op, out, (first.scale, first.zero), (second.scale, second.zero))
     kind = "ss_code" if out.kind == "i8" else "float"
     name = f"ss_{op.kind}_{out.kind}"
     if same_shape(op, context.program):
@@ -74,9 +72,7 @@ def binary(context: Context, op: Binary) -> str:
             f"            (const {kind} *)(const void *)ss_row(b, y, {storage_b.row * size}),\n"
             f"            ({kind} *)(void *)ss_row(out, y, {to.row * size}), {to.width * to.pitch});"
         )
-    strides = [
-        _broadcast(context.storage(n).strides(), context.value(n).shape, out.shape) for n in op.inputs
-    ]
+    strides = [_broadcast(context.storage(n).strides(), context.value(n).shape, out.shape) for n in op.inputs]
     walk = loops(out.shape, strides[0], strides[1], context.storage(op.output).strides())
     return (
         f"{parameters}    const ss_loops l = {walk};\n"
@@ -92,7 +88,8 @@ def _with_constant(context: Context, op: Binary, out: Value) -> str:
     if out.kind == "i8" and context.signed:
         constant = constant ^ np.uint8(128)
     offset = context.blob.add(constant)
-    dense, step = [], 1
+    dense: list[int] = []
+    step = 1
     for length in reversed(constant.shape):
         dense.insert(0, step if length > 1 else 0)
         step *= length
@@ -109,9 +106,7 @@ def _with_constant(context: Context, op: Binary, out: Value) -> str:
     )
 
 
-def _parameters(
-    context: Context, op: Binary, out: Value, first: tuple[float, int], second: tuple[float, int]
-) -> str:
+def _parameters(context: Context, op: Binary, out: Value, first: tuple[float, int], second: tuple[float, int]) -> str:
     low, high, is_open = bounds(op.clamp, out)
     if out.kind == "f32":
         return f"    const ss_binary_f32 p = {{{low}, {high}, {flag(not is_open)}}};\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from shoestring.native.emit.context import Context, loops, real
@@ -20,7 +22,8 @@ def _copy(
     kind, name = _kinds(context.storage(op.output))
     return (
         f"    {{\n        const ss_loops l = {loops(shape, a, None, out)};\n"
-        f"        ss_copy_{name}(&l, (const {kind} *)(const void *)a.at + ({first}), ({kind} *)(void *)out.at + {to});\n"
+        f"        ss_copy_{name}(&l, (const {kind} *)(const void *)a.at + ({first}), "
+        f"({kind} *)(void *)out.at + {to});\n"
         "    }"
     )
 
@@ -110,8 +113,8 @@ def _gather(
 def _common_axes(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...] | None:
     """The coarsest axes that both shapes are made of, or None."""
     cuts = sorted({*_cuts(before), *_cuts(after)})
-    axes = []
-    for small, large in zip(cuts, cuts[1:], strict=False):
+    axes: list[int] = []
+    for small, large in pairwise(cuts):
         if large % small:
             return None
         axes.insert(0, large // small)
@@ -155,7 +158,8 @@ def write_port(context: Context, port: Port, number: int) -> str:
 
 def _port(context: Context, port: Port, theirs: str, reads: bool) -> str:
     storage, shape = context.storage(port.value), context.value(port.value).shape
-    dense, step = [], 1
+    dense: list[int] = []
+    step = 1
     for length in reversed(shape):
         dense.insert(0, step if length > 1 else 0)
         step *= length
@@ -164,7 +168,9 @@ def _port(context: Context, port: Port, theirs: str, reads: bool) -> str:
     walk = loops(shape, outside, None, ours) if reads else loops(shape, ours, None, outside)
     kind = "float" if storage.element_bytes == 4 else "uint8_t"
     mine = f"({kind} *)(void *)(f->arena + {place})"
-    pair = f"(const {kind} *){theirs}, {mine}" if reads else f"(const {kind} *)(const void *)({mine}), ({kind} *){theirs}"
+    pair = f"(const {kind} *){theirs}, {mine}"
+    if not reads:
+        pair = f"(const {kind} *)(const void *)({mine}), ({kind} *){theirs}"
     if kind == "float":
         call = f"ss_copy_f32(&l, {pair});"
     else:

@@ -104,9 +104,10 @@ def _direct_ports(program: Program) -> dict[str, int]:
     found = {}
     for number, port in enumerate(program.inputs):
         users = readers[port.value]
-        if len(users) == 1 and isinstance(users[0], Quantize) and port.value not in outputs:
-            if len(program.values[port.value].shape) == 4 and program.values[port.value].shape[0] == 1:
-                found[users[0].output] = number
+        shape = program.values[port.value].shape
+        alone = len(users) == 1 and isinstance(users[0], Quantize) and port.value not in outputs
+        if alone and len(shape) == 4 and shape[0] == 1:
+            found[users[0].output] = number
     return found
 
 
@@ -164,10 +165,9 @@ def _kernels(context: Context, target: Target) -> list[str]:
 
 
 def _about(program: Program, target: Target, threads: int, arena: int, weights: int) -> dict[str, object]:
-    def port(one: object) -> dict[str, object]:
-        name, value, dtype, free = one.name, one.value, one.dtype, one.free_batch  # type: ignore[attr-defined]
-        shape: list[int | None] = list(program.values[value].shape)
-        return {"name": name, "dtype": dtype, "shape": [None, *shape[1:]] if free else shape}
+    def port(one: Port) -> dict[str, object]:
+        shape: list[int | None] = list(program.values[one.value].shape)
+        return {"name": one.name, "dtype": one.dtype, "shape": [None, *shape[1:]] if one.free_batch else shape}
 
     return {
         "abi": 1,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from shoestring.base.errors import ModelError
 from shoestring.native.emit import convolutions, elementwise, moves, windows
 from shoestring.native.emit.context import Context
 from shoestring.native.form import (
@@ -30,6 +33,31 @@ from shoestring.native.lowering import rows_of
 from shoestring.native.plan import Group
 
 SIGNATURE = "(const ss_frame *f, ss_view a, ss_view b, ss_view out, ss_range rows, ss_range part)"
+NUMBERED: dict[type[Op], Callable[[Context, Any, int], str]] = {
+    Conv: convolutions.conv,
+    Linear: convolutions.linear,
+    Resize: windows.resize,
+}
+"""Emitters of operators that bring static tables, named by the step's number."""
+
+PLAIN: dict[type[Op], Callable[[Context, Any], str]] = {
+    Quantize: elementwise.quantize,
+    Dequantize: elementwise.dequantize,
+    Table: elementwise.table,
+    Unary: elementwise.unary,
+    Binary: elementwise.binary,
+    Pool: windows.pool,
+    Mean: windows.pool,
+    Softmax: windows.softmax,
+    MatMul: windows.matmul,
+    Transpose: moves.transpose,
+    Slice: moves.slices,
+    Pad: moves.pad,
+    Concat: moves.concat,
+    Reshape: moves.reshape,
+}
+"""Emitters of all other operators."""
+
 FEW_ROWS = 16
 """With fewer output rows threads share the output channels of a convolution, if there are panels enough."""
 
@@ -78,26 +106,9 @@ def _plain(name: str) -> str:
 def _body(context: Context, op: Op, number: int, port: int | None) -> str:
     if isinstance(op, Quantize) and port is not None:
         return elementwise.quantize_planes(context, op, port)
-    numbered = {Conv: convolutions.conv, Linear: convolutions.linear, Resize: windows.resize}
-    if type(op) in numbered:
-        return str(numbered[type(op)](context, op, number))  # type: ignore[operator]
-    plain = {
-        Quantize: elementwise.quantize,
-        Dequantize: elementwise.dequantize,
-        Table: elementwise.table,
-        Unary: elementwise.unary,
-        Binary: elementwise.binary,
-        Pool: windows.pool,
-        Mean: windows.pool,
-        Softmax: windows.softmax,
-        MatMul: windows.matmul,
-        Transpose: moves.transpose,
-        Slice: moves.slices,
-        Pad: moves.pad,
-        Concat: moves.concat,
-        Reshape: moves.reshape,
-    }
-    return str(plain[type(op)](context, op))  # type: ignore[operator]
+    if type(op) in NUMBERED:
+        return NUMBERED[type(op)](context, op, number)
+    return PLAIN[type(op)](context, op)
 
 
 def view(context: Context, name: str) -> str:
@@ -179,7 +190,7 @@ def chain(context: Context, group: Group, made: list[Step]) -> str:
     for i in range(end - 1, -1, -1):
         need = rows_of(group.ops[i + 1], program)
         if need is None:
-            raise AssertionError("a group holds only operators that work row by row")
+            raise ModelError(f"{group.ops[i + 1].name!r} does not work row by row and cannot stand in a group")
         lines.append(
             f"            const ss_range r{i} = ss_band_want(&b{i}, "
             f"ss_needed(r{i + 1}, {need.stride}, {need.top}, {need.extent}));"
@@ -192,7 +203,8 @@ def chain(context: Context, group: Group, made: list[Step]) -> str:
         views += ["(ss_view){NULL, 0}"] * (2 - len(views))
         out = _inner_view(context, group, op.output)
         panels = f"(ss_range){{0, {max(1, one.panels)}}}"
-        lines.append(f"            if (rows.first < rows.last) {one.name}(f, {', '.join(views)}, {out}, rows, {panels});")
+        call = f"{one.name}(f, {', '.join(views)}, {out}, rows, {panels});"
+        lines.append(f"            if (rows.first < rows.last) {call}")
     lines += ["        }", "    }", "    SS_BARRIER;"]
     return "\n".join(lines)
 

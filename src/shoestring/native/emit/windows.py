@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shoestring.native.emit.context import Context, flag, loops, real
-from shoestring.native.form import MatMul, Mean, Pool, Resize, Softmax
-from shoestring.native.form import OPEN
-from shoestring.native.emit.context import bounds
+from shoestring.native.emit.context import Context, bounds, flag, loops, real
+from shoestring.native.form import OPEN, MatMul, Mean, Pool, Resize, Softmax
 
 
 def pool(context: Context, op: Pool | Mean) -> str:
@@ -90,8 +88,6 @@ def matmul(context: Context, op: MatMul) -> str:
     )
 
 
-def _outer(
-    shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...] | None, out: tuple[int, ...]
-) -> str:
+def _outer(shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...] | None, out: tuple[int, ...]) -> str:
     """Loops whose innermost axis has length 1: the caller walks that one itself."""
     return loops((*shape, 1), (*a, 0), None if b is None else (*b, 0), (*out, 0), innermost=False)

@@ -24,6 +24,7 @@ FUNCTIONS = {
     "Abs": "abs",
 }
 SIXTH_TOLERANCE = 1e-6
+ONNX_FLOAT = 1  # TensorProto.FLOAT
 
 
 def binary(builder: Builder, node: Node) -> None:
@@ -179,9 +180,9 @@ def identity(builder: Builder, node: Node) -> None:
 
 
 def cast(builder: Builder, node: Node) -> None:
-    source, target = (builder.graph.dtypes.get(name, "") for name in (node.inputs[0], node.outputs[0]))
-    if target != "float32" or source not in ("float32", "uint8", "int8"):
-        raise ModelError(f"it turns {source or 'an unknown type'} into {target or 'an unknown type'}")
+    source, target = builder.graph.dtypes.get(node.inputs[0], ""), int(node.attributes["to"])
+    if target != ONNX_FLOAT or source not in ("float32", "uint8", "int8"):
+        raise ModelError(f"it turns {source or 'an unknown type'} into the ONNX type {target}; only float32 is made")
     if source == "float32":
         builder.alias(node.outputs[0], node.inputs[0])
         return

@@ -54,7 +54,9 @@ def reduce_mean(builder: Builder, node: Node) -> None:
         moved = builder.like(source, f"{node.name}/channels", tuple(shape[axis] for axis in order))
         source = builder.emit(Transpose, moved.name, (source,), moved, axes=order)
     image = as_image(builder, source, node)
-    _enter(builder, node, image, Mean, {}, (1, image.shape[1]))
+    flat = (1, image.shape[1])
+    wanted = builder.shape(node.outputs[0])
+    _enter(builder, node, image, Mean, {}, wanted if wanted == (*flat, 1, 1) else flat)
 
 
 def _axes(builder: Builder, node: Node, rank: int) -> list[int]:

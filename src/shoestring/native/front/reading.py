@@ -122,7 +122,7 @@ def _attribute(item: Any) -> Any:
 
 
 def _fix_batch(proto: Any, constants: dict[str, Array]) -> frozenset[str]:
-    """Set free first axes to 1, forget what the file says of other shapes; the names of free ports.
+    """Set free first axes to 1, forget what the file says of tensors it computes; the names of free ports.
 
     Raises:
         ModelError: an input whose type or shape no program takes; all of them are named.
@@ -156,7 +156,7 @@ def _fix_batch(proto: Any, constants: dict[str, Array]) -> frozenset[str]:
         stated = tensor.HasField("shape") and (len(sides) == 0 or sides[0].HasField("dim_value"))
         if free and not stated:
             free.add(value.name)
-        tensor.ClearField("shape")
+        value.ClearField("type")
     del proto.graph.value_info[:]
     return frozenset(free)
 

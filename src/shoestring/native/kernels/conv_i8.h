@@ -25,14 +25,16 @@ SS_INLINE void ss_store_f32_sums(float *out, const ss_i32 *sums, int count, cons
     }
 }
 
-/* Panels of three vectors are stored as two and one; pack.py orders the lanes accordingly. */
+/* Headers store one, two or four vectors; some store three as well. */
 SS_INLINE void ss_store_panel(ss_code *out, const ss_i32 *sums, int count, const float *multiplier, const ss_scaling *s) {
+#if !defined(SS_STORES_THREE)
     if (count == 3) {
         ss_store_codes(out, sums, 2, multiplier, s);
         ss_store_codes(out + 2 * SS_LANES, sums + 2, 1, multiplier + 2 * SS_LANES, s);
-    } else {
-        ss_store_codes(out, sums, count, multiplier, s);
+        return;
     }
+#endif
+    ss_store_codes(out, sums, count, multiplier, s);
 }
 
 /* Outputs that are floats or must not reach beyond the last channel: sums of one pixel, from memory. */
@@ -79,6 +81,11 @@ SS_INLINE void ss_block_i8(const ss_conv_i8 *c, const int MR, const int NR, cons
         return;
     }
     const float *multiplier = c->scaling.multiplier + first;
+    if (c->scaling.open && c->scaling.zero == 0) { /* most layers: codes that start at zero, bounded by their type */
+        const ss_scaling plain = {NULL, c->scaling.low, c->scaling.high, 0, true};
+        SS_UNROLL for (int i = 0; i < MR; i++) ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &plain);
+        return;
+    }
     SS_UNROLL for (int i = 0; i < MR; i++)
         ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &c->scaling);
 }

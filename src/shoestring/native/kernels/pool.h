@@ -28,23 +28,32 @@ SS_USED ss_window ss_window_at(const ss_pool *p, int32_t y, int32_t x) {
     return r;
 }
 
-/* `in` is row `in_first` of the image, `out` the first of the wanted rows [first, last). */
+/* `in` is row `in_first` of the image, `out` the first of the wanted rows [first, last). Channels are taken in runs of a
+ * constant length, so that the largest values stay in registers. */
 #define SS_DEFINE_MAX(NAME, TYPE)                                                                                      \
+    SS_INLINE void ss_max_run_##NAME(const ss_pool *p, const ss_window *w, const TYPE *in, TYPE *to, const int run) {  \
+        TYPE best[64];                                                                                                 \
+        for (int c = 0; c < run; c++) best[c] = in[c];                                                                 \
+        for (int32_t y = 0; y < w->y1 - w->y0; y++) {                                                                  \
+            for (int32_t x = 0; x < w->x1 - w->x0; x++) {                                                              \
+                const TYPE *from = in + (ptrdiff_t)y * p->in_row + (ptrdiff_t)x * p->in_pixel;                         \
+                for (int c = 0; c < run; c++) best[c] = from[c] > best[c] ? from[c] : best[c];                         \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int c = 0; c < run; c++) to[c] = best[c];                                                                 \
+    }                                                                                                                  \
     SS_STEP void ss_max_pool_##NAME(const ss_pool *p, const TYPE *in, int32_t in_first, TYPE *out, int32_t first,      \
                                     int32_t last) {                                                                    \
         for (int32_t y = first; y < last; y++) {                                                                       \
             for (int32_t x = 0; x < p->width; x++) {                                                                   \
                 const ss_window w = ss_window_at(p, y, x);                                                             \
                 TYPE *to = out + (ptrdiff_t)(y - first) * p->out_row + (ptrdiff_t)x * p->out_pixel;                    \
-                memcpy(to, in + (ptrdiff_t)(w.y0 - in_first) * p->in_row + (ptrdiff_t)w.x0 * p->in_pixel,              \
-                       (size_t)p->pitch * sizeof(TYPE));                                                               \
-                for (int32_t wy = w.y0; wy < w.y1; wy++) {                                                             \
-                    for (int32_t wx = w.x0; wx < w.x1; wx++) {                                                         \
-                        const TYPE *from =                                                                             \
-                            in + (ptrdiff_t)(wy - in_first) * p->in_row + (ptrdiff_t)wx * p->in_pixel;                 \
-                        for (int32_t c = 0; c < p->pitch; c++) to[c] = from[c] > to[c] ? from[c] : to[c];              \
-                    }                                                                                                  \
-                }                                                                                                      \
+                const TYPE *from =                                                                                     \
+                    in + (ptrdiff_t)(w.y0 - in_first) * p->in_row + (ptrdiff_t)w.x0 * p->in_pixel;                     \
+                int32_t c = 0;                                                                                         \
+                for (; c + 64 <= p->pitch; c += 64) ss_max_run_##NAME(p, &w, from + c, to + c, 64);                    \
+                for (; c + 16 <= p->pitch; c += 16) ss_max_run_##NAME(p, &w, from + c, to + c, 16);                    \
+                for (; c < p->pitch; c += 4) ss_max_run_##NAME(p, &w, from + c, to + c, 4);                            \
             }                                                                                                          \
         }                                                                                                              \
     }

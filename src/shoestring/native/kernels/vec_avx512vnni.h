@@ -3,6 +3,7 @@
 #define SS_LANES 16
 #define SS_MAX_VECTORS 4
 #define SS_MAX_PIXELS 12
+#define SS_STORES_THREE
 #define SS_PIXELS(vectors) ((vectors) == 4 ? 6 : (vectors) == 3 ? 8 : 12) /* pixels in a block beside so many vectors */
 
 typedef __m512i ss_i32;
@@ -46,31 +47,42 @@ SS_INLINE ss_f32 ss_scaled(ss_i32 sum, const float *multiplier) {
 SS_INLINE __m512i ss_rounded(ss_i32 sum, const float *multiplier) {
     return _mm512_cvtps_epi32(ss_scaled(sum, multiplier));
 }
-/* Bounds as codes: low + zero, high + zero. */
+/* Packing leaves 128-bit lane l with four codes of each vector; pack.py orders the lanes so that these are neighbours.
+ * With fewer than four vectors the useful part of every lane is moved to the front. */
 SS_INLINE void ss_store_codes(ss_code *out, const ss_i32 *sums, int count, const float *multiplier, const ss_scaling *s) {
-    const __m512i zero16 = _mm512_set1_epi16((short)s->zero);
+    const __m512i last = ss_rounded(sums[count - 1], multiplier + 16 * (count - 1));
+    __m512i x, y;
+    if (count == 1) {
+        x = y = _mm512_packs_epi32(last, last);
+    } else {
+        x = _mm512_packs_epi32(ss_rounded(sums[0], multiplier), count == 2 ? last : ss_rounded(sums[1], multiplier + 16));
+        y = count == 2   ? x
+            : count == 3 ? _mm512_packs_epi32(last, last)
+                         : _mm512_packs_epi32(ss_rounded(sums[2], multiplier + 32), last);
+    }
+    if (s->zero != 0) {
+        const __m512i zero = _mm512_set1_epi16((short)s->zero);
+        x = _mm512_adds_epi16(x, zero);
+        y = count <= 2 ? x : _mm512_adds_epi16(y, zero);
+    }
+    x = _mm512_packus_epi16(x, y);
+    if (!s->open) {
+        x = _mm512_max_epu8(x, _mm512_set1_epi8((char)((int32_t)s->low + s->zero)));
+        x = _mm512_min_epu8(x, _mm512_set1_epi8((char)((int32_t)s->high + s->zero)));
+    }
     if (count == 4) {
-        __m512i x = _mm512_packs_epi32(ss_rounded(sums[0], multiplier), ss_rounded(sums[1], multiplier + 16));
-        __m512i y = _mm512_packs_epi32(ss_rounded(sums[2], multiplier + 32), ss_rounded(sums[3], multiplier + 48));
-        x = _mm512_packus_epi16(_mm512_adds_epi16(x, zero16), _mm512_adds_epi16(y, zero16));
-        if (!s->open) {
-            x = _mm512_max_epu8(x, _mm512_set1_epi8((char)((int32_t)s->low + s->zero)));
-            x = _mm512_min_epu8(x, _mm512_set1_epi8((char)((int32_t)s->high + s->zero)));
-        }
         _mm512_storeu_si512(out, x);
-        return;
+    } else if (count == 3) {
+        x = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15), x);
+        _mm256_storeu_si256((__m256i *)(void *)out, _mm512_castsi512_si256(x));
+        _mm_storeu_si128((__m128i *)(void *)(out + 32), _mm512_extracti32x4_epi32(x, 2));
+    } else if (count == 2) {
+        x = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 7, 7, 7, 7), x);
+        _mm256_storeu_si256((__m256i *)(void *)out, _mm512_castsi512_si256(x));
+    } else {
+        x = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15), x);
+        _mm_storeu_si128((__m128i *)(void *)out, _mm512_castsi512_si128(x));
     }
-    const int32_t low = (int32_t)s->low + s->zero, high = (int32_t)s->high + s->zero;
-    if (count == 2) {
-        __m512i x = _mm512_packs_epi32(ss_rounded(sums[0], multiplier), ss_rounded(sums[1], multiplier + 16));
-        x = _mm512_max_epi16(_mm512_adds_epi16(x, zero16), _mm512_set1_epi16((short)low));
-        x = _mm512_min_epi16(x, _mm512_set1_epi16((short)high));
-        _mm256_storeu_si256((__m256i *)(void *)out, _mm512_cvtepi16_epi8(x));
-        return;
-    }
-    __m512i x = _mm512_add_epi32(ss_rounded(sums[0], multiplier), _mm512_set1_epi32(s->zero));
-    x = _mm512_min_epi32(_mm512_max_epi32(x, _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
-    _mm_storeu_si128((__m128i *)(void *)out, _mm512_cvtepi32_epi8(x));
 }
 SS_INLINE void ss_store_channels(ss_code *out, const ss_i32 *sums, const float *multiplier, const ss_scaling *s) {
     ss_store_codes(out, sums, 4, multiplier, s);
