@@ -23,10 +23,9 @@ class _ListTargets(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from shoestring.cli.console import show_table
-        from shoestring.native.targets import aliases, targets
+        from shoestring.native.deliver import known_targets
 
-        boards = {row.name: [one.name for one in aliases() if one.target == row.name] for row in targets()}
-        rows = [(row.name, ", ".join(boards[row.name]), row.title) for row in targets()]
+        rows = [(row.name, ", ".join(boards), row.title) for row, boards in known_targets()]
         show_table(("target", "also called", "for"), rows)
         parser.exit(0)
 

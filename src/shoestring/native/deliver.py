@@ -13,10 +13,10 @@ from shoestring.base import disk
 from shoestring.base.errors import StorageError, UsageError
 from shoestring.native.compiling import MOST_THREADS, build_library, build_runner, prepare, write_sources
 from shoestring.native.form import Dequantize, Program, Quantize
-from shoestring.native.targets import Target, host_target, target_named, targets
+from shoestring.native.targets import Target, aliases, host_target, target_named, targets
+from shoestring.native.vectors import VECTORS
 
 Kind = Literal["library", "program", "source"]
-KINDS: tuple[Kind, ...] = ("library", "program", "source")
 LONGEST_NAME = 63
 
 
@@ -97,6 +97,13 @@ def pick_targets(names: Sequence[str], isa: Collection[str], arch: str) -> tuple
                 hint=f"leave out {before.name} or {row.name}",
             )
     return found
+
+
+def known_targets() -> list[tuple[Target, list[str]]]:
+    """Targets that there are kernels for, with their other names."""
+    return [
+        (row, [one.name for one in aliases() if one.target == row.name]) for row in targets() if row.vector in VECTORS
+    ]
 
 
 def deliver(
@@ -198,4 +205,13 @@ def _write_folder(program: Program, target: Target, threads: int, out: Path) -> 
     return emitted.arena_bytes, len(emitted.weights), len(emitted.source.encode())
 
 
-__all__ = ["KINDS", "Delivered", "Kind", "Operators", "count_operators", "deliver", "pick_targets", "program_name"]
+__all__ = [
+    "Delivered",
+    "Kind",
+    "Operators",
+    "count_operators",
+    "deliver",
+    "known_targets",
+    "pick_targets",
+    "program_name",
+]

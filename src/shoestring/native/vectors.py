@@ -16,6 +16,7 @@ class Vector:
         pixels: SS_PIXELS, the largest number of pixels in a block, by vectors in the panel (from 1).
         chunked: packing codes interleaves 128-bit lanes (x86), so that lanes are laid out to undo it.
         pairs: four taps of a vector are two groups of pairs (Arm without dot product).
+        before: files of kernels/ that it builds on.
     """
 
     header: str
@@ -24,6 +25,7 @@ class Vector:
     pixels: tuple[int, ...]
     chunked: bool = False
     pairs: bool = False
+    before: tuple[str, ...] = ()
 
     @property
     def block(self) -> int:
@@ -54,6 +56,8 @@ VECTORS = {
         Vector("sse41", 4, 2, (6, 4)),
         Vector("avx2", 8, 2, (6, 4), chunked=True),
         Vector("avxvnni", 8, 2, (8, 6), chunked=True),
+        Vector("neon", 4, 6, (8, 8, 6, 5, 4, 3), pairs=True, before=("neon_base.h",)),
+        Vector("neon_dot", 4, 5, (8, 8, 6, 5, 4), before=("neon_base.h",)),
         Vector("avx512vnni", 16, 4, (12, 12, 8, 6), chunked=True),
     )
 }

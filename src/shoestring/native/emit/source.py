@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from shoestring._version import __version__
+from shoestring.base.errors import UsageError
 from shoestring.native.emit import moves, steps
 from shoestring.native.emit.context import Context
 from shoestring.native.form import Op, Port, Program, Quantize
@@ -53,10 +54,19 @@ def emit(program: Program, target: Target, threads: int) -> Emitted:
         program: checked, after the passes.
         target: decides vectors and storage of codes.
         threads: most threads that `init` accepts, at least 1.
+
+    Raises:
+        UsageError: the target has no kernels.
     """
+    vector = VECTORS.get(target.vector)
+    if vector is None:
+        raise UsageError(
+            f"there are no kernels for {target.name} yet",
+            hint="targets that can be compiled for: shoestring compile --list-targets",
+        )
     ports = _direct_ports(program)
     laid_out = plan(program, frozenset(program.inputs[port].value for port in ports.values()))
-    context = Context(program, laid_out, VECTORS[target.vector], target.signed)
+    context = Context(program, laid_out, vector, target.signed)
     functions, calls = _functions(context, ports)
     arena = laid_out.arena_bytes(1)
     blob_for_identity = context.blob.finish(bytes(32))
@@ -151,7 +161,7 @@ def _port(op: Op, ports: dict[str, int]) -> int | None:
 
 
 def _kernels(context: Context, target: Target) -> list[str]:
-    texts = [kernel("common.h"), kernel(f"vec_{target.vector}.h")]
+    texts = [kernel(name) for name in ("common.h", *context.vector.before, f"vec_{target.vector}.h")]
     texts += [kernel(name) for name in ALWAYS]
     for name in sorted(context.headers):
         family = FAMILIES.get(name)

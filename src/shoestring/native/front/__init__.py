@@ -10,6 +10,7 @@ from shoestring.native.check import check
 from shoestring.native.form import Program
 from shoestring.native.front.reading import read_graph
 from shoestring.native.front.translate import translate
+from shoestring.native.passes.delay_tables import delay_tables
 from shoestring.native.passes.hoist_quantize import hoist_quantize
 from shoestring.native.passes.prune import prune
 from shoestring.native.passes.tables import tables
@@ -39,6 +40,6 @@ def read_program(model: Path | bytes, name: str) -> Program:
         with disk.storage_errors(model):
             data = model.read_bytes()
     program = translate(read_graph(data), name, hashlib.sha256(data).hexdigest())
-    program = prune(tables(hoist_quantize(prune(program))))
+    program = delay_tables(prune(tables(hoist_quantize(prune(program)))))
     check(program)
     return program

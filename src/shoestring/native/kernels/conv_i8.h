@@ -62,7 +62,19 @@ SS_INLINE void ss_block_i8(const ss_conv_i8 *c, const int MR, const int NR, cons
     }
     for (int32_t s = 0; s < c->segments; s++) {
         const int32_t end = c->offsets[s] + c->depth;
-        for (int32_t k = c->offsets[s]; k < end; k += 4) {
+        int32_t k = c->offsets[s];
+#if defined(SS_SIXTEEN)
+        for (; k + 16 <= end; k += 16) {
+            ss_columns taps[SS_MAX_PIXELS];
+            SS_UNROLL for (int i = 0; i < MR; i++) taps[i] = ss_load_weights(in[i] + k);
+            SS_FOUR_OF_SIXTEEN(0);
+            SS_FOUR_OF_SIXTEEN(1);
+            SS_FOUR_OF_SIXTEEN(2);
+            SS_FOUR_OF_SIXTEEN(3);
+            w += 16 * SS_LANES * NR;
+        }
+#endif
+        for (; k < end; k += 4) {
             ss_weights weights[SS_MAX_VECTORS];
             SS_UNROLL for (int j = 0; j < NR; j++) weights[j] = ss_load_weights(w + 4 * SS_LANES * j);
             w += 4 * SS_LANES * NR;
