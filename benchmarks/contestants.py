@@ -13,6 +13,7 @@ from shoestring.base import disk
 from shoestring.base.child import ChildLimits, run_in_child
 from shoestring.base.errors import ShoestringError, UsageError
 from shoestring.chips.host import this_machine
+from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.fitting import fit
 from shoestring.inputs.spec import dump_preprocess
 
@@ -90,6 +91,7 @@ def ours(ground: Ground, scratch: Path) -> list[Contestant]:
             labels=ground.dataset.names,
             limit=ground.limit,
             seed=ground.seed,
+            runtimes=(HOME_RUNTIME,),  # peers give ONNX files, and all are judged on one runtime
             cache=scratch / "cache",
             progress=lambda what, done, total: say(f"  {what}") if done == 0 else None,
         )

@@ -1,4 +1,7 @@
-"""Writes docs/cli.md from the parsers, so that it cannot drift. `python docs/generate.py [--check]`."""
+"""Writes docs/cli.md from the parsers, and the table of targets in docs/native.md, so that they cannot drift.
+
+`python docs/generate.py [--check]`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import sys
 from pathlib import Path
 
 from shoestring.cli.main import VERBS, build_parser
+from shoestring.native.deliver import known_targets
 
-TARGET = Path(__file__).with_name("cli.md")
+COMMANDS = Path(__file__).with_name("cli.md")
+NATIVE = Path(__file__).with_name("native.md")
+MARK = "<!-- targets: written by docs/generate.py -->"
 
 
 def page() -> str:
@@ -24,13 +30,33 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def native_page() -> str:
+    """The page as it is, with the table of targets between its two marks written anew."""
+    before, _, after = NATIVE.read_text().split(MARK)
+    heads = ("target", "also called", "for", "asks the processor for", "codes", "why it is one of its own")
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for target, boards in known_targets():
+        cells = (
+            f"`{target.name}`",
+            ", ".join(f"`{board}`" for board in boards),
+            target.title,
+            ", ".join(target.isa),
+            "signed" if target.signed else "unsigned",
+            target.why,
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return f"{before}{MARK}\n{chr(10).join(rows)}\n{MARK}{after}"
+
+
 def main() -> int:
+    pages = {COMMANDS: page(), NATIVE: native_page()}
     if "--check" in sys.argv[1:]:
-        if TARGET.read_text() == page():
-            return 0
-        print(f"{TARGET.name} is not what the parsers say; run python docs/generate.py", file=sys.stderr)
-        return 1
-    TARGET.write_text(page())
+        stale = [path.name for path, text in pages.items() if path.read_text() != text]
+        if stale:
+            print(f"{', '.join(stale)}: not what the code says; run python docs/generate.py", file=sys.stderr)
+        return 1 if stale else 0
+    for path, text in pages.items():
+        path.write_text(text)
     return 0
 
 

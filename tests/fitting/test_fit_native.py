@@ -256,7 +256,7 @@ def test_bench_inspect_and_report_take_it(bundle, tmp_path, monkeypatch, capsys)
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("mobilenet-v2.onnx", "mobilenet_v2"), ("7b.onnx", "model_7b"), ("é.onnx", "model"), ("a b/c d.onnx", "c_d")],
+    [("MobileNet-v2.onnx", "mobilenet_v2"), ("x" * 80, "x" * 63), ("7b.onnx", "model_7b"), ("é.onnx", "model"), ("a b/c d.onnx", "c_d")],
 )
 def test_the_program_is_called_by_a_c_identifier(given, name):
     assert programs.program_name(given) == name

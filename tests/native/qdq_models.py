@@ -1,4 +1,4 @@
-"""Models that tests of the compiler read: single operators in float and QDQ form, and the quantized example networks."""
+"""Models that tests of the compiler read: single operators in float and QDQ form, the quantized examples."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def imported(name: str = "cifar10_small") -> bytes:
 def quantized(name: str = "cifar10_small", scheme: str = "u8s8", float_layers: int = 0) -> bytes:
     """An example network in QDQ form, with that many of its layers (every third) left in float."""
     graph = LowerMean().run(Graph(onnx.load_model_from_string(imported(name))), {})[0]
-    images = example_images(8)
     (entry,) = graph.inputs
+    images = example_images(8, side=graph.proto.graph.input[0].type.tensor_type.shape.dim[-1].dim_value)
 
     def feed():
         return iter([{entry: images}])

@@ -201,7 +201,8 @@ def hostile_pair() -> tuple[Manifest, Evidence]:
         )
         for item in ladder.rejected
     )
-    evil = Ladder(rungs, rejected, ladder.chosen + HOSTILE)
+    chosen = rungs[[rung.name for rung in ladder.rungs].index(ladder.chosen)].name
+    evil = Ladder(rungs, rejected, chosen)
     manifest = replace(manifest, name=HOSTILE, created_by=HOSTILE, source_sha256=HOSTILE, ladder=evil)
     return manifest, replace(
         evidence,

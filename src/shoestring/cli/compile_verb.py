@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoestring.native.deliver import Delivered, Kind
 
-EXAMPLE = "shoestring compile camera.shoe --target raspberry-pi-4 -o camera.so"
+EXAMPLE = "shoestring compile camera.shoe --target raspberry-pi-5 -o camera.so"
 KINDS = ("library", "program", "source")
 
 
@@ -113,6 +113,7 @@ def _show(made: Delivered, seconds: float) -> None:
         (code, format_bytes(made.code_bytes)),
         ("operators", f"{count.integer} on 8-bit codes, {count.real} on floats, {count.between} between them"),
         ("time", f"{seconds:.1f} s"),
+        *([("flags", " ".join(made.flags))] if made.flags else []),
         *(("note", note) for note in made.notes),
     ]
     for title, words in lines:

@@ -21,6 +21,9 @@ RUNTIMES = (HOME_RUNTIME, NATIVE)
 DEFAULT = RUNTIMES
 """What it tries unless it is told otherwise."""
 
+MAX_NAME_CHARACTERS = 63
+"""Of the identifiers that every C compiler tells apart (C11, 5.2.4.1)."""
+
 NOT_COMPILED = ("fp16-weights",)
 """Precisions whose program would be that of another candidate: fp16 weights are computed with as fp32."""
 
@@ -119,6 +122,6 @@ def compile_one(bench: Workbench, source: Artefact, target: Target, compiler: Co
 
 
 def program_name(source_name: str) -> str:
-    """A C identifier after the model's file name: `mobilenet-v2.onnx` -> `mobilenet_v2`."""
-    name = re.sub(r"\W+", "_", Path(source_name).stem, flags=re.ASCII).strip("_")
-    return name if name and not name[0].isdigit() else f"model_{name}".rstrip("_")
+    """A C identifier after the model's file name: `MobileNet-v2.onnx` -> `mobilenet_v2`."""
+    name = re.sub(r"[^a-z0-9]+", "_", Path(source_name).stem.lower()).strip("_")
+    return (name if name and not name[0].isdigit() else f"model_{name}")[:MAX_NAME_CHARACTERS].rstrip("_")

@@ -71,7 +71,7 @@ def write_sources(program: Program, target: Target, threads: int, folder: Path) 
         folder: exists.
     """
     if not 1 <= threads <= MOST_THREADS:
-        raise UsageError(f"{threads} threads are outside 1..{MOST_THREADS}")
+        raise UsageError(f"{threads} threads are outside 1..{MOST_THREADS}", hint="one thread for each core at most")
     emitted = emit(program, target, threads)
     texts = {
         f"{program.name}.c": emitted.source,

@@ -11,7 +11,8 @@ from typing import Literal
 
 from shoestring.base import disk
 from shoestring.base.errors import StorageError, UsageError
-from shoestring.native.compiling import MOST_THREADS, build_library, build_runner, prepare, write_sources
+from shoestring.native.build import ARITHMETIC
+from shoestring.native.compiling import LINKED, MOST_THREADS, build_library, build_runner, prepare, write_sources
 from shoestring.native.form import Dequantize, Program, Quantize
 from shoestring.native.targets import Target, aliases, host_target, target_named, targets
 from shoestring.native.vectors import VECTORS
@@ -50,6 +51,7 @@ class Delivered:
         code_bytes: the file without its weights; for sources the bytes of the C file.
         operators: of the program.
         notes: of the front.
+        flags: that sources must be compiled with (gcc, clang), so that they give the same bits; else none.
     """
 
     kind: Kind
@@ -62,6 +64,7 @@ class Delivered:
     code_bytes: int
     operators: Operators
     notes: tuple[str, ...]
+    flags: tuple[str, ...] = ()
 
 
 def program_name(text: str) -> str:
@@ -140,7 +143,8 @@ def deliver(
     names = tuple(target.name for target in wanted)
     if kind == "source":
         sizes = _write_folder(program, first, threads, out)
-        return Delivered(kind, out, names, None, threads, *sizes, operators, program.notes)
+        flags = (*ARITHMETIC, *first.gcc_flags, LINKED, *(["-pthread"] if threads > 1 else []))
+        return Delivered(kind, out, names, None, threads, *sizes, operators, program.notes, flags)
     if kind == "library":
         made = build_library(program, wanted, threads, out, cc)
     else:
@@ -164,7 +168,7 @@ def _check(wanted: Sequence[Target], kind: Kind, out: Path, threads: int) -> Non
     """Everything that can be known before the work begins."""
     first = wanted[0]
     if not 1 <= threads <= MOST_THREADS:
-        raise UsageError(f"{threads} threads are outside 1..{MOST_THREADS}")
+        raise UsageError(f"{threads} threads are outside 1..{MOST_THREADS}", hint="one thread for each core at most")
     if len(wanted) > 1 and kind != "library":
         raise UsageError(
             f"a {kind} is for one target, not for {len(wanted)}", hint="only a library picks when it is loaded"

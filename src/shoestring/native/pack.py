@@ -101,6 +101,18 @@ def depthwise_weights(vector: Vector, weight: Array) -> Array:
     return np.ascontiguousarray(full).reshape(-1)
 
 
+def overflows_pairs(vector: Vector, packed: Array) -> bool:
+    """Whether two products that a header with `pairs` adds in 16 bits can be too much: both weights are -128.
+
+    Args:
+        packed: int8, of `gemm_weights` or `depthwise_weights`.
+    """
+    if not vector.pairs or packed.dtype != np.int8:
+        return False
+    lowest = packed.reshape(-1, 2, 2 * vector.lanes) == -128
+    return bool((lowest[:, 0] & lowest[:, 1]).any())
+
+
 def by_block(vector: Vector, values: Array) -> Array:
     """One value a channel in the lane order of depthwise blocks, zeros for padding."""
     blocks = -(-len(values) // vector.block)

@@ -53,6 +53,11 @@ def test_mixed() -> None:
     compare(program, model, 0.02)
 
 
+def test_the_main_example() -> None:
+    for model, allowed in ((imported("cifar10_main"), 1e-5), (quantized("cifar10_main"), 0.02)):
+        compare(read_program(model, "net"), model, allowed, images=1)
+
+
 def test_the_same_file_gives_the_same_program() -> None:
     first, second = (read_program(quantized(), "net") for _ in range(2))
     assert first.values == second.values

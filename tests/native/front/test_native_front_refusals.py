@@ -225,6 +225,16 @@ def test_branches_are_refused_as_one_operator() -> None:
     assert "ReduceMax 'n0'" in said
 
 
+def test_graphs_with_loose_ends() -> None:
+    nowhere = Sketch("n", 4)
+    assert "its input 'ghost' is made by no node" in refusal(nowhere, nowhere.add("Add", "x", "ghost"))
+    backwards = Sketch("n", 4)
+    first = backwards.add("Neg", "x")
+    last = backwards.add("Relu", first)
+    backwards.nodes.reverse()
+    assert f"its input {first!r} is made by no node" in refusal(backwards, last)
+
+
 def test_names_of_programs() -> None:
     sketch = Sketch("n", 4)
     with pytest.raises(ModelError, match="not a C identifier"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from shoestring.base.errors import ModelError
 from shoestring.native.form import Clamp, Program, Value
-from shoestring.native.pack import Blob
+from shoestring.native.pack import Array, Blob, overflows_pairs
 from shoestring.native.plan import Plan
 from shoestring.native.storage import Storage
 from shoestring.native.vectors import Vector
@@ -28,6 +28,7 @@ class Context:
         headers: kernels in use.
         blocks: sizes in use by kernel family: pixels and vectors, or the parameters of a depthwise kernel.
         tables: static constants, as C text.
+        wide: some weights overflow the 16 bits of a pair of products.
     """
 
     program: Program
@@ -38,6 +39,7 @@ class Context:
     headers: set[str] = field(default_factory=set)
     blocks: dict[str, set[tuple[int, ...]]] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
+    wide: bool = False
 
     def storage(self, name: str) -> Storage:
         return self.plan.storages[name]
@@ -54,6 +56,11 @@ class Context:
         text = ", ".join(str(item) for item in items)
         self.tables.append(f"static const {kind} {name}[{len(items)}] = {{{text}}};")
         return name
+
+    def add_packed(self, packed: Array) -> int:
+        """Append packed weights to the blob and return their offset."""
+        self.wide = self.wide or overflows_pairs(self.vector, packed)
+        return self.blob.add(packed)
 
     def use_panels(self, family: str, panels: tuple[int, ...]) -> None:
         """All block sizes of these panels are needed."""

@@ -123,7 +123,7 @@ def _product(
     panels = vector.panels(len(bias))
     context.headers.add(f"conv_{family}.h")
     context.use_panels(family, panels)
-    at_weights = context.blob.add(gemm_weights(vector, runs, codes))
+    at_weights = context.add_packed(gemm_weights(vector, runs, codes))
     at_bias = context.blob.add(by_panel(vector, _folded(context, op, runs, bias) if integer else bias, codes))
     table = context.table("int32_t", f"offsets_{number}_{first_out}", offsets)
     sizes = context.table("uint8_t", f"panels_{number}_{first_out}", panels)
@@ -191,7 +191,7 @@ def _depthwise(context: Context, op: Conv) -> str:
         f".in_pixel = {source.pitch}, .in_row = {source.row}, .out_pixel = {out.pitch * joined}, .out_row = {out.row}",
         f".row_stride = {op.strides[0]}, .width = {out.width // joined}, .channels = {out.pitch * joined}",
         f".joined = {joined}",
-        f".weights = {weights(context.blob.add(depthwise_weights(vector, weight)), 'int8_t')}",
+        f".weights = {weights(context.add_packed(depthwise_weights(vector, weight)), 'int8_t')}",
         f".bias = {weights(context.blob.add(by_block(vector, bias)), 'int32_t')}",
         f".scaling = {_scaling(context, op, by_block(vector, multiplier))}",
     ]

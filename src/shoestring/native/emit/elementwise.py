@@ -66,9 +66,10 @@ def binary(context: Context, op: Binary) -> str:
     if same_shape(op, context.program):
         storage_a, storage_b, to = (context.storage(n) for n in (*op.inputs, op.output))
         size = to.element_bytes
+        suffix = "fast" if name == "ss_add_i8" else "run"
         return (
             f"{parameters}    for (int32_t y = rows.first; y < rows.last; y++)\n"
-            f"        {name}_run(&p, (const {kind} *)(const void *)ss_row(a, y, {storage_a.row * size}),\n"
+            f"        {name}_{suffix}(&p, (const {kind} *)(const void *)ss_row(a, y, {storage_a.row * size}),\n"
             f"            (const {kind} *)(const void *)ss_row(b, y, {storage_b.row * size}),\n"
             f"            ({kind} *)(void *)ss_row(out, y, {to.row * size}), {to.width * to.pitch});"
         )

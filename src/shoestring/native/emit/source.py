@@ -87,7 +87,8 @@ def emit(program: Program, target: Target, threads: int) -> Emitted:
     }
     parts = [
         _filled("program_top.c", values),
-        f"#define SS_SIGNED {int(target.signed)}\n#define SS_FUSED {int(target.fused)}\n#define SS_THREADS {threads}",
+        f"#define SS_SIGNED {int(target.signed)}\n#define SS_FUSED {int(target.fused)}\n#define SS_THREADS {threads}\n"
+        f"#define SS_WIDE_WEIGHTS {int(context.wide)}",
         *_kernels(context, target),
         *context.tables,
         *functions,

@@ -20,10 +20,8 @@ from shoestring.native.front.graph import Graph, Node, Shape
 
 F = np.float32
 
-COMMUTES = frozenset(
-    ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather")
-    + ("Identity", "Dropout", "MaxPool", "GlobalMaxPool")
-)
+_MOVE = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather")
+COMMUTES = frozenset((*_MOVE, "Identity", "Dropout", "MaxPool", "GlobalMaxPool"))
 """Operators that select elements: rounding to codes before or after them is the same."""
 
 

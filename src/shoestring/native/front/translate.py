@@ -80,8 +80,10 @@ def _try(builder: Builder, node: Node) -> str | None:
     handler = HANDLERS.get(node.op_type)
     if handler is None:
         return "there is no such operator in a program"
-    if any(name and not builder.known(name) for name in node.inputs):
-        return None
+    missing = [name for name in node.inputs if name and not builder.known(name)]
+    if missing:
+        nowhere = [name for name in missing if name not in builder.producers]
+        return f"its input {nowhere[0]!r} is made by no node" if nowhere else None
     try:
         handler(builder, node)
     except ModelError as error:
@@ -125,6 +127,8 @@ def _output(builder: Builder, tensor: str) -> Port:
     """The port of a graph output; one that is an input or a constant too gets a value of its own, or is refused."""
     if tensor in builder.graph.constants:
         raise ModelError(f"output {tensor!r} is constant", hint="a program computes its outputs from its inputs")
+    if not builder.known(tensor):
+        raise ModelError(f"output {tensor!r} is not made by the nodes before it", hint="the graph is out of order")
     dtype = builder.graph.dtypes.get(tensor, "")
     if dtype not in ("float32", "uint8", "int8"):
         raise ModelError(f"output {tensor!r} is {dtype or 'of no known type'}; outputs are float32, uint8 or int8")

@@ -85,7 +85,15 @@ SS_INLINE bool ss_advance(const ss_loops *l, int32_t *index, ptrdiff_t *a, ptrdi
                     ss_##NAME(p, a[i + (ptrdiff_t)x * l->a[5]], b[j + (ptrdiff_t)x * l->b[5]]);                        \
         } while (ss_advance(l, index, &i, &j, &k));                                                                    \
     }
+#if !defined(SS_ADD_CODES)
+#define SS_ADD_CODES(p, a, b, out, count) 0 /* a header may add the first codes of a run in its own way */
+#endif
 SS_DEFINE_BINARY(add_i8, ss_code, ss_binary_i8)
+/* Residual sums: most of what is left between the convolutions. */
+SS_USED void ss_add_i8_fast(const ss_binary_i8 *p, const ss_code *a, const ss_code *b, ss_code *out, ptrdiff_t count) {
+    const ptrdiff_t done = SS_ADD_CODES(p, a, b, out, count);
+    ss_add_i8_run(p, a + done, b + done, out + done, count - done);
+}
 SS_DEFINE_BINARY(sub_i8, ss_code, ss_binary_i8)
 SS_DEFINE_BINARY(mul_i8, ss_code, ss_binary_i8)
 SS_DEFINE_BINARY(add_f32, float, ss_binary_f32)

@@ -23,7 +23,7 @@ SS_INLINE ss_i32 ss_dot(ss_i32 sum, ss_taps a, ss_weights w) {
 #if defined(__clang__)
     return _mm256_dpbusd_avx_epi32(sum, a, w);
 #else /* gcc 12 spills every accumulator around the intrinsic; its assembler takes AVX512-VNNI's form when not told */
-    __asm__("{vex} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "xm"(w));
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "xm"(w));
     return sum;
 #endif
 }
