@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SS_INLINE static inline __attribute__((always_inline))
+#define SS_INLINE static inline __attribute__((always_inline, unused))
 #define SS_STEP static __attribute__((noinline, unused))
 
 /* Loops over registers must be unrolled, or the registers live in memory. */

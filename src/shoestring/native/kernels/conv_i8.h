@@ -98,8 +98,13 @@ SS_INLINE void ss_block_i8(const ss_conv_i8 *c, const int MR, const int NR, cons
         SS_UNROLL for (int i = 0; i < MR; i++) ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &plain);
         return;
     }
-    SS_UNROLL for (int i = 0; i < MR; i++)
-        ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &c->scaling);
+    const ss_scaling scaling = c->scaling; /* a copy: stores of codes may alias what is behind a pointer */
+#if defined(SS_KEEPS_MULTIPLIERS)
+    float kept[SS_LANES * SS_MAX_VECTORS];
+    memcpy(kept, multiplier, SS_LANES * (size_t)NR * sizeof *kept);
+    multiplier = kept;
+#endif
+    SS_UNROLL for (int i = 0; i < MR; i++) ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &scaling);
 }
 
 /* One function for each block size in use: SS_BLOCKS lists them, in pixels and vectors. */

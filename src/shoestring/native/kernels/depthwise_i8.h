@@ -17,18 +17,16 @@ typedef struct {
 #define SS_TILE 4
 #define SS_BLOCK_CHANNELS (4 * SS_LANES)
 
-/* A whole block, or its first `vectors` * SS_LANES channels. */
-SS_INLINE void ss_store_block(ss_code *out, const ss_i32 *sums, int32_t vectors, const float *multiplier,
-                              const ss_scaling *s) {
-    if (vectors == 4) {
-        ss_store_channels(out, sums, multiplier, s);
-        return;
-    }
+#if !defined(SS_STORES_PARTS)
+/* The first `vectors` * SS_LANES channels of a block, from memory. */
+SS_STEP void ss_store_part(ss_code *out, const ss_i32 *sums, int32_t vectors, const float *multiplier,
+                           const ss_scaling *s) {
     ss_code spare[SS_BLOCK_CHANNELS];
     ss_store_channels(spare, sums, multiplier, s);
     for (int32_t i = 0; i < vectors; i++)
         memcpy(out + (ptrdiff_t)i * SS_LANES, spare + (ptrdiff_t)i * SS_LANES, SS_LANES * sizeof *out);
 }
+#endif
 
 /* `step`: input pixels from one output (superpixel) to the next. */
 SS_INLINE void ss_tile_depthwise_i8(const ss_depthwise_i8 *d, const int KH, const int KW, const int step, const int tile,
@@ -39,26 +37,49 @@ SS_INLINE void ss_tile_depthwise_i8(const ss_depthwise_i8 *d, const int KH, cons
         const ss_i32 bias = ss_load_i32(d->bias + first + SS_LANES * j);
         SS_UNROLL for (int t = 0; t < tile; t++) sums[t][j] = bias;
     }
+    const ss_code *row[8];
+    SS_UNROLL for (int r = 0; r < KH; r++) row[r] = in + (ptrdiff_t)r * d->in_row;
     SS_UNROLL for (int x = 0; x < columns; x++) {
+        const ptrdiff_t at = (ptrdiff_t)x * d->in_pixel;
         SS_UNROLL for (int g = 0; g < groups; g++) {
             const ss_code *rows[4];
-            SS_UNROLL for (int r = 0; r < 4; r++) {
-                const int row = 4 * g + r < KH ? 4 * g + r : KH - 1; /* beyond the kernel: any row, its weights are zero */
-                rows[r] = in + (ptrdiff_t)row * d->in_row + (ptrdiff_t)x * d->in_pixel;
-            }
+            SS_UNROLL for (int r = 0; r < 4; r++) /* beyond the kernel: any row, its weights are zero */
+                rows[r] = row[4 * g + r < KH ? 4 * g + r : KH - 1] + at;
             ss_columns column[4];
             ss_interleave(rows, column);
             SS_UNROLL for (int t = 0; t < tile; t++) {
                 const int k = x - t * step;
                 if (k < 0 || k >= KW) continue;
-                const int8_t *at = w + (ptrdiff_t)(k * groups + g) * 16 * SS_LANES;
+                const int8_t *taps = w + (ptrdiff_t)(k * groups + g) * 16 * SS_LANES;
                 SS_UNROLL for (int j = 0; j < 4; j++)
-                    sums[t][j] = ss_dot_columns(sums[t][j], column[j], ss_load_weights(at + 4 * SS_LANES * j));
+                    sums[t][j] = ss_dot_columns(sums[t][j], column[j], ss_load_weights(taps + 4 * SS_LANES * j));
             }
         }
     }
+    const float *multiplier = d->scaling.multiplier + first;
+    if (vectors < 4) {
+#if defined(SS_STORES_PARTS)
+        SS_UNROLL for (int t = 0; t < tile; t++)
+            ss_store_part(out + (ptrdiff_t)t * d->out_pixel, sums[t], vectors, multiplier, &d->scaling);
+        return;
+#else
+        ss_i32 spilled[SS_TILE][4];
+        SS_UNROLL for (int t = 0; t < tile; t++) {
+            SS_UNROLL for (int j = 0; j < 4; j++) spilled[t][j] = sums[t][j];
+        }
+        for (int t = 0; t < tile; t++)
+            ss_store_part(out + (ptrdiff_t)t * d->out_pixel, spilled[t], vectors, multiplier, &d->scaling);
+        return;
+#endif
+    }
+    if (d->scaling.open && d->scaling.zero == 0) {
+        const ss_scaling plain = {NULL, d->scaling.low, d->scaling.high, 0, true};
+        SS_UNROLL for (int t = 0; t < tile; t++)
+            ss_store_channels(out + (ptrdiff_t)t * d->out_pixel, sums[t], multiplier, &plain);
+        return;
+    }
     SS_UNROLL for (int t = 0; t < tile; t++)
-        ss_store_block(out + (ptrdiff_t)t * d->out_pixel, sums[t], vectors, d->scaling.multiplier + first, &d->scaling);
+        ss_store_channels(out + (ptrdiff_t)t * d->out_pixel, sums[t], multiplier, &d->scaling);
 }
 
 #define SS_DEFINE_DEPTHWISE_I8(KH, KW, STEP, TILE)                                                                     \

@@ -4,6 +4,8 @@
  * there may differ from the definition below 1.2e-38, and nowhere else. */
 #include <arm_neon.h>
 #define SS_LANES 4
+#define SS_STORES_THREE
+#define SS_KEEPS_MULTIPLIERS
 
 typedef int32x4_t ss_i32;
 typedef float32x4_t ss_f32;

@@ -18,22 +18,40 @@ SS_INLINE ss_taps ss_load_taps(const ss_code *p) {
     const ss_taps r = {ss_two_taps(p), ss_two_taps(p + 2)};
     return r;
 }
-/* `low` and `high` are multiplied by the lower and the upper half of the weights. */
-SS_INLINE ss_i32 ss_dot_halves(ss_i32 sum, int8x8_t low, int8x16_t high, ss_weights w) {
-    const int16x8_t first = vmull_s8(low, vget_low_s8(w));
+/* `first` is multiplied by the lower half of the weights, the upper half of `second` by the upper. */
+SS_INLINE ss_i32 ss_dot_halves(ss_i32 sum, int8x16_t first, int8x16_t second, ss_weights w) {
 #if SS_WIDE_WEIGHTS
-    return vpadalq_s16(vpadalq_s16(sum, first), vmull_s8(vget_high_s8(high), vget_high_s8(w)));
-#elif defined(__aarch64__)
-    return vpadalq_s16(sum, vmlal_high_s8(first, high, w));
+    sum = vpadalq_s16(sum, vmull_s8(vget_low_s8(first), vget_low_s8(w)));
+    return vpadalq_s16(sum, vmull_s8(vget_high_s8(second), vget_high_s8(w)));
+#elif defined(__aarch64__) /* compilers move the multiplications of many sums together and spill their products */
+    int16x8_t products;
+    __asm__("smull %1.8h, %2.8b, %4.8b\n\tsmlal2 %1.8h, %3.16b, %4.16b\n\tsadalp %0.4s, %1.8h"
+            : "+w"(sum), "=&w"(products)
+            : "w"(first), "w"(second), "w"(w));
+    return sum;
 #else
-    return vpadalq_s16(sum, vmlal_s8(first, vget_high_s8(high), vget_high_s8(w)));
+    const int16x8_t products = vmull_s8(vget_low_s8(first), vget_low_s8(w));
+    return vpadalq_s16(sum, vmlal_s8(products, vget_high_s8(second), vget_high_s8(w)));
+#endif
+}
+/* Two sums at once, for processors that run instructions in their order: nothing waits for the one before it. */
+SS_INLINE void ss_dot_two(ss_i32 *sums, ss_taps a, const ss_weights *w) {
+#if defined(__aarch64__) && !SS_WIDE_WEIGHTS
+    int16x8_t p, q;
+    __asm__("smull %2.8h, %4.8b, %6.8b\n\tsmull %3.8h, %4.8b, %7.8b\n\t"
+            "smlal2 %2.8h, %5.16b, %6.16b\n\tsmlal2 %3.8h, %5.16b, %7.16b\n\t"
+            "sadalp %0.4s, %2.8h\n\tsadalp %1.4s, %3.8h"
+            : "+w"(sums[0]), "+w"(sums[1]), "=&w"(p), "=&w"(q)
+            : "w"(a.first), "w"(a.second), "w"(w[0]), "w"(w[1]));
+#else
+    for (int j = 0; j < 2; j++) sums[j] = ss_dot_halves(sums[j], a.first, a.second, w[j]);
 #endif
 }
 SS_INLINE ss_i32 ss_dot(ss_i32 sum, ss_taps a, ss_weights w) {
-    return ss_dot_halves(sum, vget_low_s8(a.first), a.second, w);
+    return ss_dot_halves(sum, a.first, a.second, w);
 }
 SS_INLINE ss_i32 ss_dot_columns(ss_i32 sum, ss_columns a, ss_weights w) {
-    return ss_dot_halves(sum, vget_low_s8(a), a, w);
+    return ss_dot_halves(sum, a, a, w);
 }
 
 /* Four rows of 16 channels -> four vectors: vector i holds channels 4 i .. 4 i + 3, two rows of each, then the others. */

@@ -4,6 +4,7 @@
 #define SS_MAX_VECTORS 4
 #define SS_MAX_PIXELS 12
 #define SS_STORES_THREE
+#define SS_STORES_PARTS
 #define SS_PIXELS(vectors) ((vectors) == 4 ? 6 : (vectors) == 3 ? 8 : 12) /* pixels in a block beside so many vectors */
 
 typedef __m512i ss_i32;
@@ -86,6 +87,22 @@ SS_INLINE void ss_store_codes(ss_code *out, const ss_i32 *sums, int count, const
 }
 SS_INLINE void ss_store_channels(ss_code *out, const ss_i32 *sums, const float *multiplier, const ss_scaling *s) {
     ss_store_codes(out, sums, 4, multiplier, s);
+}
+/* The first 16 * vectors channels of a block, fewer than four vectors. */
+SS_INLINE void ss_store_part(ss_code *out, const ss_i32 *sums, int32_t vectors, const float *multiplier,
+                             const ss_scaling *s) {
+    const __m512i zero = _mm512_set1_epi16((short)s->zero);
+    __m512i x = _mm512_packs_epi32(ss_rounded(sums[0], multiplier), ss_rounded(sums[1], multiplier + 16));
+    const __m512i y = _mm512_packs_epi32(ss_rounded(sums[2], multiplier + 32), ss_rounded(sums[3], multiplier + 48));
+    x = _mm512_packus_epi16(_mm512_adds_epi16(x, zero), _mm512_adds_epi16(y, zero));
+    x = _mm512_max_epu8(x, _mm512_set1_epi8((char)((int32_t)s->low + s->zero)));
+    x = _mm512_min_epu8(x, _mm512_set1_epi8((char)((int32_t)s->high + s->zero)));
+    if (vectors == 1) {
+        _mm_storeu_si128((__m128i *)(void *)out, _mm512_castsi512_si128(x));
+        return;
+    }
+    _mm256_storeu_si256((__m256i *)(void *)out, _mm512_castsi512_si256(x));
+    if (vectors == 3) _mm_storeu_si128((__m128i *)(void *)(out + 32), _mm512_extracti32x4_epi32(x, 2));
 }
 SS_INLINE ss_f32 ss_load_f32(const float *p) { return _mm512_loadu_ps(p); }
 SS_INLINE void ss_store_f32(float *p, ss_f32 x) { _mm512_storeu_ps(p, x); }

@@ -1,5 +1,4 @@
 /* 64-bit NEON without dot products (Cortex-A53, A57, A72). 32 registers: sums, weights, two of taps, one of products. */
-#define SS_STORES_THREE
 #define SS_MAX_VECTORS 6
 #define SS_MAX_PIXELS 8
 #define SS_PIXELS(vectors)                                                                                             \
@@ -15,6 +14,7 @@
             const int16x8_t codes = vreinterpretq_s16_s8(taps[i]);                                                     \
             const ss_taps a = {vreinterpretq_s8_s16(vdupq_laneq_s16(codes, 2 * (Q))),                                  \
                                vreinterpretq_s8_s16(vdupq_laneq_s16(codes, 2 * (Q) + 1))};                             \
-            SS_UNROLL for (int j = 0; j < NR; j++) sums[i][j] = ss_dot(sums[i][j], a, weights[j]);                     \
+            SS_UNROLL for (int j = 0; j + 2 <= NR; j += 2) ss_dot_two(sums[i] + j, a, weights + j);                     \
+            if (NR % 2 == 1) sums[i][NR - 1] = ss_dot(sums[i][NR - 1], a, weights[NR - 1]);                            \
         }                                                                                                              \
     } while (0)

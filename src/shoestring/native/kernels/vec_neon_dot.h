@@ -1,5 +1,4 @@
 /* NEON with dot products (Cortex-A55, A76, Neoverse N1): sdot multiplies four taps of four lanes. */
-#define SS_STORES_THREE
 #define SS_MAX_VECTORS 5 /* 32 registers: sums, taps of every pixel, a few weights */
 #define SS_MAX_PIXELS 8
 #define SS_PIXELS(vectors) ((vectors) == 5 ? 4 : (vectors) == 4 ? 5 : (vectors) == 3 ? 6 : 8)
