@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,9 @@ from shoestring.cli.main import main
 from shoestring.costmodel import interleave
 from shoestring.device import Player
 from shoestring.domain.budget import Budget
-from shoestring.fitting import fit, programs
+from shoestring.fitting import fit, programs, workbench
 from shoestring.fitting.recheck import recheck
+from shoestring.native import compiling
 from shoestring.report import render
 from shoestring.runtimes import registry
 
@@ -254,9 +256,44 @@ def test_bench_inspect_and_report_take_it(bundle, tmp_path, monkeypatch, capsys)
     assert main(["report", str(bundle), "-o", str(tmp_path / "page.html")]) == 0
 
 
+def test_more_threads_than_a_program_can_use_leave_native_out(task, warm, compiler, monkeypatch):
+    assert workbench.MAX_THREADS == compiling.MOST_THREADS
+    monkeypatch.setattr(workbench, "MAX_THREADS", 1)
+    fitted = fit(task.model, task.data, budget=Budget(max_drop=0.05, threads=2), runtimes=BOTH, cache=warm)
+    assert "native programs were not tried: they use at most 1 threads, not 2" in fitted.notes
+    assert {rung.threads for rung in fitted.ladder.rungs} == {2}
+
+
+def test_a_real_program_goes_all_the_way(task, tmp_path, monkeypatch):
+    """Nothing stands in for the compiler: the int8 program answers like the int8 model file, and plays."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    monkeypatch.setenv("CC", "cc")
+    for name, median in NATIVE_MS.items():
+        monkeypatch.setitem(tiny.KNOWN_MS, name, median)
+        monkeypatch.setitem(tiny.KNOWN_RSS_BYTES, name, 40_000_000)
+    fitted = fit(task.model, task.data, budget=BUDGET, runtimes=BOTH, cache=tmp_path / "cache")
+    assert not [note for note in fitted.notes if "not compiled" in note]
+    assert fitted.ladder.chosen == "int8@native"
+    for one, other in (("fp32@native", "original"), ("int8@native", "int8")):
+        ours = [top[0] for top in fitted.evidence.trace(one, "selection").top]
+        theirs = [top[0] for top in fitted.evidence.trace(other, "selection").top]
+        assert sum(a == b for a, b in zip(ours, theirs, strict=True)) >= 0.98 * len(ours)
+    fitted.save(tmp_path / "real.shoe")
+    with open_bundle(tmp_path / "real.shoe") as opened, Player(opened) as player:
+        (answer,) = player.classify([np.asarray(Image.open(task.data / "red" / "0002.png"))])
+        assert answer.label == "red"
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("MobileNet-v2.onnx", "mobilenet_v2"), ("x" * 80, "x" * 63), ("7b.onnx", "model_7b"), ("é.onnx", "model"), ("a b/c d.onnx", "c_d")],
+    [
+        ("MobileNet-v2.onnx", "mobilenet_v2"),
+        ("x" * 80, "x" * 63),
+        ("7b.onnx", "model_7b"),
+        ("é.onnx", "model"),
+        ("a b/c d.onnx", "c_d"),
+    ],
 )
 def test_the_program_is_called_by_a_c_identifier(given, name):
     assert programs.program_name(given) == name

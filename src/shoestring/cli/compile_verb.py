@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoestring.native.deliver import Delivered, Kind
 
-EXAMPLE = "shoestring compile camera.shoe --target raspberry-pi-5 -o camera.so"
+EXAMPLE = "shoestring compile model.onnx --target raspberry-pi-5 -o camera.so"
 KINDS = ("library", "program", "source")
 
 

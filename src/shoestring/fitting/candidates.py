@@ -109,7 +109,7 @@ def runtime_versions(made: Mapping[str, Artefact]) -> dict[str, str]:
 
 def thread_counts(bench: Workbench, budget: Budget) -> tuple[int, ...]:
     """One thread, all of them, and what the budget asks for."""
-    return tuple(sorted({1, bench.machine.cores, budget.threads or 1}))
+    return tuple(sorted({1, bench.threads, budget.threads or 1}))
 
 
 def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int, ...]) -> dict[str, Cost]:

@@ -106,7 +106,7 @@ def fit(
     original = check_original(bench, metric, classes)
     notes = [*imported.notes, *dataset.notes, said, describe_splits(splits), prepare.labels_note(original, metric)]
     made, sensitivity, failed = candidates.make(bench, progress)
-    compiled, not_compiled = programs.compile_all(bench, made, runtimes)
+    compiled, not_compiled = programs.compile_all(bench, made, runtimes, budget.threads)
     made |= compiled
     scored = candidates.score_and_measure(bench, made, metric, classes, budget)
     admission = admit(scored, REFERENCE, budget)

@@ -50,7 +50,7 @@ def check_runtimes(asked: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def compile_all(
-    bench: Workbench, made: Mapping[str, Artefact], runtimes: Sequence[str] | None
+    bench: Workbench, made: Mapping[str, Artefact], runtimes: Sequence[str] | None, threads: int | None = None
 ) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """A program of every artefact that can be compiled.
 
@@ -58,6 +58,7 @@ def compile_all(
         bench: model, machine, cache.
         made: ONNX artefacts by name.
         runtimes: as the user asked; None when he did not, so that a missing compiler is no error.
+        threads: of the budget, or None.
 
     Returns:
         Artefacts by name; and what was not compiled and why, in words.
@@ -67,6 +68,8 @@ def compile_all(
     """
     if NATIVE not in check_runtimes(runtimes):
         return {}, ()
+    if threads is not None and threads > bench.threads:
+        return {}, (f"native programs were not tried: they use at most {bench.threads} threads, not {threads}",)
     target = host_target(bench.machine.isa, bench.machine.arch)
     try:
         compiler = find_compiler(target)
@@ -93,7 +96,7 @@ def compile_all(
 def compile_one(bench: Workbench, source: Artefact, target: Target, compiler: Compiler) -> Artefact:
     """The program of one artefact, from the cache or compiled now.
 
-    It may use as many threads as the machine has cores, since candidates are measured at one and at all of them.
+    It may use as many threads as the machine has cores, up to MAX_THREADS, since candidates are measured at one and at all of them.
 
     Raises:
         ModelError: the model holds what cannot be compiled.
@@ -109,11 +112,11 @@ def compile_one(bench: Workbench, source: Artefact, target: Target, compiler: Co
         "target": target,
         "model": source.sha256,
         "name": name,
-        "threads": bench.machine.cores,
+        "threads": bench.threads,
     }
 
     def write(out: Path) -> None:
-        compile_library(source.path, name, target, bench.machine.cores, out)
+        compile_library(source.path, name, target, bench.threads, out)
 
     path = bench.cache.file("programs", question, ".so", write)
     data = path.read_bytes()

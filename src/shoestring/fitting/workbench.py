@@ -45,6 +45,8 @@ RUN_BYTES = 48_000_000
 of images (benchmarks/fit_memory.py)."""
 WALK_BYTES = 100_000_000
 """Live activations that corrections and probes may hold."""
+MAX_THREADS = 16
+"""That a rung is measured and scored with: what a compiled program can use at most, and more than boards have cores."""
 MAX_WALK_EXAMPLES = 32
 MIN_WALK_EXAMPLES = 4
 
@@ -89,6 +91,11 @@ class Workbench:
         return {**self.basis, "runtime": runtime, "runtime_version": registry.get(runtime).version()}
 
     @property
+    def threads(self) -> int:
+        """All cores, as far as rungs can use them."""
+        return min(self.machine.cores, MAX_THREADS)
+
+    @property
     def fixed_batch(self) -> int | None:
         """The batch size that the model's input fixes, or None."""
         return self.model.inputs[0].shape[0]
@@ -127,7 +134,7 @@ class Workbench:
 
         def compute() -> Trace:
             top: list[tuple[int, ...]] = []
-            with registry.get(engine).load(artefact, self.machine.cores) as session:
+            with registry.get(engine).load(artefact, self.threads) as session:
                 for logits in self.outputs(session, indices, f"scoring {name} on {split}"):
                     top += top_classes(logits)
             return Trace("", split, tuple(top))

@@ -14,7 +14,7 @@ from shoestring.base.errors import StorageError, UsageError
 from shoestring.native.build import ARITHMETIC
 from shoestring.native.compiling import LINKED, MOST_THREADS, build_library, build_runner, prepare, write_sources
 from shoestring.native.form import Dequantize, Program, Quantize
-from shoestring.native.targets import Target, aliases, host_target, target_named, targets
+from shoestring.native.targets import Target, aliases, target_named, targets
 from shoestring.native.vectors import VECTORS
 
 Kind = Literal["library", "program", "source"]
@@ -77,14 +77,14 @@ def pick_targets(names: Sequence[str], isa: Collection[str], arch: str) -> tuple
     """Targets by name, the most specific first, as a library asks the processor for them.
 
     Args:
-        names: of targets or boards; none takes the best for the machine.
+        names: of targets or boards; none takes the best for the machine that there are kernels for.
         isa, arch: of the machine, by our names.
 
     Raises:
         UsageError: an unknown name, two architectures, or a target that another one always comes before.
     """
     if not names:
-        return (host_target(isa, arch),)
+        return (next(row for row, _ in known_targets() if row.runs_on(isa, arch)),)
     wanted = {target_named(name).name for name in names}
     found = tuple(row for row in targets() if row.name in wanted)
     if len({row.arch for row in found}) > 1:

@@ -1,10 +1,10 @@
 """Quantization moves in front of operators that only select or move values, so that these work on codes.
 
-Rounding keeps the order of values, so the largest code of a window is the code of its largest value, and a moved code is
-the code of the moved value: results are the same for everything but NaN.
+Rounding keeps the order of values, so the largest code of a window is the code of its largest value, and a moved code
+is the code of the moved value: results are the same for everything but NaN.
 
-Requires: nothing. Ensures: no Quantize alone reads a max pool, nearest resize, transpose, reshape, slice or concatenation
-of floats. A function between codes then shows itself to `tables`.
+Requires: nothing. Ensures: no Quantize alone reads a max pool, nearest resize, transpose, reshape, slice or
+concatenation of floats. A function between codes then shows itself to `tables`.
 """
 
 from __future__ import annotations
@@ -50,14 +50,15 @@ def _swap(program: Program, maker: Op, quantize: Quantize) -> Program:
     """Quantize every input of `maker`, which then makes the codes."""
     result = program.values[quantize.output]
     values = {name: value for name, value in program.values.items() if name != maker.output}
-    names, ops = [], []
+    names: list[str] = []
+    ops: list[Op] = []
     for number, source in enumerate(maker.inputs):
         name = f"{result.name}/before{number}"
         values[name] = Value(name, program.values[source].shape, "i8", result.scale, result.zero)
         names.append(name)
         ops.append(Quantize(f"{quantize.name}/{number}", (source,), name))
     ops.append(replace(maker, inputs=tuple(names), output=result.name))
-    made = []
+    made: list[Op] = []
     for op in program.ops:
         if op is maker:
             made += ops
