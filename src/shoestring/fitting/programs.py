@@ -96,7 +96,7 @@ def compile_all(
 def compile_one(bench: Workbench, source: Artefact, target: Target, compiler: Compiler) -> Artefact:
     """The program of one artefact, from the cache or compiled now.
 
-    It may use as many threads as the machine has cores, up to MAX_THREADS, since candidates are measured at one and at all of them.
+    It may use `bench.threads` threads, since candidates are measured at one and at that many.
 
     Raises:
         ModelError: the model holds what cannot be compiled.

@@ -84,7 +84,7 @@ def by_panel(vector: Vector, values: Array, codes: bool) -> Array:
 
 
 def depthwise_weights(vector: Vector, weight: Array) -> Array:
-    """[block][column][group of four rows][vector][lane][4].
+    """[block][column][group of four rows][vector][lane][4]; with pairs [..][two vectors][pair][vector][lane][2].
 
     Args:
         weight: int8 (channels, kh, kw), channels as stored.
@@ -97,19 +97,20 @@ def depthwise_weights(vector: Vector, weight: Array) -> Array:
     full = full.reshape(blocks, vector.block, groups, 4, width)[:, vector.block_order()]
     full = full.reshape(blocks, 4, vector.lanes, groups, 4, width).transpose(0, 5, 3, 1, 2, 4)
     if vector.pairs:
-        full = full.reshape(*full.shape[:5], 2, 2).swapaxes(4, 5)
+        full = full.reshape(blocks, width, groups, 2, 2, vector.lanes, 2, 2).transpose(0, 1, 2, 3, 6, 4, 5, 7)
     return np.ascontiguousarray(full).reshape(-1)
 
 
-def overflows_pairs(vector: Vector, packed: Array) -> bool:
+def overflows_pairs(vector: Vector, packed: Array, vectors: int = 1) -> bool:
     """Whether two products that a header with `pairs` adds in 16 bits can be too much: both weights are -128.
 
     Args:
-        packed: int8, of `gemm_weights` or `depthwise_weights`.
+        packed: of `gemm_weights`, or of `depthwise_weights`.
+        vectors: that lie together: 1, or 2 for depthwise convolutions.
     """
     if not vector.pairs or packed.dtype != np.int8:
         return False
-    lowest = packed.reshape(-1, 2, 2 * vector.lanes) == -128
+    lowest = packed.reshape(-1, 2, 2 * vector.lanes * vectors) == -128
     return bool((lowest[:, 0] & lowest[:, 1]).any())
 
 

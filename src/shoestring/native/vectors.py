@@ -54,11 +54,11 @@ VECTORS = {
     for one in (
         Vector("portable", 4, 1, (2,)),
         Vector("sse41", 4, 2, (6, 4)),
-        Vector("avx2", 8, 2, (6, 4), chunked=True),
-        Vector("avxvnni", 8, 2, (8, 6), chunked=True),
+        Vector("avx2", 8, 2, (6, 4), chunked=True, before=("avx_base.h",)),
+        Vector("avxvnni", 8, 2, (8, 6), chunked=True, before=("avx_base.h",)),
         Vector("neon32", 4, 4, (4, 4, 3, 2), pairs=True, before=("neon_base.h", "neon_pairs.h")),
         Vector("neon", 4, 6, (8, 8, 6, 5, 4, 3), pairs=True, before=("neon_base.h", "neon_pairs.h")),
-        Vector("neon_dot", 4, 5, (8, 8, 6, 5, 4), before=("neon_base.h",)),
+        Vector("neon_dot", 4, 4, (8, 8, 7, 6), before=("neon_base.h",)),
         Vector("avx512vnni", 16, 4, (12, 12, 8, 6), chunked=True),
     )
 }

@@ -57,9 +57,9 @@ class Context:
         self.tables.append(f"static const {kind} {name}[{len(items)}] = {{{text}}};")
         return name
 
-    def add_packed(self, packed: Array) -> int:
-        """Append packed weights to the blob and return their offset."""
-        self.wide = self.wide or overflows_pairs(self.vector, packed)
+    def add_packed(self, packed: Array, vectors: int = 1) -> int:
+        """Append packed weights to the blob and return their offset. `vectors` is that of `overflows_pairs`."""
+        self.wide = self.wide or overflows_pairs(self.vector, packed, vectors)
         return self.blob.add(packed)
 
     def use_panels(self, family: str, panels: tuple[int, ...]) -> None:

@@ -191,7 +191,7 @@ def _depthwise(context: Context, op: Conv) -> str:
         f".in_pixel = {source.pitch}, .in_row = {source.row}, .out_pixel = {out.pitch * joined}, .out_row = {out.row}",
         f".row_stride = {op.strides[0]}, .width = {out.width // joined}, .channels = {out.pitch * joined}",
         f".joined = {joined}",
-        f".weights = {weights(context.add_packed(depthwise_weights(vector, weight)), 'int8_t')}",
+        f".weights = {weights(context.add_packed(depthwise_weights(vector, weight), 2), 'int8_t')}",
         f".bias = {weights(context.blob.add(by_block(vector, bias)), 'int32_t')}",
         f".scaling = {_scaling(context, op, by_block(vector, multiplier))}",
     ]

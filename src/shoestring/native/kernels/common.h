@@ -16,8 +16,10 @@
 /* Codes are stored as they are, or shifted by 128 where an instruction set multiplies signed by signed. */
 #if SS_SIGNED
 typedef int8_t ss_code;
+#define SS_LOWEST (-128)
 #else
 typedef uint8_t ss_code;
+#define SS_LOWEST 0
 #endif
 
 /* Nearest integer, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the rounded value in the low bits. */

@@ -65,15 +65,23 @@ SS_INLINE void ss_block_i8(const ss_conv_i8 *c, const int MR, const int NR, cons
         int32_t k = c->offsets[s];
 #if defined(SS_SIXTEEN)
         for (; k + 16 <= end; k += 16) {
-            ss_columns taps[SS_MAX_PIXELS];
-            SS_UNROLL for (int i = 0; i < MR; i++) taps[i] = ss_load_weights(in[i] + k);
+            ss_sixteen taps[SS_MAX_PIXELS];
+            SS_UNROLL for (int i = 0; i < MR; i++) taps[i] = ss_load_sixteen(in[i] + k);
             SS_FOUR_OF_SIXTEEN(0);
             SS_FOUR_OF_SIXTEEN(1);
             SS_FOUR_OF_SIXTEEN(2);
             SS_FOUR_OF_SIXTEEN(3);
-            w += 16 * SS_LANES * NR;
+            SS_SIXTEEN_DONE(16);
         }
-#endif
+        if (k < end) { /* what is read beyond the run is not used; buffers have room behind them */
+            ss_sixteen taps[SS_MAX_PIXELS];
+            SS_UNROLL for (int i = 0; i < MR; i++) taps[i] = ss_load_sixteen(in[i] + k);
+            SS_FOUR_OF_SIXTEEN(0);
+            if (end - k > 4) SS_FOUR_OF_SIXTEEN(1);
+            if (end - k > 8) SS_FOUR_OF_SIXTEEN(2);
+            SS_SIXTEEN_DONE(end - k);
+        }
+#else
         for (; k < end; k += 4) {
             ss_weights weights[SS_MAX_VECTORS];
             SS_UNROLL for (int j = 0; j < NR; j++) weights[j] = ss_load_weights(w + 4 * SS_LANES * j);
@@ -83,6 +91,7 @@ SS_INLINE void ss_block_i8(const ss_conv_i8 *c, const int MR, const int NR, cons
                 SS_UNROLL for (int j = 0; j < NR; j++) sums[i][j] = ss_dot(sums[i][j], a, weights[j]);
             }
         }
+#endif
     }
     if (c->to_f32 || c->exact) {
         ss_i32 spilled[SS_MAX_PIXELS][SS_MAX_VECTORS];
@@ -93,17 +102,17 @@ SS_INLINE void ss_block_i8(const ss_conv_i8 *c, const int MR, const int NR, cons
         return;
     }
     const float *multiplier = c->scaling.multiplier + first;
-    if (c->scaling.open && c->scaling.zero == 0) { /* most layers: codes that start at zero, bounded by their type */
-        const ss_scaling plain = {NULL, c->scaling.low, c->scaling.high, 0, true};
-        SS_UNROLL for (int i = 0; i < MR; i++) ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &plain);
-        return;
-    }
-    const ss_scaling scaling = c->scaling; /* a copy: stores of codes may alias what is behind a pointer */
 #if defined(SS_KEEPS_MULTIPLIERS)
     float kept[SS_LANES * SS_MAX_VECTORS];
     memcpy(kept, multiplier, SS_LANES * (size_t)NR * sizeof *kept);
     multiplier = kept;
 #endif
+    if (c->scaling.open && c->scaling.zero == SS_LOWEST) { /* most layers: codes that start at zero, bounded by their type */
+        const ss_scaling plain = {NULL, c->scaling.low, c->scaling.high, SS_LOWEST, true};
+        SS_UNROLL for (int i = 0; i < MR; i++) ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &plain);
+        return;
+    }
+    const ss_scaling scaling = c->scaling; /* a copy: stores of codes may alias what is behind a pointer */
     SS_UNROLL for (int i = 0; i < MR; i++) ss_store_panel((ss_code *)out[i] + first, sums[i], NR, multiplier, &scaling);
 }
 

@@ -51,16 +51,27 @@ SS_INLINE void ss_tile_depthwise_i8(const ss_depthwise_i8 *d, const int KH, cons
                 const int k = x - t * step;
                 if (k < 0 || k >= KW) continue;
                 const int8_t *taps = w + (ptrdiff_t)(k * groups + g) * 16 * SS_LANES;
+#if defined(SS_DOTS_BLOCKS)
+                ss_dot_block(sums[t], column, taps);
+#else
                 SS_UNROLL for (int j = 0; j < 4; j++)
                     sums[t][j] = ss_dot_columns(sums[t][j], column[j], ss_load_weights(taps + 4 * SS_LANES * j));
+#endif
             }
         }
     }
-    const float *multiplier = d->scaling.multiplier + first;
+    const ss_scaling scaling = d->scaling; /* copies: stores of codes may alias what is behind a pointer */
+    const ptrdiff_t out_pixel = d->out_pixel;
+    const float *multiplier = scaling.multiplier + first;
+#if defined(SS_KEEPS_MULTIPLIERS)
+    float kept[4 * SS_LANES];
+    memcpy(kept, multiplier, sizeof kept);
+    multiplier = kept;
+#endif
     if (vectors < 4) {
 #if defined(SS_STORES_PARTS)
         SS_UNROLL for (int t = 0; t < tile; t++)
-            ss_store_part(out + (ptrdiff_t)t * d->out_pixel, sums[t], vectors, multiplier, &d->scaling);
+            ss_store_part(out + t * out_pixel, sums[t], vectors, multiplier, &scaling);
         return;
 #else
         ss_i32 spilled[SS_TILE][4];
@@ -68,18 +79,18 @@ SS_INLINE void ss_tile_depthwise_i8(const ss_depthwise_i8 *d, const int KH, cons
             SS_UNROLL for (int j = 0; j < 4; j++) spilled[t][j] = sums[t][j];
         }
         for (int t = 0; t < tile; t++)
-            ss_store_part(out + (ptrdiff_t)t * d->out_pixel, spilled[t], vectors, multiplier, &d->scaling);
+            ss_store_part(out + t * out_pixel, spilled[t], vectors, multiplier, &scaling);
         return;
 #endif
     }
-    if (d->scaling.open && d->scaling.zero == 0) {
-        const ss_scaling plain = {NULL, d->scaling.low, d->scaling.high, 0, true};
+    if (scaling.open && scaling.zero == SS_LOWEST) {
+        const ss_scaling plain = {NULL, scaling.low, scaling.high, SS_LOWEST, true};
         SS_UNROLL for (int t = 0; t < tile; t++)
-            ss_store_channels(out + (ptrdiff_t)t * d->out_pixel, sums[t], multiplier, &plain);
+            ss_store_channels(out + t * out_pixel, sums[t], multiplier, &plain);
         return;
     }
     SS_UNROLL for (int t = 0; t < tile; t++)
-        ss_store_channels(out + (ptrdiff_t)t * d->out_pixel, sums[t], multiplier, &d->scaling);
+        ss_store_channels(out + t * out_pixel, sums[t], multiplier, &scaling);
 }
 
 #define SS_DEFINE_DEPTHWISE_I8(KH, KW, STEP, TILE)                                                                     \

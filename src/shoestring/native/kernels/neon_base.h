@@ -27,22 +27,25 @@ SS_INLINE ss_f32 ss_scaled(ss_i32 sum, const float *multiplier) {
 
 #if defined(__aarch64__)
 /* Saturation and the clamp of codes come after rounding: bounds are integers, so the order makes no difference. */
-SS_INLINE int16x8_t ss_rounded_pair(const ss_i32 *sums, const float *multiplier, const ss_scaling *s) {
+SS_INLINE int16x8_t ss_rounded_pair(const ss_i32 *sums, const float *multiplier) {
     const int32x4_t a = vcvtnq_s32_f32(ss_scaled(sums[0], multiplier));
     const int32x4_t b = vcvtnq_s32_f32(ss_scaled(sums[1], multiplier + 4));
-    return vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), vdupq_n_s16((int16_t)s->zero));
+    return vqmovn_high_s32(vqmovn_s32(a), b);
 }
-SS_INLINE int8x16_t ss_bounded16(int8x16_t x, const ss_scaling *s) {
+SS_INLINE int8x16_t ss_codes_of(int16x8_t a, int16x8_t b, const ss_scaling *s) {
+    if (s->open && s->zero == SS_LOWEST) /* saturation as unsigned clamps, and flipping the top bit adds the zero point */
+        return vreinterpretq_s8_u8(veorq_u8(vqmovun_high_s16(vqmovun_s16(a), b), vdupq_n_u8(0x80)));
+    const int16x8_t zero = vdupq_n_s16((int16_t)s->zero);
+    int8x16_t x = vqmovn_high_s16(vqmovn_s16(vqaddq_s16(a, zero)), vqaddq_s16(b, zero));
     x = vmaxq_s8(x, vdupq_n_s8((int8_t)((int32_t)s->low + s->zero)));
     return vminq_s8(x, vdupq_n_s8((int8_t)((int32_t)s->high + s->zero)));
 }
 SS_INLINE int8x16_t ss_codes16(const ss_i32 *sums, const float *multiplier, const ss_scaling *s) {
-    const int8x8_t low = vqmovn_s16(ss_rounded_pair(sums, multiplier, s));
-    return ss_bounded16(vqmovn_high_s16(low, ss_rounded_pair(sums + 2, multiplier + 8, s)), s);
+    return ss_codes_of(ss_rounded_pair(sums, multiplier), ss_rounded_pair(sums + 2, multiplier + 8), s);
 }
 SS_INLINE int8x8_t ss_codes8(const ss_i32 *sums, const float *multiplier, const ss_scaling *s) {
-    const int16x8_t x = ss_rounded_pair(sums, multiplier, s);
-    return vget_low_s8(ss_bounded16(vcombine_s8(vqmovn_s16(x), vdup_n_s8(0)), s));
+    const int16x8_t x = ss_rounded_pair(sums, multiplier);
+    return vget_low_s8(ss_codes_of(x, x, s));
 }
 #else
 /* There is no rounding conversion: the magic addition of ss_rint, on clamped floats, leaves the code in the low bits. */

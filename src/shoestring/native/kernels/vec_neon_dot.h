@@ -1,7 +1,7 @@
 /* NEON with dot products (Cortex-A55, A76, Neoverse N1): sdot multiplies four taps of four lanes. */
-#define SS_MAX_VECTORS 5 /* 32 registers: sums, taps of every pixel, a few weights */
+#define SS_MAX_VECTORS 4 /* 32 registers: sums, taps of every pixel, a few weights */
 #define SS_MAX_PIXELS 8
-#define SS_PIXELS(vectors) ((vectors) == 5 ? 4 : (vectors) == 4 ? 5 : (vectors) == 3 ? 6 : 8)
+#define SS_PIXELS(vectors) ((vectors) == 4 ? 6 : (vectors) == 3 ? 7 : 8)
 
 typedef int8x16_t ss_weights;
 typedef int8x16_t ss_columns;
@@ -29,6 +29,8 @@ SS_INLINE void ss_interleave(const ss_code *const rows[4], ss_columns out[4]) {
 
 /* Sixteen codes of every pixel at once: sdot picks four of them. */
 #define SS_SIXTEEN
+typedef int8x16_t ss_sixteen;
+SS_INLINE ss_sixteen ss_load_sixteen(const ss_code *p) { return vld1q_s8(p); }
 #define SS_FOUR_OF_SIXTEEN(Q)                                                                                          \
     do {                                                                                                               \
         SS_UNROLL for (int j = 0; j < NR; j++) {                                                                       \
@@ -36,3 +38,4 @@ SS_INLINE void ss_interleave(const ss_code *const rows[4], ss_columns out[4]) {
             SS_UNROLL for (int i = 0; i < MR; i++) sums[i][j] = vdotq_laneq_s32(sums[i][j], weights, taps[i], Q);      \
         }                                                                                                              \
     } while (0)
+#define SS_SIXTEEN_DONE(CODES) w += (CODES) * SS_LANES * NR

@@ -30,6 +30,9 @@ SS_INLINE ss_taps ss_load_taps(const ss_code *p) {
 }
 SS_INLINE ss_i32 ss_dot(ss_i32 sum, ss_taps a, ss_weights w) {
     sum = _mm_add_epi32(sum, _mm_madd_epi16(a.even, w.even));
+#if !defined(__clang__) /* gcc would add the products first, and lack a register for the second one */
+    __asm__("" : "+x"(sum));
+#endif
     return _mm_add_epi32(sum, _mm_madd_epi16(a.odd, w.odd));
 }
 SS_INLINE ss_i32 ss_dot_columns(ss_i32 sum, ss_columns a, ss_weights w) { return ss_dot(sum, a, w); }
