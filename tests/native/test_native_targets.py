@@ -11,8 +11,8 @@ from shoestring.base.errors import UsageError
 from shoestring.chips.host import ARM_ISA, X86_ISA
 from shoestring.native import targets as table
 from shoestring.native.targets import aliases, host_target, target_named, targets
+from shoestring.native.vectors import VECTORS
 
-VECTORS = {"portable", "sse41", "avx2", "avxvnni", "avx512vnni", "neon", "neon_dot", "neon_i8mm"}
 REQUIRED = [
     "c",
     "x86-64-sse41",

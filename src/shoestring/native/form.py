@@ -64,7 +64,11 @@ class Op:
 
 @dataclass(frozen=True, eq=False)
 class Clamp:
-    """Bounds on an output: codes (integers) for an `i8` output, reals for `f32`; None leaves the side open."""
+    """Bounds on an output: codes (integers) for an `i8` output, reals for `f32`; None leaves the side open.
+
+    Floats: `x > low ? x : low`, then `x < high ? x : high`; an open side beside a bound is an infinity, so a NaN gives
+    the lower bound. Without bounds a NaN stays.
+    """
 
     low: float | None = None
     high: float | None = None

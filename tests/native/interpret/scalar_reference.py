@@ -79,11 +79,11 @@ def code(real: np.float32, zero: int, clamp: Clamp) -> int:
 
 
 def held(real: np.float32, clamp: Clamp) -> np.float32:
-    if clamp.low is not None and not real > F(clamp.low):
-        real = F(clamp.low)
-    if clamp.high is not None and not real < F(clamp.high):
-        real = F(clamp.high)
-    return real
+    if clamp.low is None and clamp.high is None:
+        return real
+    low, high = F(-np.inf if clamp.low is None else clamp.low), F(np.inf if clamp.high is None else clamp.high)
+    real = real if real > low else low
+    return real if real < high else high
 
 
 def finish(total: int, multiplier: np.float32, output: Value, clamp: Clamp) -> int | np.float32:

@@ -30,12 +30,13 @@ def to_codes(real: Array, zero: int, clamp: Clamp = OPEN) -> Array:
 
 
 def clamp_reals(x: Array, clamp: Clamp) -> Array:
-    """`x > low ? x : low`, then `x < high ? x : high`: a NaN gives the bound of the first closed side."""
-    if clamp.low is not None:
-        x = np.where(x > F(clamp.low), x, F(clamp.low))
-    if clamp.high is not None:
-        x = np.where(x < F(clamp.high), x, F(clamp.high))
-    return np.asarray(x, dtype=F)
+    """`x > low ? x : low`, then `x < high ? x : high`; an open side beside a bound is an infinity."""
+    if clamp.low is None and clamp.high is None:
+        return np.asarray(x, dtype=F)
+    low = F(-np.inf if clamp.low is None else clamp.low)
+    high = F(np.inf if clamp.high is None else clamp.high)
+    x = np.where(x > low, x, low)
+    return np.asarray(np.where(x < high, x, high), dtype=F)
 
 
 def rescale(sums: Array, multiplier: Array | np.float32, output: Value, clamp: Clamp = OPEN) -> Array:

@@ -25,8 +25,18 @@ SS_INLINE void ss_tile_depthwise_f32(const ss_depthwise_f32 *d, const int tile, 
                 sums[t] = ss_mul_add(sums[t], ss_load_f32(x + (ptrdiff_t)t * d->in_pixel), weights);
         }
     }
-    for (int t = 0; t < tile; t++)
-        ss_store_f32(out + (ptrdiff_t)t * d->out_pixel + first, d->clamps ? ss_clamp_f32(sums[t], d->low, d->high) : sums[t]);
+    const int32_t left = d->channels - first;
+    for (int t = 0; t < tile; t++) {
+        const ss_f32 x = d->clamps ? ss_clamp_f32(sums[t], d->low, d->high) : sums[t];
+        float *to = out + (ptrdiff_t)t * d->out_pixel + first;
+        if (left >= SS_LANES) {
+            ss_store_f32(to, x);
+        } else { /* the next pixel may be another thread's */
+            float spare[SS_LANES];
+            ss_store_f32(spare, x);
+            memcpy(to, spare, (size_t)left * sizeof *to);
+        }
+    }
 }
 
 SS_STEP void ss_depthwise_f32_run(const ss_depthwise_f32 *d, const float *in, float *out, int32_t rows) {

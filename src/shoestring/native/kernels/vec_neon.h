@@ -1,4 +1,4 @@
-/* 64-bit NEON without dot products (Cortex-A53, A57, A72). 32 registers: sums, weights, two of taps, one of products. */
+/* 64-bit NEON without dot products (Cortex-A53, A57, A72). 32 registers: sums, weights, four of taps, two of products. */
 #define SS_MAX_VECTORS 6
 #define SS_MAX_PIXELS 8
 #define SS_PIXELS(vectors)                                                                                             \
