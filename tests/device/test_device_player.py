@@ -296,8 +296,17 @@ def test_an_unknown_runtime_and_a_broken_model_are_told(opened: Opener) -> None:
     ladder = replace(
         PARTS.manifest.ladder, rungs=(*PARTS.manifest.ladder.rungs[:2], replace(rung, candidate=candidate))
     )
-    with opened(replace(PARTS.manifest, ladder=ladder)) as bundle, pytest.raises(UsageError, match="abacus"):
-        Player(bundle, rung="fp32")
+    old = PARTS.manifest.golden
+
+    def renamed(items: Mapping[str, Any]) -> dict[str, Any]:
+        return {"fp32@abacus" if name == "fp32" else name: item for name, item in items.items()}
+
+    golden = replace(old, outputs=renamed(old.outputs), tolerance=renamed(old.tolerance))
+    with (
+        opened(replace(PARTS.manifest, ladder=ladder, golden=golden)) as bundle,
+        pytest.raises(UsageError, match="abacus"),
+    ):
+        Player(bundle, rung="fp32@abacus")
     manifest, blobs = swap_blob(PARTS, rung.candidate.artefact_sha256, b"not a model")
     with opened(manifest, blobs) as bundle, pytest.raises(EngineError):
         Player(bundle, rung="fp32")
