@@ -106,6 +106,8 @@ class Fuzz:
         side, stride = self._pick(2, 3), self._pick(1, 2)
         pad = int(self.rng.integers(0, side // 2 + 1))
         after = tuple((n + 2 * pad - side) // stride + 1 for n in shape[2:])
+        if min(after) < 1:
+            return x, shape
         settings = {"kernel_shape": [side] * 2, "strides": [stride] * 2, "pads": [pad] * 4}
         if op == "AveragePool":
             settings["count_include_pad"] = self._pick(0, 1)
