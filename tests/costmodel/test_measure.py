@@ -101,6 +101,7 @@ def onnx_square_root(path):
     return Measured("root", path, "onnxruntime", path.stat().st_size)
 
 
+# The base install has no engine, and the other tests of this file need none; `make test` installs it.
 @pytest.mark.skipif("onnxruntime" not in registry.installed(), reason="the runtime onnxruntime is not installed")
 def test_nan_and_a_real_engine(tmp_path):
     root = onnx_square_root(tmp_path / "root.onnx")

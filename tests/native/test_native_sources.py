@@ -33,6 +33,7 @@ STRICT = ("-std=c11", "-ffp-contract=off", "-fno-math-errno", *WARNINGS, "-Werro
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SEEDS = (0, 1, 2, 3)
 
+# The sanitizers come with gcc: the clang inside ziglang has no runtime of theirs to link. README asks for a C compiler.
 needs_gcc = pytest.mark.skipif(GCC is None, reason="needs gcc")
 
 

@@ -30,7 +30,8 @@ MAX_UNPACKED_BYTES = 256 * MIB  # CIFAR-10 whole is 184 MB; a fit has 300 MB to 
 MAX_HEADER_BYTES = 4096  # numpy writes 128 for any plain array
 
 # What zipfile and numpy raise on damaged archives: NotImplementedError for an unknown compression, RuntimeError for an
-# encrypted member. All become a DataError that names the file.
+# encrypted member, ValueError for an array header that is none, EOFError and struct.error for one cut short. All become
+# a DataError that names the file.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, ValueError)
 
 
