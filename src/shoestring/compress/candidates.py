@@ -11,6 +11,8 @@ from shoestring.domain.recipe import Recipe, Step
 
 REFERENCE = "fp32"
 LOWER = Step("lower_mean", {})
+SHARED = (LOWER, Step("equalize", {}))
+"""Rewrites of the float graph that all statically quantized candidates begin with."""
 DYNAMIC_PART = 0.5
 """Dynamic ranges are tried where at least this part of the weights sits in matrix products."""
 
@@ -35,22 +37,24 @@ def dynamic_recipes(graph: Graph) -> tuple[Recipe, ...]:
     return (Recipe("int8-dynamic", "int8", (LOWER, Step("dynamic_int8", {})), why),)
 
 
-def static_recipes(scheme: Scheme, sensitivity: tuple[Sensitivity, ...]) -> tuple[Recipe, ...]:
+def static_recipes(scheme: Scheme, sensitivity: tuple[Sensitivity, ...], *, drift: bool = False) -> tuple[Recipe, ...]:
     """int8 throughout, and with the layers that hurt most left in float.
 
     Args:
         scheme: integer types of the chip.
         sensitivity: worst first, as `sensitivity.probe` gives it.
+        drift: as `rounding.follow_drift` found.
     """
     total = sum(item.kl for item in sensitivity)
-    recipes = [_static("int8", "int8", scheme, (), f"8 bits throughout; {scheme.why}")]
+    recipes = [_static("int8", "int8", scheme, (), drift, f"8 bits throughout; {scheme.why}")]
     for kept in float_sets(sensitivity):
         part = sum(item.kl for item in sensitivity if item.layer in kept) / total
         why = f"the {len(kept)} layers that cause {100 * part:.0f} % of the rounding error stay in float"
-        recipes.append(_static(f"int8-float{len(kept)}", "int8-mixed", scheme, kept, why))
+        recipes.append(_static(f"int8-float{len(kept)}", "int8-mixed", scheme, kept, drift, why))
     return tuple(recipes)
 
 
-def _static(name: str, precision: str, scheme: Scheme, kept: tuple[str, ...], why: str) -> Recipe:
+def _static(name: str, precision: str, scheme: Scheme, kept: tuple[str, ...], drift: bool, why: str) -> Recipe:
     quantize = Step("static_int8", {"scheme": scheme.name, "float_layers": kept})
-    return Recipe(name, precision, (LOWER, quantize, Step("correct_bias", {})), why)
+    steps = (*SHARED, quantize, Step("round_weights", {"scheme": scheme.name, "drift": drift}))
+    return Recipe(name, precision, steps, why)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shoestring.base.outputs import mean_kl, sqnr_db
-from shoestring.compress.bias import correct_biases, float_means
+from shoestring.compress.bias import correct_biases, float_means, output_spans
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.observe import Range
 from shoestring.compress.quantize import to_qdq
@@ -48,13 +48,14 @@ def probe(
         progress: called with (done, all).
     """
     names = [node.name for node in graph.nodes if is_weighted(graph, node)]
-    wanted = float_means(graph, batches, threads)
+    spans = output_spans(graph, ranges, scheme.activation_limits)
+    wanted = float_means(graph, batches, threads, spans)
     ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], threads)
     reference = np.concatenate(parts)
     found = []
     for done, name in enumerate(names):
         alone = to_qdq(graph, ranges, scheme, frozenset(names) - {name})
-        _, outputs = correct_biases(alone, wanted, batches, threads)
+        _, outputs = correct_biases(alone, wanted, batches, threads, spans)
         noisy = np.concatenate(outputs)
         operator = next(node.op_type for node in graph.nodes if node.name == name)
         found.append(Sensitivity(name, operator, mean_kl(reference, noisy), sqnr_db(reference, noisy)))

@@ -60,7 +60,7 @@ def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tup
     refusal = PASSES["static_int8"].requires(bench.graph, {"scheme": scheme.name})
     if refusal is None:
         sensitivity = bench.sensitivity(scheme)
-        recipes += static_recipes(scheme, sensitivity)
+        recipes += static_recipes(scheme, sensitivity, drift=bench.follow_drift(scheme))
     else:
         refusals.append(f"static int8 was not tried: {refusal}")
     made: dict[str, Artefact] = {}
