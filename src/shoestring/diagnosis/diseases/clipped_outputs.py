@@ -10,13 +10,13 @@ import numpy as np
 from shoestring.diagnosis.ends import before_outputs
 from shoestring.diagnosis.examination import Array, Examination
 from shoestring.diagnosis.findings import Disease, Evidence, Finding, Item, Unexamined
+from shoestring.diagnosis.quantizers import represented
 from shoestring.diagnosis.seeing import THROUGH
 
 if TYPE_CHECKING:
     import onnx
 
 SHARE = 0.001  # of the values; fewer than one in a thousand beyond the range change no first class
-RANGES = {"uint8": (0, 255), "int8": (-128, 127)}
 
 
 def look(examined: Examination) -> Iterator[Item]:
@@ -91,16 +91,9 @@ def _measured(output: str, node: onnx.NodeProto, values: Array, limits: tuple[fl
 def _limits(examined: Examination, node: onnx.NodeProto) -> tuple[float, float] | None:
     """What the node can let through; None where it cuts nothing, or on purpose from below alone."""
     weights = examined.graph.weights
-    if node.op_type == "QuantizeLinear":
-        held = all(name in weights for name in node.input[1:])
-        if not held or weights[node.input[1]].size != 1:
-            return None
-        scale = float(weights[node.input[1]])
-        zero = weights[node.input[2]] if len(node.input) > 2 and node.input[2] else np.zeros((), np.uint8)
-        if str(zero.dtype) not in RANGES:
-            return None
-        least, most = RANGES[str(zero.dtype)]
-        return (least - int(zero)) * scale, (most - int(zero)) * scale
+    found = represented(examined.graph, node)
+    if found is not None:
+        return found.low, found.high
     if node.op_type != "Clip":
         return None
     ends = [float(weights[name]) if name in weights else None for name in (*node.input[1:], "", "")[:2]]

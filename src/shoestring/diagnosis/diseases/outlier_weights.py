@@ -53,7 +53,7 @@ def _outliers(layer: Layer) -> Iterator[Evidence]:
 
 
 def spoilt_rows(rows: Array) -> Array:
-    """Rows that lose most of their weights, and PART of their sum of squares, when rounded with a scale of their own."""
+    """Rows that lose most of their weights, and PART of their energy, when rounded with a scale of their own."""
     magnitudes = np.abs(rows)
     steps = magnitudes.max(axis=1, keepdims=True) / LIMIT
     alive = magnitudes > 0  # weights that pruning set to zero are no loss

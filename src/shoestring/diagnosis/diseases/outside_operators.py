@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from shoestring.compress.graph import Graph
+from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.diagnosis.accelerators import Accelerator, accelerators
 from shoestring.diagnosis.examination import Examination
 from shoestring.diagnosis.findings import Disease, Evidence, Finding, Item
@@ -32,7 +34,8 @@ def look(examined: Examination) -> Iterator[Item]:
 
 def _outside(examined: Examination, row: Accelerator) -> list[Evidence]:
     names: dict[str, list[str]] = {}
-    for node in examined.graph.nodes:
+    # `shoestring fit` and `compile` start from a graph whose means over positions are pools
+    for node in LowerMean().run(Graph(examined.graph.proto), {})[0].nodes:
         if node.op_type not in row.takes:
             names.setdefault(node.op_type, []).append(node.name)
     counts = Counter({kind: len(held) for kind, held in names.items()})

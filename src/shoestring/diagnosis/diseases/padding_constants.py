@@ -10,6 +10,7 @@ import numpy as np
 from shoestring.compress.graph import attribute
 from shoestring.diagnosis.examination import Examination
 from shoestring.diagnosis.findings import Disease, Evidence, Finding, Item, Unexamined
+from shoestring.diagnosis.quantizers import quantizer_of
 
 if TYPE_CHECKING:
     import onnx
@@ -64,7 +65,8 @@ def _poison(examined: Examination, node: onnx.NodeProto) -> Iterator[Evidence]:
     values = _values_magnitude(examined, node)
     if not (worst >= HUGE if values is None else worst > TIMES * max(values, 1e-6) and worst >= 1.0):
         return
-    scale = _scale_after(examined, node)
+    behind = quantizer_of(examined.graph, node.output[0])
+    scale = None if behind is None else behind.step
     if scale is not None and 255 * scale < worst / TIMES:
         return  # the quantizer behind it clips the constant, and the values keep their steps
     figures = {"constant_magnitude": worst}
@@ -104,14 +106,6 @@ def _values_magnitude(examined: Examination, node: onnx.NodeProto) -> float | No
         return None
     spans = [examined.seen.spans[name] for name in node.input if name in examined.seen.spans]
     return max(span.magnitude for span in spans) if spans else None
-
-
-def _scale_after(examined: Examination, node: onnx.NodeProto) -> float | None:
-    """Scale of the quantizer that reads the node's output, if one does."""
-    for reader in examined.graph.consumers.get(node.output[0], []):
-        if reader.op_type == "QuantizeLinear" and reader.input[1] in examined.graph.weights:
-            return float(examined.graph.weights[reader.input[1]].max())
-    return None
 
 
 DISEASE = Disease(
