@@ -16,8 +16,9 @@ SMALLEST_SCALE = 1e-30  # below it a float32 scale underflows when it is multipl
 
 def look(examined: Examination) -> Iterator[Item]:
     """Channels without weights, and scales that such channels were given."""
-    found = [one for layer in examined.layers for one in _dead(layer)]
     broken = [one for layer in examined.layers for one in _broken_scales(layer)]
+    spoilt = {one.where for one in broken}
+    found = [one for layer in examined.layers if layer.name not in spoilt for one in _dead(layer)]
     if broken:
         yield Finding(
             "harms",

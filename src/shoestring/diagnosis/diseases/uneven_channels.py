@@ -145,7 +145,7 @@ def _spread(widths: Array) -> _Spread | None:
 
 DISEASE = Disease(
     id="uneven-channels",
-    name="per-channel ranges a thousandfold apart after depthwise layers",
+    name="channel ranges far apart after depthwise layers",
     what="A depthwise layer scales each channel alone, so that their ranges drift apart; one scale for the "
     "tensor then rounds "
     "narrow channels to zero, though the next layer may multiply them up again.",
