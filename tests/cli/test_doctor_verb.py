@@ -107,3 +107,21 @@ def test_wrong_words_are_one_clear_error(cli, task, words, code, part):
     assert said.code == code
     assert said.out == ""
     assert part in said.err and "  hint: " in said.err and "Traceback" not in said.err
+
+
+def test_a_model_that_is_not_there_is_one_error(cli, tmp_path):
+    said = cli("doctor", tmp_path / "none.onnx")
+    assert said.code == 1 and said.out == ""
+    assert "none.onnx" in said.err and "  hint: " in said.err
+
+
+def test_the_text_names_the_worst_places_and_all_of_them_on_demand(cli, tmp_path):
+    weights = tiny.make_weights()
+    weights["conv2.w"][:20] = 0
+    weights["conv1.w"][:3] = 0
+    model = tmp_path / "dead.onnx"
+    model.write_bytes(tiny.make_model(weights).SerializeToString())
+    said = cli("doctor", model)
+    assert "[note] dead-channels" in said.out and "23 of 51 output channels" in said.out
+    assert said.out.index("conv2: 20 of 32") < said.out.index("conv1: 3 of 16")
+    assert cli("doctor", model, "--all").out == said.out  # two places are fewer than are cut

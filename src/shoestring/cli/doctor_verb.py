@@ -28,9 +28,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target",
         metavar="NAME",
-        help="x86 (AVX2 without VNNI), arm, a target or board of `compile`, edge-tpu, or instruction sets "
-        "like avx2,fma "
-        "(default: this machine)",
+        help="x86 (AVX2 without VNNI), arm, a target or board of `compile`, edge-tpu, or instruction sets like "
+        "avx2,fma (default: this machine)",
     )
     parser.add_argument("--all", action="store_true", help="show all evidence, not the three worst places")
     add_preprocess(parser)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shoestring.diagnosis.diseases import DISEASES
 from shoestring.diagnosis.examination import Examination
@@ -26,7 +28,7 @@ def diagnose(examined: Examination, diseases: Sequence[Disease] = DISEASES) -> D
         items = list(disease.look(examined))
         for item in items:
             if isinstance(item, Finding):
-                cases.append(Case(disease.id, disease.name, item))
+                cases.append(Case(disease.id, disease.name, _finite(item)))
             elif isinstance(item, Unexamined):
                 gaps.append(Gap(disease.id, disease.name, item.why))
             else:
@@ -42,3 +44,12 @@ def diagnose(examined: Examination, diseases: Sequence[Disease] = DISEASES) -> D
         gaps.append(Gap("all", "every disease", why))
     cases.sort(key=lambda case: SEVERITIES.index(case.finding.severity))
     return Diagnosis(tuple(cases), tuple(gaps), tuple(remarks), tuple(healthy))
+
+
+def _finite(finding: Finding) -> Finding:
+    """Without figures that are NaN or infinite, which no JSON holds; the words still say them."""
+    evidence = tuple(
+        replace(one, figures={name: value for name, value in one.figures.items() if math.isfinite(value)})
+        for one in finding.evidence
+    )
+    return replace(finding, evidence=evidence)

@@ -60,8 +60,12 @@ def examine(
     trial: Trial | None = None
     no_images = no_trial = NO_DATA
     if dataset is not None:
+        if preprocess is not None and len(model.inputs) == 1:
+            _check_fits(model, preprocess)
         trial, no_trial, spec = _trial(model, dataset, preprocess)
-        if spec is None:
+        if len(model.inputs) != 1:
+            no_images = no_trial
+        elif spec is None:
             no_images = f"no pre-processing is known ({no_trial}); give one with --preprocess"
         else:
             batches = _feed(model, dataset, spec)
@@ -115,7 +119,7 @@ def _native_refusal(model: Model) -> str | None:
 def _trial(model: Model, dataset: Dataset, given: Preprocess | None) -> tuple[Trial | None, str, Preprocess | None]:
     """The trial, why there is none, and the pre-processing to go on with."""
     if len(model.inputs) != 1:
-        return None, f"the model has {len(model.inputs)} inputs", None
+        return None, f"the model has {len(model.inputs)} inputs, and images feed one", None
     indices = range(len(dataset))
     try:
         with registry.get(RUNTIME).load(model.path, 1) as session:
@@ -129,7 +133,6 @@ def _trial(model: Model, dataset: Dataset, given: Preprocess | None) -> tuple[Tr
 def _feed(model: Model, dataset: Dataset, spec: Preprocess) -> Iterator[Mapping[str, Array]]:
     entry = model.inputs[0]
     size = entry.shape[0] or BATCH
-    _check_fits(model, spec)
     for batch in dataset.batches(range(len(dataset)), spec, size):
         for _, piece in pieces(tensor(batch, spec), entry.shape[0] or len(batch)):
             yield {entry.name: piece}

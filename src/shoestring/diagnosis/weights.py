@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from shoestring.base.errors import ModelError
 from shoestring.compress.graph import attribute
 from shoestring.compress.layers import channel_axis
 
@@ -131,16 +132,28 @@ def constant(graph: Graph, name: str) -> Constant | None:
     codes, scales = graph.weights[node.input[0]], graph.weights[node.input[1]]
     given = len(node.input) > 2 and bool(node.input[2])
     zeros = graph.weights[node.input[2]] if given else np.zeros(scales.shape, codes.dtype)
-    if scales.ndim > 1:  # blocked scales, as 4-bit weights of language models have them
+    if codes.size == 0 or scales.ndim > 1:  # blocked scales, as 4-bit weights of language models have them
         return None
     return dequantized(codes, scales, zeros, int(attribute(node, "axis", 1)))
 
 
 def dequantized(codes: Array, scales: Array, zeros: Array, axis: int) -> Constant:
-    """Real values of integers with one scale, or one for each index along `axis`."""
+    """Real values of integers with one scale, or one for each index along `axis`.
+
+    Raises:
+        ModelError: the scales or zero points are of another number.
+    """
+    axis = axis + codes.ndim if axis < 0 else axis
+    count = codes.shape[axis] if axis < codes.ndim else 1
+    if scales.size not in (1, count) or zeros.size not in (1, scales.size):
+        raise ModelError(
+            f"a weight of shape {codes.shape} has {scales.size} scales and {zeros.size} zero points along axis {axis}",
+            hint="the file is damaged; quantize the model again",
+        )
     shape = [1] * codes.ndim
     if scales.size > 1:
         shape[axis] = -1
+    zeros = np.broadcast_to(zeros.reshape(-1), (scales.size,))
     wide = (codes.astype(np.float64) - zeros.astype(np.float64).reshape(shape)) * scales.astype(np.float64).reshape(
         shape
     )
@@ -151,7 +164,9 @@ def _layer(graph: Graph, node: onnx.NodeProto) -> Layer | None:
     if node.op_type not in ("Conv", "Gemm", "MatMul") or len(node.input) < 2:
         return None
     weight = constant(graph, node.input[1])
-    if weight is None or weight.values.ndim < 2 or weight.values.dtype.kind != "f" or constant(graph, node.input[0]):
+    if weight is None or constant(graph, node.input[0]) is not None:
+        return None
+    if weight.values.ndim < 2 or weight.values.size == 0 or weight.values.dtype.kind != "f":
         return None
     bias = constant(graph, node.input[2]) if len(node.input) > 2 and node.input[2] else None
     axis = channel_axis(node, weight.values.ndim)
@@ -170,7 +185,7 @@ def _integer_layer(graph: Graph, node: onnx.NodeProto) -> Layer | None:
         return graph.weights[node.input[place]] if held and place is not None else None
 
     codes = part(form.weight)
-    if codes is None or codes.ndim < 2:
+    if codes is None or codes.ndim < 2 or codes.size == 0:
         return None
     axis = 0 if form.operator == "Conv" else codes.ndim - 1
     scales, zeros = part(form.scale), part(form.zero)
@@ -178,7 +193,9 @@ def _integer_layer(graph: Graph, node: onnx.NodeProto) -> Layer | None:
     zeros = np.zeros(scales.shape, codes.dtype) if zeros is None else zeros
     weight = dequantized(codes, scales, zeros, axis)
     bias, data_scale = part(form.bias), part(form.data_scale)
-    values = None if bias is None or data_scale is None else bias * (scales.reshape(-1) * data_scale.reshape(-1))
+    values = None
+    if bias is not None and data_scale is not None and data_scale.size == 1 and scales.size in (1, bias.size):
+        values = bias * scales.reshape(-1) * data_scale.reshape(-1)
     groups = int(attribute(node, "group", 1)) if form.operator == "Conv" else 1
     return Layer(node.name, form.operator, node.input[0], node.output[0], weight, axis, groups, values)
 

@@ -29,17 +29,15 @@ def look(examined: Examination) -> Iterator[Item]:
             f"{len(found)} batch norms stay in float: none follows a Conv or Gemm whose result it alone reads",
             tuple(found),
             "move each batch norm directly behind a convolution in the training code (or fold it into the "
-            "convolution that follows), "
-            "and export again",
+            "convolution that follows), and export again",
         )
 
 
 DISEASE = Disease(
     id="batch-norm-left",
     name="batch norm not folded",
-    what="The import folds a batch norm into the layer before it; one that stands elsewhere (before the "
-    "convolution, behind a sum) "
-    "stays a float operator between integer ones.",
+    what="The import folds a batch norm into the layer before it; one that stands elsewhere (before the convolution, "
+    "behind a sum) stays a float operator between integer ones.",
     needs="the graph",
     source='Jacob et al., "Quantization and Training of Neural Networks", CVPR 2018, section 3.2',
     look=look,

@@ -47,9 +47,8 @@ def look(examined: Examination) -> Iterator[Item]:
         "remove the Clip and export again"
         if not quantized
         else (
-            "quantize again with images like those of the device (`shoestring fit MODEL --data DIR`), "
-            "which keeps a last fully "
-            "connected layer's sums in float"
+            "quantize again with images like those of the device (`shoestring fit MODEL --data DIR`), which keeps a "
+            "last fully connected layer's sums in float"
         )
     )
     if evidence:
@@ -85,7 +84,7 @@ def _measured(output: str, node: onnx.NodeProto, values: Array, limits: tuple[fl
         f"{100 * share:.1f} % of {output!r} lie beyond [{low:.4g}, {high:.4g}]; seen: "
         f"[{finite.min():.4g}, {finite.max():.4g}]"
     )
-    return Evidence(node.name, words, {name: value for name, value in figures.items() if np.isfinite(value)})
+    return Evidence(node.name, words, figures)
 
 
 def _limits(examined: Examination, node: onnx.NodeProto) -> tuple[float, float] | None:
@@ -96,9 +95,11 @@ def _limits(examined: Examination, node: onnx.NodeProto) -> tuple[float, float] 
         return found.low, found.high
     if node.op_type != "Clip":
         return None
-    ends = [float(weights[name]) if name in weights else None for name in (*node.input[1:], "", "")[:2]]
-    low = -np.inf if ends[0] is None else ends[0]
-    high = np.inf if ends[1] is None else ends[1]
+    held = [weights.get(name) for name in (*node.input[1:], "", "")[:2]]
+    low, high = (
+        infinite if end is None or end.size != 1 else float(end.reshape(()))
+        for end, infinite in zip(held, (-np.inf, np.inf), strict=True)
+    )
     return (low, high) if np.isfinite(high) else None
 
 

@@ -22,9 +22,8 @@ def look(examined: Examination) -> Iterator[Item]:
     if broken:
         yield Finding(
             "harms",
-            f"{sum(one.figures['channels'] for one in broken):.0f} channels of {len(broken)} layers have a "
-            "scale that is zero, not "
-            "finite or too small to be multiplied",
+            f"{sum(one.figures['channels'] for one in broken):.0f} channels of {len(broken)} layers have a scale that "
+            "is zero, not finite or too small to be multiplied",
             tuple(broken),
             "quantize again with `shoestring fit`, which floors the scale of channels without weights",
         )
@@ -34,13 +33,11 @@ def look(examined: Examination) -> Iterator[Item]:
         total = sum(layer.channels for layer in examined.layers)
         yield Finding(
             "note",
-            f"{count:.0f} of {total:,} output channels ({100 * count / total:.1f} %), in {len(found)} "
-            "layers, have no weights to "
-            "speak of; they cost time for a constant",
+            f"{count:.0f} of {total:,} output channels ({100 * count / total:.1f} %), in {len(found)} layers, have no "
+            "weights to speak of; they cost time for a constant",
             tuple(found),
-            "cut the channels out where the model is trained; `shoestring fit` floors their scale, other "
-            "quantizers may divide by "
-            "zero",
+            "cut the channels out where the model is trained; `shoestring fit` floors their scale, other quantizers "
+            "may divide by zero",
         )
 
 
@@ -51,6 +48,8 @@ def _dead(layer: Layer) -> Iterator[Evidence]:
     count = int(np.sum(largest <= DEAD * largest.max()))
     if count:
         words = f"{count} of {layer.channels} channels, largest weight {largest.min():.2g} beside {largest.max():.2g}"
+        if layer.weight.scales is not None and layer.weight.scales.size == 1:
+            words += "; the layer has one scale, which may have rounded them away"
         yield Evidence(layer.name, words, {"channels": float(count), "share": count / layer.channels})
 
 
@@ -69,9 +68,8 @@ def _broken_scales(layer: Layer) -> Iterator[Evidence]:
 DISEASE = Disease(
     id="dead-channels",
     name="dead channels",
-    what="Weight decay empties channels that nothing reads; their range is zero, so that a scale from it "
-    "is zero too unless it is "
-    "floored.",
+    what="Weight decay empties channels that nothing reads; their range is zero, so that a scale from it is zero too "
+    "unless it is floored.",
     needs="weights",
     source='Mehta et al., "On Implicit Filter Level Sparsity in Convolutional Neural Networks", CVPR 2019',
     look=look,

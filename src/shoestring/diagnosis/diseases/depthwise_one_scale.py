@@ -47,6 +47,6 @@ DISEASE = Disease(
     what="Each channel of a depthwise layer is a filter of its own; one scale for all leaves the small "
     "ones a handful of codes.",
     needs="8-bit weights",
-    source='Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018, section 3.2',
+    source='Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018',
     look=look,
 )

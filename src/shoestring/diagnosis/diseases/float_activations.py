@@ -57,9 +57,8 @@ def look(examined: Examination) -> Iterator[Item]:
             )
             for node in left
         ),
-        "compile the model with `shoestring compile`, which turns activations between codes into tables of "
-        "256 bytes, or train with "
-        "ReLU or ReLU6",
+        "compile the model with `shoestring compile`, which turns activations between codes into tables of 256 "
+        "bytes, or train with ReLU or ReLU6",
     )
 
 
@@ -79,9 +78,8 @@ def _elements(examined: Examination, tensor: str) -> int:
 DISEASE = Disease(
     id="float-activations",
     name="activations left in float",
-    what="SiLU, GELU, LeakyRelu and their like cannot be written as a range; where the quantizer leaves "
-    "them in float, every one "
-    "costs two conversions of its tensor.",
+    what="SiLU, GELU, LeakyRelu and their like cannot be written as a range; where the quantizer leaves them in "
+    "float, every one costs two conversions of its tensor.",
     needs="the graph",
     source="shoestring, compress/layers.py: what its quantizer takes",
     look=look,

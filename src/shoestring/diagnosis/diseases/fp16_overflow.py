@@ -35,9 +35,8 @@ def look(examined: Examination) -> Iterator[Item]:
             "may harm",
             f"{len(found)} tensors exceed {LARGEST:,.0f} and become infinite in fp16",
             tuple(found),
-            "keep these tensors in fp32 or bf16, or scale them down where the model is exported; do not "
-            "take the rung fp16-weights "
-            "without its score",
+            "keep these tensors in fp32 or bf16, or scale them down where the model is exported; do not take the "
+            "rung fp16-weights without its score",
         )
     if examined.seen is None:
         yield Unexamined(f"activations: {examined.no_images}")

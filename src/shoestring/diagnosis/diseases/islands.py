@@ -58,18 +58,16 @@ def look(examined: Examination) -> Iterator[Item]:
         "each element that is "
         f"converted at their borders; {sum(one.conversions for one in losing)} tensors are converted for them",
         tuple(_evidence(one) for one in losing),
-        "leave these operators in float, or quantize their neighbours too; `shoestring fit` quantizes only "
-        "operators whose "
-        "inputs already are codes, and measures whether it pays",
+        "leave these operators in float, or quantize their neighbours too; `shoestring fit` quantizes only operators "
+        "whose inputs already are codes, and measures whether it pays",
     )
 
 
 def _evidence(island: Island) -> Evidence:
     each = island.macs / max(island.converted, 1)
     words = (
-        f"{len(island.nodes)} operator(s) from {island.nodes[0]!r}: {island.macs:,} MACs, "
-        f"{island.conversions} conversions of "
-        f"{island.converted:,} elements, {each:.3g} MACs an element"
+        f"{len(island.nodes)} operator(s) from {island.nodes[0]!r}: {island.macs:,} MACs, {island.conversions} "
+        f"conversions of {island.converted:,} elements, {each:.3g} MACs an element"
     )
     figures = {
         "operators": float(len(island.nodes)),
@@ -192,9 +190,8 @@ def _dequantized(graph: Graph, node: onnx.NodeProto) -> list[str]:
 DISEASE = Disease(
     id="islands",
     name="int8 islands that cost more in conversions than they gain",
-    what="Where float and integer operators alternate, every border converts a whole tensor; an island "
-    "with few products inside "
-    "is slower than the float operators it replaced.",
+    what="Where float and integer operators alternate, every border converts a whole tensor; an island with few "
+    "products inside is slower than the float operators it replaced.",
     needs="a quantized model with known shapes",
     source="reckoned from instruction widths; the break-even of 8 MACs an element is not a measurement",
     look=look,

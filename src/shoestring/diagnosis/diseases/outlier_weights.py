@@ -23,9 +23,8 @@ def look(examined: Examination) -> Iterator[Item]:
         found.sort(key=lambda one: -one.figures["channels"])
         yield Finding(
             "may harm",
-            f"{sum(one.figures['channels'] for one in found):.0f} channels in {len(found)} layers hold an "
-            "outlier that rounds half "
-            "of the other weights to zero",
+            f"{sum(one.figures['channels'] for one in found):.0f} channels in {len(found)} layers hold an outlier "
+            "that rounds half of the other weights to zero",
             tuple(found),
             "let `shoestring fit` leave these layers in float (rungs int8-float...), or clip the outlier and train on",
         )
@@ -69,6 +68,6 @@ DISEASE = Disease(
     name="outlier weights",
     what="The scale of a channel follows its largest weight; one outlier rounds the others to zero.",
     needs="float weights",
-    source='Nagel et al., "A White Paper on Neural Network Quantization", 2021, section 2.4',
+    source='Nagel et al., "A White Paper on Neural Network Quantization", 2021',
     look=look,
 )

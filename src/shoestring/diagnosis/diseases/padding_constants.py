@@ -31,9 +31,8 @@ def look(examined: Examination) -> Iterator[Item]:
             f"{len(found)} tensor(s) hold constants up to {found[0].figures['constant_magnitude']:g}, and a range from "
             "smallest to largest value has to cover them",
             tuple(found),
-            "give the padding to the pool or convolution itself (`pads` of MaxPool pads with minus "
-            "infinity and leaves the "
-            "range alone), or pad with the smallest value that is meant, and export again",
+            "give the padding to the pool or convolution itself (`pads` of MaxPool pads with minus infinity and "
+            "leaves the range alone), or pad with the smallest value that is meant, and export again",
         )
     if examined.seen is None and not found and any(_constants(examined, node) for node in examined.graph.nodes):
         yield Unexamined(f"padding constants below {HUGE:g} cannot be set against the values: {examined.no_images}")
@@ -111,12 +110,11 @@ def _values_magnitude(examined: Examination, node: onnx.NodeProto) -> float | No
 DISEASE = Disease(
     id="padding-constants",
     name="ranges poisoned by padding constants",
-    what="A Pad, Where or Add brings in a stand-in for minus infinity (often -10,000 before a max pool of "
-    "stride 1); a range "
-    "from smallest to largest value then has no steps left for the real values.",
+    what="A Pad, Where or Add brings in a stand-in for minus infinity (often -10,000 before a max pool of stride 1); "
+    "a range from smallest to largest value then has no steps left for the real values.",
     needs="the graph; images for constants below 1,000",
     source='range estimation by extremes: Krishnamoorthi, "Quantizing deep convolutional networks for '
     'efficient inference", '
-    "2018, section 3.1",
+    "2018",
     look=look,
 )

@@ -95,12 +95,10 @@ def _same_answers(trial: Trial) -> Iterator[Item]:
 DISEASE = Disease(
     id="preprocessing",
     name="pre-processing that does not match",
-    what="Nothing in a model file states how images become its input; a wrong scale, mean or colour order "
-    "costs more accuracy "
-    "than any compression.",
+    what="Nothing in a model file states how images become its input; a wrong scale, mean or colour order costs more "
+    "accuracy than any compression.",
     needs="images of a classifier; labels to be sure",
-    source="exact sign test of paired answers (McNemar 1947); without labels the information of the "
-    "answers (Bridle, Heading and "
-    "MacKay, NIPS 1991)",
+    source="exact sign test of paired answers (McNemar 1947); without labels the information of the answers (Bridle, "
+    "Heading and MacKay, NIPS 1991)",
     look=look,
 )

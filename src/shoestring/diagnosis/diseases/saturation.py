@@ -82,9 +82,8 @@ def _pair_count(layer: Layer) -> int:
 DISEASE = Disease(
     id="saturation",
     name="saturation on x86 without VNNI",
-    what="Engines multiply unsigned by signed bytes with VPMADDUBSW, which adds two products in 16 bits; "
-    "two large weights of "
-    "one sign side by side give wrong sums on AVX2 and SSE4.1 that no other machine shows.",
+    what="Engines multiply unsigned by signed bytes with VPMADDUBSW, which adds two products in 16 bits; two large "
+    "weights of one sign side by side give wrong sums on AVX2 and SSE4.1 that no other machine shows.",
     needs="8-bit weights, and the target",
     source="Intel 64 and IA-32 Architectures Software Developer's Manual, VPMADDUBSW; ONNX Runtime "
     'documentation, "Quantize '

@@ -40,9 +40,8 @@ def look(examined: Examination) -> Iterator[Item]:
 DISEASE = Disease(
     id="softmax-inside",
     name="a softmax inside the graph before the output",
-    what="Probabilities crowd near zero and one, where 8 even steps tell nothing apart; exponentials also "
-    "run in float on most "
-    "accelerators.",
+    what="Probabilities crowd near zero and one, where 8 even steps tell nothing apart; exponentials also run in "
+    "float on most accelerators.",
     needs="the graph",
     source="even steps of 1/255 on [0, 1]",
     look=look,

@@ -43,13 +43,11 @@ def look(examined: Examination) -> Iterator[Item]:
         found.sort(key=lambda one: -one.figures["channels_that_matter"])
         yield Finding(
             "harms",
-            f"behind {len(found)} of {len(depthwise)} depthwise layers, channels that the next layer relies "
-            "on lie within one "
-            "step of the tensor's 8-bit scale",
+            f"behind {len(found)} of {len(depthwise)} depthwise layers, channels that the next layer relies on lie "
+            "within one step of the tensor's 8-bit scale",
             tuple(found),
-            "balance the channels between the two layers before quantizing (cross-layer equalization), or "
-            "leave these layers "
-            "in float, as `shoestring fit` tries by itself (rungs int8-float...)",
+            "balance the channels between the two layers before quantizing (cross-layer equalization), or leave "
+            "these layers in float, as `shoestring fit` tries by itself (rungs int8-float...)",
         )
 
 
@@ -105,8 +103,7 @@ def _activations(examined: Examination, layer: Layer) -> Iterator[Evidence]:
         return
     words = (
         f"ranges of {tensor!r} are {spread.ratio:.3g} times apart; {matter} channels narrower than one step "
-        f"({step:.3g}) carry "
-        f"{100 * MATTERS:.0f} % or more of the strongest channel's part in the next layer"
+        f"({step:.3g}) carry {100 * MATTERS:.0f} % or more of the strongest channel's part in the next layer"
     )
     figures = {"ratio": spread.ratio, "step": step, "channels_that_matter": float(matter)}
     yield Evidence(layer.name, words, figures)
@@ -146,9 +143,8 @@ def _spread(widths: Array) -> _Spread | None:
 DISEASE = Disease(
     id="uneven-channels",
     name="channel ranges far apart after depthwise layers",
-    what="A depthwise layer scales each channel alone, so that their ranges drift apart; one scale for the "
-    "tensor then rounds "
-    "narrow channels to zero, though the next layer may multiply them up again.",
+    what="A depthwise layer scales each channel alone, so that their ranges drift apart; one scale for the tensor "
+    "then rounds narrow channels to zero, though the next layer may multiply them up again.",
     needs="depthwise weights; images for the activations",
     source='Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV '
     "2019, section 3",
