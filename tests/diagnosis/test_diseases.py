@@ -435,3 +435,21 @@ def test_figures_that_are_no_numbers_are_left_out_of_the_data():
     (case,) = [case for case in diagnosis.cases if case.id == "dead-channels"]
     assert case.finding.evidence[0].figures == {"channels": 1.0}
     canonical.encode(diagnosis)
+
+
+def test_cures_do_not_send_to_a_compiler_that_refuses_the_model():
+    def build(s: Sketch, more: str) -> str:
+        held = s.add("Elu", s.add("Conv", "x", s.normal(4, 3, 3, 3)))
+        return s.add(more, s.add("Conv", held, s.normal(4, 4, 1, 1)))
+
+    (one,) = findings("float-activations", examined(activated("LeakyRelu")))
+    assert "shoestring compile" in one.cure
+    refused = examined(single(lambda s: build(s, "Erf"), 1, 3, 8, 8))
+    assert refused.native_refusal is not None
+    for disease in ("float-activations", "outside-operators"):
+        assert all("shoestring compile" not in one.cure for one in findings(disease, refused))
+
+
+def test_a_constant_that_only_bounds_values_poisons_nothing():
+    bounded = single(lambda s: s.add("Max", "x", s.constant(-1e4, "float32")), "n", 8)
+    assert look("padding-constants", examined(bounded)) == []

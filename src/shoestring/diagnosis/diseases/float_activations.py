@@ -57,8 +57,18 @@ def look(examined: Examination) -> Iterator[Item]:
             )
             for node in left
         ),
-        "compile the model with `shoestring compile`, which turns activations between codes into tables of 256 "
-        "bytes, or train with ReLU or ReLU6",
+        _cure(examined),
+    )
+
+
+def _cure(examined: Examination) -> str:
+    if examined.native_refusal is not None:
+        return (
+            "train with ReLU or ReLU6 in their place, or let `shoestring fit` measure whether 8 bits pay in this model"
+        )
+    return (
+        "compile the model with `shoestring compile`, which turns activations between codes into tables of 256 bytes, "
+        "or train with ReLU or ReLU6"
     )
 
 

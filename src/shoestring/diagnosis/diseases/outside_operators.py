@@ -31,11 +31,11 @@ def look(examined: Examination) -> Iterator[Item]:
                 severity,
                 f"{count} operators are not in the set of {row.title} ({listed}): each {row.outside}",
                 tuple(_evidence(kind, names[kind]) for kind in kinds),
-                _cure(row),
+                _cure(examined, row),
             )
         elif row.name == "native" and examined.native_refusal is not None:
             refusal = Evidence(examined.model.source_name, examined.native_refusal, {})
-            yield Finding(severity, "`shoestring compile` refuses the model", (refusal,), _cure(row))
+            yield Finding(severity, "`shoestring compile` refuses the model", (refusal,), _cure(examined, row))
 
 
 def _evidence(kind: str, names: list[str]) -> Evidence:
@@ -43,11 +43,13 @@ def _evidence(kind: str, names: list[str]) -> Evidence:
     return Evidence(kind, f"{', '.join(names[:NAMED])}{more}", {"operators": float(len(names))})
 
 
-def _cure(row: Accelerator) -> str:
+def _cure(examined: Examination, row: Accelerator) -> str:
     if row.name == "native":
         return "run the model on ONNX Runtime (`shoestring fit --runtimes onnxruntime`), or export it without them"
     if row.name == "edge-tpu":
         return "replace them before the training (ReLU for LeakyRelu), or move them behind the output of the model"
+    if examined.native_refusal is not None:
+        return "replace them before the training, or let them run in float"
     return "compile the model with `shoestring compile`, which takes more of them on codes, or let them run in float"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HUGE = 1_000.0  # activations of normalised networks stay in the tens; only a stand-in for infinity is larger
 TIMES = 8.0  # constants this many times the values seen leave at most 5 of 8 bits to the values
-PLACES = {"Pad": (2,), "Where": (1, 2), "Add": (0, 1), "Concat": None, "Max": None, "Min": None}
+PLACES = {"Pad": (2,), "Where": (1, 2), "Add": (0, 1), "Concat": None}
 """Inputs through which a constant reaches the output; None for all of them."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from shoestring.evaluate.chance import MIN_DIVERSE, SAME_CLASS_SHARE, binomial_t
 from shoestring.inputs.spec import describe
 
 LEAD_P = 0.01  # how rarely luck alone may give such a lead, where it is called a disease
-LEAD_NATS = 0.5  # of information; conventions that suit a model equally differ by a tenth of this
+LEAD_SHARE = 0.2  # of the most that so many images and classes can say; conventions that suit equally differ by less
 
 
 def look(examined: Examination) -> Iterator[Item]:
@@ -58,7 +59,7 @@ def _beaten(trial: Trial) -> Iterator[Item]:
             )
             summary = f"another usual pre-processing is right on {best - given} more of {trial.images} images"
             yield Finding("harms", summary, (Evidence("input", words, figures),), cure)
-    elif trial.nats is not None and trial.nats[1] - trial.nats[0] >= LEAD_NATS:
+    elif trial.nats is not None and trial.nats[1] - trial.nats[0] >= LEAD_SHARE * _most_nats(trial):
         given_nats, best_nats = trial.nats
         figures = {"nats": given_nats, "nats_of_best": best_nats, "images": float(trial.images)}
         words = (
@@ -70,6 +71,11 @@ def _beaten(trial: Trial) -> Iterator[Item]:
             "are no labels to decide"
         )
         yield Finding("may harm", summary, (Evidence("input", words, figures),), cure)
+
+
+def _most_nats(trial: Trial) -> float:
+    """Information of answers that are sure and all different, as far as images and classes go."""
+    return math.log(max(2, min(trial.images, trial.classes)))
 
 
 def _same_answers(trial: Trial) -> Iterator[Item]:
