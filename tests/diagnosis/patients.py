@@ -95,6 +95,16 @@ def single(build: Callable[[Sketch], str], *shape: int | str) -> bytes:
     return sketch.bytes(build(sketch))
 
 
+def activated(operator: str) -> bytes:
+    """An activation between two convolutions; 4 x 8 x 8 elements."""
+
+    def build(s: Sketch) -> str:
+        held = s.add(operator, s.add("Conv", "x", s.normal(4, 3, 3, 3)))
+        return s.add("Conv", held, s.normal(4, 4, 1, 1))
+
+    return single(build, 1, 3, 10, 10)
+
+
 @functools.cache
 def healthy() -> bytes:
     return float_net()

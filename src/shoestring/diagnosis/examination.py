@@ -125,6 +125,6 @@ class Examination:
         return any(node.op_type in QUANTIZERS for node in self.graph.nodes)
 
 
-QUANTIZERS = frozenset(
-    {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
-)
+INTEGER_FORMS = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
+"""Operators that take and give integers themselves, without QuantizeLinear and DequantizeLinear around them."""
+QUANTIZERS = INTEGER_FORMS | {"QuantizeLinear", "DynamicQuantizeLinear"}

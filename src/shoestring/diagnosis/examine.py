@@ -103,8 +103,8 @@ def _macs(view: View | None) -> dict[str, int]:
     for node in view.nodes if view is not None else ():
         try:
             found[node.name] = macs(view, node) if view is not None else 0
-        except ModelError:
-            continue  # its shape depends on the data; `Examination.macs` leaves it out
+        except (ModelError, LookupError, ValueError):
+            continue  # its shape depends on the data or is malformed; `Examination.macs` leaves it out
     return found
 
 

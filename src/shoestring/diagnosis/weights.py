@@ -144,10 +144,10 @@ def dequantized(codes: Array, scales: Array, zeros: Array, axis: int) -> Constan
         ModelError: the scales or zero points are of another number.
     """
     axis = axis + codes.ndim if axis < 0 else axis
-    count = codes.shape[axis] if axis < codes.ndim else 1
+    count = codes.shape[axis] if 0 <= axis < codes.ndim else 1
     if scales.size not in (1, count) or zeros.size not in (1, scales.size):
         raise ModelError(
-            f"a weight of shape {codes.shape} has {scales.size} scales and {zeros.size} zero points along axis {axis}",
+            f"a constant of shape {codes.shape} has {scales.size} scales and {zeros.size} zeros along axis {axis}",
             hint="the file is damaged; quantize the model again",
         )
     shape = [1] * codes.ndim

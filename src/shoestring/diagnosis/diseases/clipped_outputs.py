@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shoestring.diagnosis.ends import before_outputs
-from shoestring.diagnosis.examination import Array, Examination
+from shoestring.diagnosis.examination import INTEGER_FORMS, Array, Examination
 from shoestring.diagnosis.findings import Disease, Evidence, Finding, Item, Unexamined
 from shoestring.diagnosis.quantizers import represented
 from shoestring.diagnosis.seeing import THROUGH
@@ -25,6 +25,8 @@ def look(examined: Examination) -> Iterator[Item]:
     unsure: list[Evidence] = []
     quantized = 0
     for output, node in before_outputs(examined.graph, THROUGH):
+        if node.op_type in INTEGER_FORMS:
+            yield Unexamined(f"the range of {output!r}: {node.op_type} {node.name!r} quantizes inside")
         limits = _limits(examined, node)
         if limits is None:
             continue

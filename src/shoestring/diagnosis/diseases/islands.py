@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shoestring.diagnosis.accelerators import accelerator_named
-from shoestring.diagnosis.examination import Examination
+from shoestring.diagnosis.examination import INTEGER_FORMS, Examination
 from shoestring.diagnosis.findings import Disease, Evidence, Finding, Item, Unexamined
 
 if TYPE_CHECKING:
@@ -41,7 +41,11 @@ class Island:
 
 def look(examined: Examination) -> Iterator[Item]:
     """Conversions at the borders of each island beside the products inside it."""
-    if not any(node.op_type == "QuantizeLinear" for node in examined.graph.nodes):
+    kinds = {node.op_type for node in examined.graph.nodes}
+    if kinds & INTEGER_FORMS:
+        yield Unexamined(f"islands of {', '.join(sorted(kinds & INTEGER_FORMS))}: their borders are not followed")
+        return
+    if "QuantizeLinear" not in kinds:
         return
     if examined.no_shapes is not None:
         yield Unexamined(f"the shapes are not known: {examined.no_shapes}")
