@@ -10,6 +10,7 @@ from diagnosis.patients import (
     examined,
     findings,
     float_net,
+    gaps,
     look,
     quantized_conv,
     single,
