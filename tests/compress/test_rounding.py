@@ -183,16 +183,19 @@ def test_a_layer_that_cannot_be_sampled_is_named() -> None:
 
 
 def test_following_the_drift_is_decided_on_examples_set_aside() -> None:
-    """Earlier layers rounded coarsely leave much to make up for; with next to no examples it would be learnt by heart."""
+    """A yes must hold on inputs never seen; one batch leaves none to judge with."""
     scheme = Scheme("narrow", (), "uint8", 4, "for the test")
-    workshop = make_workshop(residual_graph(2), X, 48)
-    graph, batches = workshop.original, workshop.batches
-    fresh = images(64, seed=78)
-    wanted = run(graph.to_bytes(), fresh)
-    found = {}
-    for drift in (False, True):
-        tried = to_qdq(graph, workshop.ranges, scheme, frozenset())
-        round_layers(graph, tried, batches, scheme.weight_limit, 1, workshop.spans, drift=drift)
-        found[drift] = mean_kl(wanted, run(tried.to_bytes(), fresh))
-    assert follow_drift(graph, workshop.ranges, scheme, batches, 1) == (found[True] < 0.9 * found[False])
-    assert follow_drift(graph, workshop.ranges, scheme, batches[:1], 1) is False
+    fresh, said = images(64, seed=78), []
+    for seed in range(3):
+        workshop = make_workshop(residual_graph(seed), X, 48)
+        graph, batches = workshop.original, workshop.batches
+        wanted = run(graph.to_bytes(), fresh)
+        found = {}
+        for drift in (False, True):
+            tried = to_qdq(graph, workshop.ranges, scheme, frozenset())
+            round_layers(graph, tried, batches, scheme.weight_limit, 1, workshop.spans, drift=drift)
+            found[drift] = mean_kl(wanted, run(tried.to_bytes(), fresh))
+        said.append(follow_drift(graph, workshop.ranges, scheme, batches, 1))
+        assert not said[-1] or found[True] < found[False]
+        assert follow_drift(graph, workshop.ranges, scheme, batches[:1], 1) is False
+    assert any(said)

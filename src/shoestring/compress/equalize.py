@@ -3,9 +3,9 @@
 One scale serves a whole activation tensor. A channel that stays in a tenth of the range gets a tenth of the steps, and
 the depthwise layer after it, whose weights have a scale for each channel, may multiply the rounding by large weights:
 on MobileNetV2 the stem's output alone causes half of all noise. After Nagel et al., "Data-Free Quantization Through
-Weight Equalization and Bias Correction", ICCV 2019, section 4.1, with ranges that were seen instead of weights, and only
-where scaling back costs nothing. relu(s x) = s relu(x) for s > 0; a clip at the top is never reached, since channels
-are scaled to TOP of the range at most.
+Weight Equalization and Bias Correction", ICCV 2019, section 4.1, with ranges that were seen instead of weights, and
+only where scaling back costs nothing. relu(s x) = s relu(x) for s > 0; a clip at the top is never reached, since
+channels are scaled to TOP of the range at most.
 """
 
 from __future__ import annotations
