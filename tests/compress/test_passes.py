@@ -109,7 +109,9 @@ def test_dynamic_int8_is_not_tried_on_convolutions() -> None:
 def test_static_recipes_run_and_are_deterministic(tmp_path, workshop: Workshop) -> None:
     worst = tuple(Sensitivity(name, "Conv", kl, 20.0) for name, kl in (("n_stem", 0.5), ("n_expand", 0.1)))
     graph = Graph(residual_net())
-    for recipe in static_recipes(scheme_named("u8s8"), worst):
+    for recipe in static_recipes(
+        scheme_named("u8s8"), worst, [("n_stem",), ("n_stem", "n_expand"), ("n_expand",)], drift=True
+    ):
         notes = apply(recipe, graph, workshop, tmp_path / "one.onnx")
         apply(recipe, graph, workshop, tmp_path / "two.onnx")
         assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()

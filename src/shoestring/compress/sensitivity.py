@@ -1,7 +1,7 @@
 """How much each layer's rounding hurts, by probes: quantize that layer alone, correct its bias, compare the outputs.
 
-The ranking is a heuristic: noise of single layers does not always add up (on MobileNetV2 it does not), which is why
-several sets of float layers become candidates and are scored as they are.
+Noise of single layers adds up well enough to choose sets of float layers by (search.mixed), not to trust: several sets
+become candidates and are scored as they are.
 """
 
 from __future__ import annotations
@@ -22,11 +22,6 @@ from shoestring.domain.evidence import Sensitivity
 
 if TYPE_CHECKING:
     from shoestring.compress.graph import Graph
-
-SHARES = (0.5, 0.7, 0.85)
-"""Parts of the summed divergence that the mixed candidates take away; the selection split decides between them."""
-MAX_FLOAT_PART = 0.2
-"""At most this part of the weighted layers stays in float; with more, fp32 is the honest answer."""
 
 
 def probe(
@@ -61,24 +56,3 @@ def probe(
         found.append(Sensitivity(name, operator, mean_kl(reference, noisy), sqnr_db(reference, noisy)))
         progress(done + 1, len(names))
     return tuple(sorted(found, key=lambda item: (-item.kl, item.layer)))
-
-
-def float_sets(sensitivity: tuple[Sensitivity, ...]) -> tuple[tuple[str, ...], ...]:
-    """Sets of layers to leave in float, growing: the fewest worst layers that hold each of SHARES of the divergence.
-
-    Args:
-        sensitivity: worst first.
-    """
-    total = sum(item.kl for item in sensitivity)
-    most = max(1, int(MAX_FLOAT_PART * len(sensitivity)))
-    sets: list[tuple[str, ...]] = []
-    for share in SHARES:
-        running, chosen = 0.0, []
-        for item in sensitivity[:most]:
-            if running >= share * total:
-                break
-            running += item.kl
-            chosen.append(item.layer)
-        if chosen and tuple(chosen) not in sets:
-            sets.append(tuple(chosen))
-    return tuple(sets)
