@@ -16,6 +16,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from shoestring.costmodel.layer_times import LayerTimes
 from shoestring.domain.cost import Cost, Timing
 
 SIZE = 16
@@ -132,14 +133,25 @@ def known_costs(
     if progress is not None:
         progress("known costs")
 
+    def known(name: str) -> str:
+        return name.rstrip("bcd")  # of several mixtures with as many float layers
+
     def timing(name: str, count: int) -> Timing:
-        median, ratio = KNOWN_MS[name] / count, KNOWN_MS[name] / KNOWN_MS[reference]
+        median, ratio = KNOWN_MS[known(name)] / count, KNOWN_MS[known(name)] / KNOWN_MS[reference]
         return Timing(count, median, 0.9 * median, 1.1 * median, 100, ratio, 0.9 * ratio, 1.1 * ratio)
 
     return {
-        one.name: Cost(tuple(timing(one.name, count) for count in threads), KNOWN_RSS_BYTES[one.name], one.size_bytes)
+        one.name: Cost(
+            tuple(timing(one.name, count) for count in threads), KNOWN_RSS_BYTES[known(one.name)], one.size_bytes
+        )
         for one in artefacts
     }
+
+
+def known_layer_times(*_: Any) -> LayerTimes:
+    """A stand-in for `fitting.mixing.measure_layers`: only conv2 is cheap in float, so it alone is ever left there."""
+    in_float = {"conv1": 5.0, "conv2": 0.11, "head": 5.0}
+    return LayerTimes(dict.fromkeys(in_float, 0.1), in_float, 0.0, ())
 
 
 def listing(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 
 import tiny
 from shoestring.domain.budget import Budget
-from shoestring.fitting import Fitted, candidates, fit, programs
+from shoestring.fitting import Fitted, candidates, fit, mixing, programs
 
 MAX_DROP = 0.05
 
@@ -23,6 +23,7 @@ def known_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing here measures, compiles unless it says so, or touches the user's own cache."""
     monkeypatch.setattr(programs, "DEFAULT", ("onnxruntime",))
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
+    monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
     monkeypatch.setenv("SHOESTRING_CACHE", str(tmp_path / "default-cache"))
 
 
@@ -32,6 +33,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory, task: tiny.Task) -> Path:
     cache = tmp_path_factory.mktemp("warm")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "measure", tiny.known_costs)
+        patch.setattr(mixing, "measure_layers", tiny.known_layer_times)
         fit(task.model, task.data, budget=Budget(max_drop=MAX_DROP), runtimes=("onnxruntime",), cache=cache)
     return cache
 

@@ -2,8 +2,8 @@
 
 Rounding noise of single layers adds up well enough to predict a mixture (Nagel et al., "A White Paper on Neural Network
 Quantization", 2021, section 3.6 uses the same sums), and so do latencies of layers, but for the conversions where
-integers meet floats. Both are linear in the choice, so the choice is a mixed-integer linear program, which HiGHS (through
-scipy) solves exactly: Huangfu and Hall, "Parallelizing the dual revised simplex method", Math. Prog. Comp. 2018.
+integers meet floats. Both are linear in the choice, so the choice is a mixed-integer linear program, which HiGHS
+(through scipy) solves exactly: Huangfu and Hall, "Parallelizing the dual revised simplex method", MPC 2018.
 """
 
 from __future__ import annotations
@@ -139,16 +139,16 @@ def most_accurate(layers: Sequence[LayerCost], edges: Sequence[Edge], min_saved_
 def mixture(layers: Sequence[LayerCost], edges: Sequence[Edge], float_layers: Sequence[str]) -> Mixture:
     """What leaving these layers in float is predicted to do."""
     kept = set(float_layers)
-    saved = sum(layer.int8_ms - layer.float_ms for layer in layers if layer.name in kept)
+    saved = float(sum(layer.int8_ms - layer.float_ms for layer in layers if layer.name in kept))
     saved -= sum(edge.convert_ms for edge in edges if (edge.before in kept) != (edge.after in kept))
-    loss = sum(layer.loss for layer in layers if layer.name not in kept)
+    loss = float(sum(layer.loss for layer in layers if layer.name not in kept))
     return Mixture(tuple(layer.name for layer in layers if layer.name in kept), loss, saved)
 
 
 def mixtures(layers: Sequence[LayerCost], edges: Sequence[Edge]) -> tuple[Mixture, ...]:
     """The fastest mixture for each of BUDGETS, from the loosest to the tightest, each choice once.
 
-    All layers in 8 bits, and what is slower than SLOWEST allows, are left out.
+    All in 8 bits, all in float, and what is slower than SLOWEST allows are left out.
     """
     total = sum(layer.loss for layer in layers)
     all_float = mixture(layers, edges, [layer.name for layer in layers])
@@ -156,6 +156,10 @@ def mixtures(layers: Sequence[LayerCost], edges: Sequence[Edge]) -> tuple[Mixtur
     for part in BUDGETS:
         one = fastest(layers, edges, part * total)
         too_slow = one.saved_ms < SLOWEST * min(0.0, all_float.saved_ms)
-        if one.float_layers and not too_slow and one.float_layers not in [other.float_layers for other in found]:
+        if (
+            0 < len(one.float_layers) < len(layers)
+            and not too_slow
+            and one.float_layers not in [other.float_layers for other in found]
+        ):
             found.append(one)
     return tuple(found)
