@@ -54,22 +54,36 @@ def pack(path: Path, manifest: Manifest, blobs: Mapping[str, bytes | Path]) -> s
 
 
 def _pack(path: Path, manifest: Manifest, blobs: Mapping[str, bytes | Path]) -> str:
-    check_manifest(manifest)
-    _check_listed(manifest, blobs)
-    entries = [_store(blob, blobs[blob.sha256]) for blob in manifest.blobs]
-    manifest = replace(manifest, blobs=tuple(blob for blob, _ in entries))
-    check_manifest(manifest)
+    manifest, crcs = with_forms(manifest, blobs)
     try:
         text = canonical.encode(manifest)
     except ValueError as error:
         raise refuse(f"the manifest cannot be written: {error}") from None
-    crcs = {blob.sha256: crc for blob, crc in entries}
 
     def stored(blob: Blob) -> Iterator[bytes]:
         return packed(blob, _chunks(blobs[blob.sha256]))
 
     with disk.atomic_file(path) as stream:
         return write_archive(stream, manifest, text, crcs, stored)
+
+
+def with_forms(manifest: Manifest, blobs: Mapping[str, bytes | Path]) -> tuple[Manifest, dict[str, int]]:
+    """The manifest with the form that each blob is stored in, and the checksum in each blob's record.
+
+    Args:
+        manifest: its `blobs` must list exactly these blobs.
+        blobs: content, or a file that holds it, by SHA-256.
+
+    Raises:
+        BundleError: the manifest breaks a rule, or does not fit the blobs.
+        StorageError: a blob's file cannot be read.
+    """
+    check_manifest(manifest)
+    _check_listed(manifest, blobs)
+    stored = [_store(blob, blobs[blob.sha256]) for blob in manifest.blobs]
+    manifest = replace(manifest, blobs=tuple(blob for blob, _ in stored))
+    check_manifest(manifest)
+    return manifest, {blob.sha256: crc for blob, crc in stored}
 
 
 def write_archive(
@@ -122,7 +136,10 @@ def _store(blob: Blob, content: bytes | Path) -> tuple[Blob, int]:
     for chunk in _chunks(content):
         size += len(chunk)
         hasher.update(chunk)
-    _check_digest(blob.sha256, blob.size_bytes, size, hasher.hexdigest())
+    if size != blob.size_bytes:
+        raise refuse(f"blob {blob.sha256} has {size} bytes, the manifest says {blob.size_bytes}")
+    if hasher.hexdigest() != blob.sha256:
+        raise refuse(f"blob {blob.sha256} has the hash {hasher.hexdigest()}")
     blob = replace(blob, stored=choose(size, lambda: _chunks(content)))
     chunks, crc = _chunks(content), 0
     for chunk in chunks if blob.stored is None else arrange(blob.stored.encoding, chunks):
@@ -142,15 +159,9 @@ def _content(
             hasher.update(chunk)
             size += len(chunk)
             yield chunk
-        _check_digest(stored_sha256(blob), entry.length, size, hasher.hexdigest())
+        if (size, hasher.hexdigest()) != (entry.length, stored_sha256(blob)):
+            raise refuse(f"the stored form of blob {blob.sha256} is not the one that the manifest names by hash")
     yield directory(entries)
-
-
-def _check_digest(sha256: str, size_bytes: int, given_bytes: int, given: str) -> None:
-    if given_bytes != size_bytes:
-        raise refuse(f"blob {sha256} has {given_bytes} bytes, the manifest says {size_bytes}")
-    if given != sha256:
-        raise refuse(f"blob {sha256} has the hash {given}")
 
 
 def _chunks(blob: bytes | Path) -> Iterator[bytes]:

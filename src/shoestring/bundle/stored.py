@@ -86,12 +86,12 @@ def _try(encoding: str, chunks: Iterable[bytes]) -> Stored:
 
 def arrange(encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The content in the order of bytes that is compressed."""
-    return map(to_planes, _blocks(chunks)) if encoding == PLANES else iter(chunks)
+    return iter(map(to_planes, _blocks(chunks)) if encoding == PLANES else chunks)
 
 
 def arrange_back(encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The inverse of `arrange`."""
-    return map(from_planes, _blocks(chunks)) if encoding == PLANES else iter(chunks)
+    return iter(map(from_planes, _blocks(chunks)) if encoding == PLANES else chunks)
 
 
 def compress(encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
