@@ -22,6 +22,7 @@ MAX_MANIFEST_BYTES = 4 * MIB  # a manifest takes 10 to 50 kB, and MAX_LABEL_NAME
 MAX_MANIFEST_VALUES = 300_000  # commas, colons, brackets: each may become an object many times its size in the file
 MAX_EVIDENCE_BYTES = 64 * MIB  # about 200 bytes a scored image: six times ImageNet's validation split
 MAX_BLOBS = 4_096  # rungs x files each, with room
+MAX_PATCHED_BYTES = 64 * MIB  # a larger blob is sent whole: a search takes 17 times its size in memory
 GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a second on a Pi
 
 # --- child processes ---------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Bundle:
         self._stream = stream
         self._offsets = verified.offsets
         self._blobs = {blob.sha256: blob for blob in verified.manifest.blobs}
+        self.crcs = verified.crcs
         self.manifest: Manifest = verified.manifest
         self.sha256 = verified.sha256
 
@@ -121,7 +122,7 @@ def open_bundle(path: Path) -> Bundle:
         StorageError: it is missing or cannot be read.
     """
     path = Path(path)
-    stream = _open_regular(path)
+    stream = open_regular(path)
     try:
         return Bundle(path, stream, verify(stream, os.fstat(stream.fileno()).st_size))
     except OSError as error:
@@ -132,7 +133,7 @@ def open_bundle(path: Path) -> Bundle:
         raise
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
     try:
         # Non-blocking, so that a named pipe is refused instead of waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

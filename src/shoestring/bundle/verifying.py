@@ -52,11 +52,13 @@ class Verified:
     Args:
         manifest: of the bundle.
         offsets: where each blob's content begins, by SHA-256.
+        crcs: what each blob's record says, by SHA-256.
         sha256: of the whole file.
     """
 
     manifest: Manifest
     offsets: Mapping[str, int]
+    crcs: Mapping[str, int]
     sha256: str
 
 
@@ -126,7 +128,8 @@ def verify(stream: BinaryIO, size_bytes: int) -> Verified:
         raise refuse("the archive's directory is not the one that belongs to these entries")
     if stream.read(1):
         raise refuse("it grew while it was read")
-    return Verified(manifest, offsets, tape.sha256())
+    crcs = {blob.sha256: entry.crc32 for blob, entry in zip(manifest.blobs, entries[1:], strict=True)}
+    return Verified(manifest, offsets, crcs, tape.sha256())
 
 
 def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry]:
