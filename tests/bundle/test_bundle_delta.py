@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from factory import BundleParts, make_bundle_parts, swap_blob
 from shoestring.base import disk
 from shoestring.base.errors import BundleError, StorageError
-from shoestring.bundle import apply_delta, make_delta, open_bundle, pack
 from shoestring.bundle import delta as delta_module
+from shoestring.bundle import open_bundle, pack
 from shoestring.bundle import stored as stored_module
+from shoestring.bundle.delta import make_delta
 from shoestring.bundle.delta_file import DeltaReader
+from shoestring.bundle.patching import apply_delta
 
 OLD = make_bundle_parts()
 OTHER = make_bundle_parts(1)

@@ -13,6 +13,7 @@ from shoestring.base.limits import MAX_PATCHED_BYTES
 from shoestring.bundle.delta_file import PATCH, STORED, head_bytes
 from shoestring.bundle.opening import open_bundle
 from shoestring.bundle.similar import Sketch, most_similar, sketch
+from shoestring.bundle.sizes import roles
 from shoestring.bundle.steps import apply_steps, make_steps
 from shoestring.bundle.stored import packed, stored_bytes, stored_sha256
 from shoestring.domain.delta import DELTA_FORMAT, Delta, Part
@@ -98,14 +99,6 @@ def make_delta(old: Path, new: Path, out: Path) -> Made:
 def same_form(manifest: Manifest, blob: Blob) -> bool:
     """Whether a bundle holds exactly the stored bytes of `blob`."""
     return any(other == blob for other in manifest.blobs)
-
-
-def roles(manifest: Manifest) -> dict[str, str]:
-    """What each blob is in the bundle, in a few words."""
-    golden = manifest.golden
-    found = {manifest.evidence: "evidence", golden.inputs: "golden inputs"}
-    found |= {sha256: f"golden outputs of {name}" for name, sha256 in golden.outputs.items()}
-    return found | {rung.candidate.artefact_sha256: rung.name for rung in manifest.ladder.rungs}
 
 
 class _Maker:

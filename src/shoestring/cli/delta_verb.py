@@ -17,7 +17,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base import canonical
     from shoestring.base.units import format_bytes
-    from shoestring.bundle import make_delta
+    from shoestring.bundle.delta import make_delta
     from shoestring.cli import console
 
     made = make_delta(arguments.old, arguments.new, arguments.out)

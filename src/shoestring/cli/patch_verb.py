@@ -15,7 +15,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from shoestring.bundle import apply_delta
+    from shoestring.bundle.patching import apply_delta
     from shoestring.cli import console
 
     sha256 = apply_delta(arguments.old, arguments.delta, arguments.out)
