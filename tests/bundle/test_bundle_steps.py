@@ -8,6 +8,7 @@ import random
 import struct
 import tracemalloc
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from shoestring.base.errors import BundleError, MissingExtraError
 from shoestring.base.limits import MIB
 from shoestring.bundle.similar import most_similar, sketch
 from shoestring.bundle.steps import MEMORY_BYTES, apply_steps, make_steps
+from shoestring.bundle.stored import choose
 
 RNG = random.Random(0)
 BASE = RNG.randbytes(60_000)
@@ -59,6 +61,25 @@ def test_steps_are_small_where_contents_are_alike() -> None:
     assert apply_steps(BASE, data, len(new)) == new
     assert len(data) < len(new) / 30
     assert len(make_steps(b"", bytes(new))) > len(new)
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8"])
+@pytest.mark.parametrize(("ahead", "behind"), [(0, 0), (40, 0), (0, 33), (-40, 0), (0, -32)])
+def test_weights_that_all_moved_a_little_are_sent_as_differences(kind: str, ahead: int, behind: int) -> None:
+    """No run of bytes is equal, so that a search alone finds nothing."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(0, 0.05, 20_000)
+    moved = weights + rng.normal(0, 0.0005 if kind == "float32" else 0.005, len(weights))
+    step = 1 if kind == "float32" else 0.2 / 127
+    old, new = (np.asarray(np.clip(w / step, -127, 127), kind).tobytes() for w in (weights, moved))
+    new = (
+        RNG.randbytes(max(ahead, 0)) + new[max(-ahead, 0) : len(new) - max(-behind, 0)] + RNG.randbytes(max(behind, 0))
+    )
+    data = make_steps(old, new)
+    assert apply_steps(old, data, len(new)) == new
+    assert len(data) < (0.72 if kind == "float32" else 0.6) * len(new)
+    form = choose(len(new), lambda: [new])
+    assert form is not None and len(data) < 0.85 * form.size_bytes
 
 
 def test_a_content_longer_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
