@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import lzma
 import random
 import struct
 import tracemalloc
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from factory import make_bundle_parts, swap_blob
+from proof_scale import SCALE
 from shoestring.base import canonical
 from shoestring.base.errors import BundleError
 from shoestring.base.limits import MAX_MANIFEST_BYTES, MAX_PATCHED_BYTES, MIB
@@ -34,6 +36,8 @@ NEW_MODEL = MODEL[:9_000] + b"changed" + MODEL[9_000:]
 NEW = swap_blob(NEW_PARTS, NEW_PARTS.manifest.ladder.rung("fp32").candidate.artefact_sha256, NEW_MODEL)
 MODEL_NAME = canonical.sha256_hex(NEW_MODEL)
 OLD_MODEL_NAME = canonical.sha256_hex(MODEL)
+
+BOMB = lzma.compress(struct.pack("<qII", 0, 0, 48 * MIB) + bytes(48 * MIB), preset=0)
 
 Piece = tuple[dict[str, Any], bytes]
 
@@ -158,7 +162,7 @@ ATTACKS: dict[str, Callable[[bytes], bytes]] = {
     "steps to another content": _model(lambda part, data: mended(part, make_steps(MODEL, NEW_MODEL[::-1]))),
     "steps to a shorter content": _model(lambda part, data: mended(part, make_steps(MODEL, NEW_MODEL[:-1]))),
     "steps to a longer content": _model(lambda part, data: mended(part, make_steps(MODEL, NEW_MODEL + b"x"))),
-    "a bomb": _model(lambda part, data: mended(part, make_steps(b"", bytes(48 * MIB)), base=None)),
+    "a bomb": _model(lambda part, data: mended(part, BOMB, base=None)),
     "other stored bytes": _model(lambda part, data: mended(part, NEW_MODEL[::-1], base=None, kind="stored")),
     "manifest of another format": _manifest(lambda m: m.update(format=1)),
     "manifest with an unknown key": _manifest(lambda m: m.update(extra=1)),
@@ -209,7 +213,7 @@ def test_each_attack_is_refused_and_writes_nothing(folder: Path, tmp_path: Path,
 def test_random_damage_never_gives_another_bundle(folder: Path, tmp_path: Path) -> None:
     good, new = (folder / "good.delta").read_bytes(), (folder / "new.shoe").read_bytes()
     rng, refused = random.Random(3), 0
-    for _ in range(250):
+    for _ in range(250 * SCALE):
         data = bytearray(good)
         for _ in range(rng.randint(1, 3)):
             at = rng.randrange(len(data) if rng.random() < 0.5 else min(len(data), 3000))
@@ -227,7 +231,8 @@ def test_random_damage_never_gives_another_bundle(folder: Path, tmp_path: Path) 
         else:
             assert (tmp_path / "out.shoe").read_bytes() == new  # the words about its maker may differ
             (tmp_path / "out.shoe").unlink()
-    assert refused > 200
+    print(f"{refused} of {250 * SCALE} damaged deltas were refused, the others gave the promised bundle")
+    assert refused > 200 * SCALE
 
 
 def test_a_patched_blob_has_a_limit(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,8 +270,6 @@ def test_the_attacks_catch_a_patcher_that_does_not_verify(
     monkeypatch.setattr(patching, "verify", trusting)
     passed = _through(folder, tmp_path)
     assert {"wrong checksum of the record", "manifest with another label"} <= passed
-    monkeypatch.undo()
-    assert _through(folder, tmp_path) == set()
 
 
 def test_the_attacks_catch_a_patcher_that_expands_first(
