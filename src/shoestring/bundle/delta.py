@@ -76,7 +76,8 @@ def make_delta(old: Path, new: Path, out: Path) -> Made:
         maker = _Maker(before, after)
         text = canonical.encode(after.manifest)
         parts = [maker.manifest(text)]
-        parts += [maker.blob(blob) for blob in after.manifest.blobs if not same_form(before.manifest, blob)]
+        held = frozenset(before.manifest.blobs)  # in the same form: equal bytes in the file
+        parts += [maker.blob(blob) for blob in after.manifest.blobs if blob not in held]
         delta = Delta(
             format=DELTA_FORMAT,
             created_by=f"shoestring {__version__}",
@@ -94,11 +95,6 @@ def make_delta(old: Path, new: Path, out: Path) -> Made:
             size = stream.tell()
         files = _sent(after.manifest, text, {part.sha256: part for part, _ in parts})
         return Made(Path(old).stat().st_size, Path(new).stat().st_size, size, files)
-
-
-def same_form(manifest: Manifest, blob: Blob) -> bool:
-    """Whether a bundle holds exactly the stored bytes of `blob`."""
-    return any(other == blob for other in manifest.blobs)
 
 
 class _Maker:

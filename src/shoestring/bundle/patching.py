@@ -8,7 +8,8 @@
 6. The new file is read again from its first byte, as every bundle is, and must have the hash that the delta promises.
    Only then it takes its place.
 
-Memory: the largest patched blob twice, its old content, and 16 MiB to expand; at most MAX_PATCHED_BYTES each.
+Memory: the largest patched blob three times, its old content, its data, and 16 MiB to expand; none of them larger than
+MAX_PATCHED_BYTES.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING
 from shoestring.base import canonical, disk
 from shoestring.base.errors import BundleError, StorageError
 from shoestring.base.limits import MAX_MANIFEST_BYTES, MAX_PATCHED_BYTES
-from shoestring.bundle.delta import same_form
 from shoestring.bundle.delta_file import PATCH, DeltaReader
 from shoestring.bundle.opening import open_bundle, open_regular
 from shoestring.bundle.packing import write_archive
@@ -30,7 +30,7 @@ from shoestring.bundle.stored import packed, stored_bytes, stored_sha256
 from shoestring.bundle.verifying import parse_manifest, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from shoestring.bundle.opening import Bundle
     from shoestring.domain.delta import Part
@@ -72,14 +72,15 @@ def _apply(old: Bundle, reader: DeltaReader, out: Path) -> str:
         )
     manifest, text = _manifest(old, reader)
     parts = {part.sha256: part for part in delta.parts[1:]}
-    missing = {blob.sha256 for blob in manifest.blobs if not same_form(old.manifest, blob)}
+    held = {blob.sha256: blob for blob in old.manifest.blobs}
+    missing = {blob.sha256 for blob in manifest.blobs if held.get(blob.sha256) != blob}
     if parts.keys() != missing:
         odd = sorted(parts.keys() ^ missing)[0]
         raise refuse_delta(f"blob {odd} is {'sent without need' if odd in parts else 'neither held nor sent'}")
 
     def stored(blob: Blob) -> Iterable[bytes]:
         part = parts.get(blob.sha256)
-        return old.stored_chunks(blob.sha256) if part is None else _sent(old, reader, blob, part)
+        return old.stored_chunks(blob.sha256) if part is None else _sent(old, held, reader, blob, part)
 
     crcs = {**old.crcs, **{part.sha256: part.crc32 for part in delta.parts}}
     with disk.atomic_file(out) as stream:
@@ -109,7 +110,7 @@ def _manifest(old: Bundle, reader: DeltaReader) -> tuple[Manifest, bytes]:
     return parse_manifest(text), text
 
 
-def _sent(old: Bundle, reader: DeltaReader, blob: Blob, part: Part) -> Iterable[bytes]:
+def _sent(old: Bundle, held: Mapping[str, Blob], reader: DeltaReader, blob: Blob, part: Part) -> Iterable[bytes]:
     """Stored bytes of a blob that the delta brings."""
     if part.content_bytes != blob.size_bytes:
         raise refuse_delta(f"blob {blob.sha256} is sent with {part.content_bytes} bytes, it has {blob.size_bytes}")
@@ -119,8 +120,7 @@ def _sent(old: Bundle, reader: DeltaReader, blob: Blob, part: Part) -> Iterable[
         return reader.chunks(part)
     if blob.size_bytes > MAX_PATCHED_BYTES:
         raise refuse_delta(f"a patched blob has {blob.size_bytes} bytes, the limit is {MAX_PATCHED_BYTES}")
-    sizes = {other.sha256: other.size_bytes for other in old.manifest.blobs}
-    if part.base is not None and sizes.get(part.base, MAX_PATCHED_BYTES + 1) > MAX_PATCHED_BYTES:
+    if part.base is not None and (part.base not in held or held[part.base].size_bytes > MAX_PATCHED_BYTES):
         raise refuse_delta(f"blob {blob.sha256} starts from {part.base}, which is too large or not in the old bundle")
     base = b"" if part.base is None else old.read(part.base)
     data = reader.read(part, blob.size_bytes + MAX_GROWTH_BYTES)
