@@ -18,6 +18,8 @@ from shoestring._version import __version__
 if TYPE_CHECKING:
     from shoestring.base.errors import ShoestringError
     from shoestring.bundle import Bundle, open_bundle
+    from shoestring.bundle.delta import make_delta
+    from shoestring.bundle.patching import apply_delta
     from shoestring.device import Player
     from shoestring.domain.budget import Budget
     from shoestring.domain.preprocess import Preprocess
@@ -30,7 +32,9 @@ _HOMES = {
     "Player": "shoestring.device",
     "Preprocess": "shoestring.domain.preprocess",
     "ShoestringError": "shoestring.base.errors",
+    "apply_delta": "shoestring.bundle.patching",
     "fit": "shoestring.fitting",
+    "make_delta": "shoestring.bundle.delta",
     "open_bundle": "shoestring.bundle",
 }
 
@@ -42,7 +46,9 @@ __all__ = [
     "Preprocess",
     "ShoestringError",
     "__version__",
+    "apply_delta",
     "fit",
+    "make_delta",
     "open_bundle",
 ]
 

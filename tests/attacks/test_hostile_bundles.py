@@ -21,28 +21,65 @@ from shoestring.base import canonical
 from shoestring.base.errors import BundleError, ShoestringError
 from shoestring.bundle import Bundle, open_bundle, pack, recheck_counts
 from shoestring.bundle.layout import MANIFEST_NAME, Entry, blob_name, directory, local_header
+from shoestring.bundle.packing import with_forms
+from shoestring.bundle.stored import DEFLATE, packed
 from shoestring.device import Player
-from shoestring.domain.manifest import Manifest
+from shoestring.domain.manifest import FORMAT, Manifest
 
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile says so while it makes our attacks
 
+
+class Deflated(bytes):
+    """The stored bytes of a compressed entry; `plain` is what a tool should take out."""
+
+    plain: bytes
+
+
+def deflated(data: bytes, plain: bytes) -> Deflated:
+    """`data` as it is, with a record that says it expands to `plain`."""
+    made = Deflated(data)
+    made.plain = plain
+    return made
+
+
 PARTS = make_bundle_parts()
-TEXT = canonical.encode(PARTS.manifest)
+MANIFEST, _ = with_forms(PARTS.manifest, PARTS.blobs)
+FORMS = {blob.sha256: blob for blob in MANIFEST.blobs}
+TEXT = canonical.encode(MANIFEST)
 HASHES = sorted(PARTS.blobs)
 FIRST = HASHES[0]
 END_BYTES = 22
 
 
+def stored_form(name: str) -> bytes:
+    """A blob as it lies in the sound bundle. None of the small ones is stored in planes."""
+    form, content = FORMS[name], PARTS.blobs[name]
+    if form.stored is None:
+        return content
+    assert form.stored.encoding == DEFLATE
+    return deflated(b"".join(packed(form, [content])), content)
+
+
+PIECES = {name: stored_form(name) for name in HASHES}
+
+
+def record(name: str, data: bytes) -> Entry:
+    """A sound record for these stored bytes."""
+    if isinstance(data, Deflated):
+        return Entry(name, len(data.plain), zlib.crc32(data.plain), len(data))
+    return Entry(name, len(data), zlib.crc32(data))
+
+
 def archive(entries: list[tuple[str, bytes]]) -> bytes:
     """A well-formed archive of any entries, by the project's own layout: an attacker can read the source."""
-    records = [Entry(name, len(data), zlib.crc32(data)) for name, data in entries]
-    body = b"".join(local_header(record) + data for record, (_, data) in zip(records, entries, strict=True))
+    records = [record(name, data) for name, data in entries]
+    body = b"".join(local_header(entry) + data for entry, (_, data) in zip(records, entries, strict=True))
     return body + directory(records)
 
 
 def bundle_bytes(text: bytes = TEXT, blobs: dict[str, bytes] | None = None) -> bytes:
     """The archive with this manifest and these blobs, whether they belong together or not."""
-    blobs = PARTS.blobs if blobs is None else blobs
+    blobs = PIECES if blobs is None else blobs
     return archive([(MANIFEST_NAME, text), *((blob_name(name), blobs[name]) for name in sorted(blobs))])
 
 
@@ -52,13 +89,15 @@ GOOD = bundle_bytes()
 def _by_zipfile(change: Callable[[zipfile.ZipInfo], object], entries: list[tuple[str, bytes]] | None = None) -> bytes:
     """What Python's own writer gives for the same content, with something changed on each entry's record."""
     stream = io.BytesIO()
-    entries = entries or [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in HASHES)]
+    entries = entries or [(MANIFEST_NAME, TEXT), *((blob_name(name), PIECES[name]) for name in HASHES)]
     with zipfile.ZipFile(stream, "w") as out:
         for name, data in entries:
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             info.create_system, info.external_attr = 3, 0o100644 << 16
+            compressed = isinstance(data, Deflated)
+            info.compress_type, plain = (zipfile.ZIP_DEFLATED, data.plain) if compressed else (zipfile.ZIP_STORED, data)
             change(info)
-            out.writestr(info, data)
+            out.writestr(info, plain, compresslevel=9)
     return stream.getvalue()
 
 
@@ -77,18 +116,18 @@ def _manifest(change: Callable[[dict[str, Any]], object]) -> bytes:
 
 def _swapped() -> bytes:
     """The contents of two blobs of one size change places."""
-    sizes: dict[int, list[str]] = {}
-    for name, data in PARTS.blobs.items():
-        sizes.setdefault(len(data), []).append(name)
+    sizes: dict[tuple[int, int], list[str]] = {}
+    for name, data in PIECES.items():
+        sizes.setdefault((len(data), len(PARTS.blobs[name])), []).append(name)
     one, other = next(names for names in sizes.values() if len(names) > 1)[:2]
-    return bundle_bytes(blobs=PARTS.blobs | {one: PARTS.blobs[other], other: PARTS.blobs[one]})
+    return bundle_bytes(blobs=PIECES | {one: PIECES[other], other: PIECES[one]})
 
 
 def _renamed(new: str) -> bytes:
     """The first blob under another name, in the manifest as in the archive."""
     text = TEXT.replace(FIRST.encode(), new.encode())
-    rest = [(blob_name(name), PARTS.blobs[name]) for name in HASHES[1:]]
-    return archive([(MANIFEST_NAME, text), (f"blobs/{new}", PARTS.blobs[FIRST]), *rest])
+    rest = [(blob_name(name), PIECES[name]) for name in HASHES[1:]]
+    return archive([(MANIFEST_NAME, text), (f"blobs/{new}", PIECES[FIRST]), *rest])
 
 
 def _second_directory() -> bytes:
@@ -97,9 +136,14 @@ def _second_directory() -> bytes:
 
 
 def _flipped_blob() -> bytes:
-    data = bytearray(PARTS.blobs[FIRST])
-    data[len(data) // 2] ^= 1
-    return bundle_bytes(blobs=PARTS.blobs | {FIRST: bytes(data)})
+    """Another content of the same length, compressed to the same length."""
+    for place in range(len(PARTS.blobs[FIRST])):
+        plain = bytearray(PARTS.blobs[FIRST])
+        plain[place] ^= 1
+        data = b"".join(packed(FORMS[FIRST], [bytes(plain)]))
+        if len(data) == len(PIECES[FIRST]):
+            return bundle_bytes(blobs=PIECES | {FIRST: deflated(data, bytes(plain))})
+    raise AssertionError("no change keeps the compressed length")
 
 
 CENTRAL = b"PK\1\2"
@@ -119,27 +163,27 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "second directory": _second_directory,
     "blob changed, checksum mended": _flipped_blob,
     "blobs swapped": _swapped,
-    "blob missing": lambda: bundle_bytes(blobs={name: PARTS.blobs[name] for name in HASHES[1:]}),
-    "blob added": lambda: bundle_bytes(blobs=PARTS.blobs | {canonical.sha256_hex(b"x"): b"x"}),
+    "blob missing": lambda: bundle_bytes(blobs={name: PIECES[name] for name in HASHES[1:]}),
+    "blob added": lambda: bundle_bytes(blobs=PIECES | {canonical.sha256_hex(b"x"): b"x"}),
     "entry added": lambda: archive(
-        [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in HASHES), ("../../evil", b"x")]
+        [(MANIFEST_NAME, TEXT), *((blob_name(name), PIECES[name]) for name in HASHES), ("../../evil", b"x")]
     ),
     "duplicate manifest": lambda: _by_zipfile(
         lambda info: None,
-        [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in HASHES), (MANIFEST_NAME, b"{}")],
+        [(MANIFEST_NAME, TEXT), *((blob_name(name), PIECES[name]) for name in HASHES), (MANIFEST_NAME, b"{}")],
     ),
     "duplicate blob": lambda: _by_zipfile(
         lambda info: None,
-        [(MANIFEST_NAME, TEXT), (blob_name(FIRST), PARTS.blobs[FIRST])]
-        + [(blob_name(name), PARTS.blobs[name]) for name in HASHES],
+        [(MANIFEST_NAME, TEXT), (blob_name(FIRST), PIECES[FIRST])]
+        + [(blob_name(name), PIECES[name]) for name in HASHES],
     ),
     "blobs out of order": lambda: archive(
-        [(MANIFEST_NAME, TEXT), *((blob_name(name), PARTS.blobs[name]) for name in reversed(HASHES))]
+        [(MANIFEST_NAME, TEXT), *((blob_name(name), PIECES[name]) for name in reversed(HASHES))]
     ),
-    "manifest last": lambda: archive(
-        [*((blob_name(name), PARTS.blobs[name]) for name in HASHES), (MANIFEST_NAME, TEXT)]
-    ),
-    "compressed": lambda: _by_zipfile(lambda info: setattr(info, "compress_type", zipfile.ZIP_DEFLATED)),
+    "manifest last": lambda: archive([*((blob_name(name), PIECES[name]) for name in HASHES), (MANIFEST_NAME, TEXT)]),
+    "manifest compressed": lambda: _by_zipfile(lambda info: setattr(info, "compress_type", zipfile.ZIP_DEFLATED)),
+    "nothing compressed": lambda: _by_zipfile(lambda info: setattr(info, "compress_type", zipfile.ZIP_STORED)),
+    "compressed by another method": lambda: _by_zipfile(lambda info: setattr(info, "compress_type", zipfile.ZIP_BZIP2)),
     "other time": lambda: _by_zipfile(lambda info: setattr(info, "date_time", (2024, 1, 1, 0, 0, 0))),
     "other mode": lambda: _by_zipfile(lambda info: setattr(info, "external_attr", 0o100755 << 16)),
     "link": lambda: _by_zipfile(lambda info: setattr(info, "external_attr", 0o120777 << 16)),
@@ -169,9 +213,10 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "unknown key": lambda: _manifest(lambda m: m.update(run_first="rm -rf /")),
     "unknown key inside": lambda: _manifest(lambda m: m["ladder"]["rungs"][0].update(extra=1)),
     "missing key": lambda: _manifest(lambda m: m.pop("labels")),
-    "unknown format": lambda: _manifest(lambda m: m.update(format=2)),
+    "unknown format": lambda: _manifest(lambda m: m.update(format=FORMAT + 1)),
+    "older format": lambda: _manifest(lambda m: m.update(format=1)),
     "wrong type": lambda: _manifest(lambda m: m.update(labels="cat")),
-    "duplicate key": lambda: bundle_bytes(b'{"format":1,' + TEXT[1:]),
+    "duplicate key": lambda: bundle_bytes(b'{"format":2,' + TEXT[1:]),
     "duplicate key inside": lambda: bundle_bytes(TEXT.replace(b'"threads":1', b'"threads":1,"threads":1', 1)),
     "keys out of order": lambda: bundle_bytes(json.dumps(dict(reversed(json.loads(TEXT).items()))).encode()),
     "blanks": lambda: bundle_bytes(json.dumps(json.loads(TEXT), sort_keys=True).encode()),
@@ -183,7 +228,7 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "integer for a float": lambda: bundle_bytes(TEXT.replace(b'"latency_ms":5.0', b'"latency_ms":5')),
     "NaN": lambda: bundle_bytes(TEXT.replace(b'"latency_ms":5.0', b'"latency_ms":NaN')),
     "infinity": lambda: bundle_bytes(TEXT.replace(b'"latency_ms":5.0', b'"latency_ms":1e999')),
-    "4,000-digit integer": lambda: bundle_bytes(TEXT.replace(b'"format":1,', b'"format":' + b"9" * 4000 + b",")),
+    "4,000-digit integer": lambda: bundle_bytes(TEXT.replace(b'"format":2,', b'"format":' + b"9" * 4000 + b",")),
     "manifest is a list": lambda: bundle_bytes(b"[]"),
     "manifest is empty": lambda: bundle_bytes(b""),
 }
@@ -208,6 +253,7 @@ def _trusts_the_directory(path: Path) -> None:
     with zipfile.ZipFile(path) as opened:
         manifest = canonical.decode(opened.read(MANIFEST_NAME), Manifest, BundleError)
         for blob in manifest.blobs:
+            # None of these blobs is in planes, so that what the tool takes out is the content.
             if canonical.sha256_hex(opened.read(blob_name(blob.sha256))) != blob.sha256:
                 raise BundleError("hash")
 
@@ -248,13 +294,15 @@ def test_each_attack_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
 
 def test_the_attacks_catch_an_opener_that_trusts_zipfile(tmp_path: Path) -> None:
     through = _accepted(_trusts_zipfile, tmp_path / "a.shoe")
-    assert {"blob changed, checksum mended", "blobs swapped", "compressed", "prefixed", "duplicate key"} <= set(through)
+    assert {"blob changed, checksum mended", "blobs swapped", "nothing compressed", "prefixed", "duplicate key"} <= set(
+        through
+    )
     assert len(through) > 20
 
 
 def test_the_attacks_catch_an_opener_that_trusts_the_directory(tmp_path: Path) -> None:
     through = _accepted(_trusts_the_directory, tmp_path / "a.shoe")
-    assert {"prefixed", "entry added", "compressed", "extra field", "two bundles"} <= set(through)
+    assert {"prefixed", "entry added", "nothing compressed", "extra field", "two bundles"} <= set(through)
     assert "blobs swapped" not in through
 
 

@@ -89,7 +89,7 @@ def test_only_this_module_writes() -> None:
         "runtimes/native_abi.py",  # memory without a name, for the loader; nothing of it lasts
     }
     root = Path(disk.__file__).parents[1]
-    marks = (".write_bytes(", ".write_text(", 'open("w', '"wb"', "'wb'")
+    marks = (".write_bytes(", ".write_text(", 'open("w', '"wb"', "'wb'", '"w+b"')
     found = {
         str(path.relative_to(root))
         for path in root.rglob("*.py")

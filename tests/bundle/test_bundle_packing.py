@@ -16,9 +16,11 @@ from shoestring.base import canonical, disk
 from shoestring.base.errors import BundleError, StorageError
 from shoestring.bundle import open_bundle, pack, recheck_counts
 from shoestring.bundle import packing as packing_module
+from shoestring.bundle.packing import with_forms
 from shoestring.domain.manifest import Blob
 
 PARTS = make_bundle_parts()
+MANIFEST, _ = with_forms(PARTS.manifest, PARTS.blobs)
 
 
 def test_what_was_packed_is_what_is_opened(tmp_path: Path) -> None:
@@ -26,7 +28,7 @@ def test_what_was_packed_is_what_is_opened(tmp_path: Path) -> None:
     sha256 = pack(path, PARTS.manifest, PARTS.blobs)
     assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     with open_bundle(path) as bundle:
-        assert (bundle.path, bundle.sha256, bundle.manifest) == (path, sha256, PARTS.manifest)
+        assert (bundle.path, bundle.sha256, bundle.manifest) == (path, sha256, MANIFEST)
         assert {name: bundle.read(name) for name in PARTS.blobs} == PARTS.blobs
         assert bundle.evidence() == PARTS.evidence
         recheck_counts(bundle)
@@ -47,13 +49,15 @@ def test_bytes_depend_on_the_content_alone(tmp_path: Path) -> None:
 
 def test_it_is_the_archive_that_zipfile_writes(tmp_path: Path) -> None:
     pack(tmp_path / "ours.shoe", PARTS.manifest, PARTS.blobs)
-    entries = [("manifest.json", canonical.encode(PARTS.manifest))]
-    entries += [(f"blobs/{name}", PARTS.blobs[name]) for name in sorted(PARTS.blobs)]
+    entries = [("manifest.json", canonical.encode(MANIFEST), None)]
+    entries += [(f"blobs/{blob.sha256}", PARTS.blobs[blob.sha256], blob.stored) for blob in MANIFEST.blobs]
+    assert {None if stored is None else stored.encoding for _, _, stored in entries} == {None, "deflate"}
     with zipfile.ZipFile(tmp_path / "theirs.zip", "w", zipfile.ZIP_STORED) as archive:
-        for name, data in entries:
+        for name, data, stored in entries:
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             info.create_system, info.external_attr = 3, 0o100644 << 16
-            archive.writestr(info, data)
+            info.compress_type = zipfile.ZIP_STORED if stored is None else zipfile.ZIP_DEFLATED
+            archive.writestr(info, data, compresslevel=9)
     assert (tmp_path / "ours.shoe").read_bytes() == (tmp_path / "theirs.zip").read_bytes()
 
 
@@ -114,20 +118,23 @@ def test_a_missing_blob_file_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_changes_while_it_is_packed_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [FIRST, PARTS.manifest.golden.inputs], ids=["compressed", "as it is"])
+def test_a_file_that_changes_while_it_is_packed_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     file = tmp_path / "blob"
-    file.write_bytes(PARTS.blobs[FIRST])
+    file.write_bytes(PARTS.blobs[name])
     directory = tmp_path / "out"
     directory.mkdir()
     atomic_file = disk.atomic_file
 
     def change_then_open(path: Path):
-        file.write_bytes(bytes(len(PARTS.blobs[FIRST])))
+        file.write_bytes(bytes(len(PARTS.blobs[name])))
         return atomic_file(path)
 
     monkeypatch.setattr(disk, "atomic_file", change_then_open)
-    with pytest.raises(BundleError, match="hash"):
-        pack(directory / "a.shoe", PARTS.manifest, {**PARTS.blobs, FIRST: file})
+    with pytest.raises(BundleError, match="stored form"):
+        pack(directory / "a.shoe", PARTS.manifest, {**PARTS.blobs, name: file})
     assert list(directory.iterdir()) == []
 
 

@@ -45,7 +45,8 @@ CERTIFICATE = (*RUNG, "certificate")
 HEX = "e" * 64
 
 BROKEN: list[tuple[Change, str]] = [
-    (_set("format", value=2), "format is 2"),
+    (_set("format", value=1), "format is 1"),
+    (_set("format", value=3), "format is 3"),
     (_set("source_sha256", value=HEX.upper()), "source_sha256"),
     (_set("blobs", 0, "sha256", value="../../etc/passwd"), "blob name"),
     (_set("blobs", 0, "sha256", value="E" + "e" * 63), "blob name"),

@@ -10,6 +10,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+from shoestring.domain.manifest import FORMAT
+
 ESCAPE = b"\x1b"
 SHOESTRING = (sys.executable, "-m", "shoestring.cli.main")
 
@@ -72,4 +74,4 @@ def test_a_reader_that_goes_away_is_no_error(measured: Path) -> None:
 
 def test_json_of_a_command_in_a_subprocess_is_one_document(measured: Path) -> None:
     done = subprocess.run([*SHOESTRING, "inspect", str(measured), "--json"], capture_output=True, check=True)
-    assert json.loads(done.stdout)["manifest"]["format"] == 1
+    assert json.loads(done.stdout)["manifest"]["format"] == FORMAT

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from PIL import Image
 
 import tiny
 from shoestring._version import __version__
-from shoestring.bundle import open_bundle
+from shoestring.bundle import open_bundle, pack
 from shoestring.cli.main import VERBS, build_parser
 
 
@@ -169,6 +171,35 @@ def test_inspect_a_bundle_recomputes_its_certificates(cli, measured):
     data = cli("inspect", measured, "--json").data
     assert data["checked"] == len(certificates)
     assert data["manifest"]["ladder"]["chosen"] == chosen
+
+
+def test_inspect_shows_what_each_file_takes(cli, measured):
+    said, data = cli("inspect", measured), cli("inspect", measured, "--json").data
+    assert data["bundle_bytes"] == measured.stat().st_size
+    stored = sum(file["stored_bytes"] for file in data["files"])
+    assert 0 < data["bundle_bytes"] - stored < 40_000  # manifest and records
+    assert {file["what"] for file in data["files"]} >= {"fp32", "evidence", "golden inputs", "golden outputs of fp32"}
+    assert {file["form"] for file in data["files"]} <= {"as it is", "deflate", "planes"}
+    (evidence,) = [file for file in data["files"] if file["what"] == "evidence"]
+    assert evidence["form"] == "deflate" and evidence["stored_bytes"] < evidence["size_bytes"] / 2
+    assert "the bundle" in said.out and "deflate" in said.out
+
+
+def test_delta_and_patch_give_the_new_bundle(cli, measured, tmp_path):
+    with open_bundle(measured) as bundle:
+        content = {blob.sha256: bundle.read(blob.sha256) for blob in bundle.manifest.blobs}
+        pack(tmp_path / "new.shoe", replace(bundle.manifest, name="other"), content)
+    said = cli("delta", measured, tmp_path / "new.shoe", "-o", tmp_path / "up.delta")
+    assert said.code == 0 and "unchanged" in said.out and "of the new bundle" in said.out
+    data = cli("delta", measured, tmp_path / "new.shoe", "-o", tmp_path / "up.delta", "--json").data
+    assert data["delta_bytes"] == (tmp_path / "up.delta").stat().st_size < 3_000
+    done = cli("patch", measured, tmp_path / "up.delta", "-o", tmp_path / "made.shoe", "--json")
+    assert done.code == 0
+    assert (tmp_path / "made.shoe").read_bytes() == (tmp_path / "new.shoe").read_bytes()
+    assert done.data["sha256"] == hashlib.sha256((tmp_path / "new.shoe").read_bytes()).hexdigest()
+    assert "every byte verified" in cli("patch", measured, tmp_path / "up.delta", "-o", tmp_path / "made.shoe").err
+    wrong = cli("patch", tmp_path / "new.shoe", tmp_path / "up.delta", "-o", tmp_path / "x.shoe")
+    assert wrong.code == 4 and "the delta is for the bundle" in wrong.err and not (tmp_path / "x.shoe").exists()
 
 
 def test_run_answers_files_and_folders(cli, measured, task):

@@ -15,6 +15,7 @@ import pytest
 from factory import make_evidence, make_ladder, make_manifest
 from shoestring.base.errors import BundleError, MissingExtraError
 from shoestring.base.units import format_bytes
+from shoestring.bundle.sizes import sizes
 from shoestring.domain.evidence import Evidence, Sensitivity
 from shoestring.domain.ladder import Ladder
 from shoestring.domain.manifest import Manifest
@@ -253,6 +254,8 @@ def test_numbers_agree_with_the_nouns(pair: tuple[Manifest, Evidence], html: str
             paired = rung.certificate.paired
             assert f"{paired.original_hits - paired.losses} {paired.losses} {paired.wins}" in text
             assert rung.certificate.artefact_sha256 in text
+    for file in sizes(manifest):
+        assert f"{file.what} {format_bytes(file.size_bytes)} {format_bytes(file.stored_bytes)} {file.form}" in text
     for item in manifest.ladder.rejected:
         assert item.candidate.name in text
         assert item.reason in text

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-HEAVY = ("torch", "onnx", "scipy", "onnxruntime", "jinja2")
+HEAVY = ("torch", "onnx", "scipy", "onnxruntime", "jinja2", "bsdiff4")
 
 
 def main() -> None:
@@ -16,6 +16,7 @@ def main() -> None:
             raise SystemExit(f"{name} came with the base install")
     for room in ("base", "domain", "chips", "inputs", "runtimes", "bundle", "device"):
         importlib.import_module(f"shoestring.{room}")
+    importlib.import_module("shoestring.bundle.patching")
     loaded = sorted(name for name in HEAVY if name in sys.modules)
     if loaded:
         raise SystemExit(f"importing the device side loaded {', '.join(loaded)}")

@@ -32,7 +32,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a stream whose content becomes `path` when the block ends without an error.
+    """Open a stream whose content becomes `path` when the block ends without an error; what was written can be read.
 
     On any error, Ctrl-C included, `path` is as it was and no temporary file stays.
 
@@ -44,7 +44,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     temporary = Path(name)
     try:
-        with storage_errors(path), os.fdopen(descriptor, "wb") as stream:
+        with storage_errors(path), os.fdopen(descriptor, "w+b") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -16,10 +16,13 @@ MAX_LABEL_NAMES = 100_000  # ImageNet-21k four times over
 
 # --- bundles -----------------------------------------------------------------------------------------------------
 MAX_BUNDLE_BYTES = 4 * GIB  # the zip format's limit without 64-bit extensions, which we do not write
+MAX_UNPACKED_BYTES = 4 * GIB  # of all blobs together, expanded: the time that opening may take
+MAX_EXPANSION = 100  # of one blob: a small file cannot claim much memory; models shrink to a half at best
 MAX_MANIFEST_BYTES = 4 * MIB  # a manifest takes 10 to 50 kB, and MAX_LABEL_NAMES names 2 MB
 MAX_MANIFEST_VALUES = 300_000  # commas, colons, brackets: each may become an object many times its size in the file
 MAX_EVIDENCE_BYTES = 64 * MIB  # about 200 bytes a scored image: six times ImageNet's validation split
 MAX_BLOBS = 4_096  # rungs x files each, with room
+MAX_PATCHED_BYTES = 64 * MIB  # a larger blob is sent whole: a search takes 17 times its size in memory
 GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a second on a Pi
 
 # --- child processes ---------------------------------------------------------------------------------------------

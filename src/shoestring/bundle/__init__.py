@@ -1,4 +1,4 @@
-"""One `.shoe` file: pack, open and verify, recheck the evidence."""
+"""One `.shoe` file: pack, open and verify, recheck the evidence. Deltas between two are in `delta` and `patching`."""
 
 from shoestring.bundle.kind import is_bundle
 from shoestring.bundle.opening import Bundle, open_bundle

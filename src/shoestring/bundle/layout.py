@@ -1,9 +1,9 @@
 """Where every byte of a bundle lies.
 
-A bundle is a ZIP archive of one fixed shape, so that any tool can list it: entries stored, 1980-01-01, mode 0644, no
-extra fields, no comments, first `manifest.json`, then `blobs/<sha256>` sorted. All records are functions of names,
-sizes and checksums; reader and writer both build them here (PKWARE, APPNOTE.TXT 6.3.10,
-sections 4.3.7, 4.3.12 and 4.3.16).
+A bundle is a ZIP archive of one fixed shape, so that any tool can list it: entries stored or deflated as the manifest
+says, 1980-01-01, mode 0644, no extra fields, no comments, first `manifest.json`, stored, then `blobs/<sha256>` sorted.
+All records are functions of names, sizes, forms and checksums; reader and writer both build them here (PKWARE,
+APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MANIFEST_NAME = "manifest.json"
 MAX_TOTAL_BYTES = min(MAX_BUNDLE_BYTES, 2**32 - 2)  # 2**32 - 1 in a size or offset announces 64-bit records
 
-_VERSION = 20  # what Python's zipfile writes for stored entries
+_VERSION = 20  # what Python's zipfile writes for stored and deflated entries
 _UNIX = 3
 _DATE = 33  # 1980-01-01 in MS-DOS form: year 0, month 1, day 1
 _MODE = 0o100644 << 16
@@ -37,11 +37,23 @@ class Entry:
         name: inside the archive.
         size_bytes: of its content.
         crc32: of its content.
+        deflated_bytes: of its compressed form; None: stored as it is.
     """
 
     name: str
     size_bytes: int
     crc32: int
+    deflated_bytes: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes in the file, without records."""
+        return self.size_bytes if self.deflated_bytes is None else self.deflated_bytes
+
+    @property
+    def method(self) -> int:
+        """ZIP's number for the form: 0 stored, 8 deflated."""
+        return 0 if self.deflated_bytes is None else 8
 
 
 def blob_name(sha256: str) -> str:
@@ -52,7 +64,10 @@ def blob_name(sha256: str) -> str:
 def local_header(entry: Entry) -> bytes:
     """The record in front of the entry's content."""
     name, size = entry.name.encode(), entry.size_bytes
-    return _LOCAL.pack(b"PK\3\4", _VERSION, 0, 0, 0, _DATE, entry.crc32, size, size, len(name), 0) + name
+    return (
+        _LOCAL.pack(b"PK\3\4", _VERSION, 0, entry.method, 0, _DATE, entry.crc32, entry.length, size, len(name), 0)
+        + name
+    )
 
 
 def local_header_bytes(name: str) -> int:
@@ -81,9 +96,10 @@ def directory(entries: Sequence[Entry]) -> bytes:
     records, offset = [], 0
     for entry in entries:
         name, size = entry.name.encode(), entry.size_bytes
-        fields = (_VERSION, _UNIX, _VERSION, 0, 0, 0, _DATE, entry.crc32, size, size, len(name), 0, 0, 0, 0, _MODE)
+        form = (_VERSION, _UNIX, _VERSION, 0, entry.method, 0, _DATE)
+        fields = (*form, entry.crc32, entry.length, size, len(name), 0, 0, 0, 0, _MODE)
         records.append(_CENTRAL.pack(b"PK\1\2", *fields, offset) + name)
-        offset += local_header_bytes(entry.name) + size
+        offset += local_header_bytes(entry.name) + entry.length
     central = b"".join(records)
     return central + _END.pack(b"PK\5\6", 0, 0, len(entries), len(entries), len(central), offset, 0)
 
@@ -92,7 +108,7 @@ def total_bytes(names_and_sizes: Iterable[tuple[str, int]]) -> int:
     """Length of a whole bundle.
 
     Args:
-        names_and_sizes: of every entry, the manifest included.
+        names_and_sizes: name and stored length of every entry, the manifest included.
     """
     total = _END.size
     for name, size in names_and_sizes:

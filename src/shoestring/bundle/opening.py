@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -11,13 +12,15 @@ from shoestring.base import canonical
 from shoestring.base.errors import StorageError
 from shoestring.bundle.evidence_rules import check_evidence
 from shoestring.bundle.refusal import refuse
+from shoestring.bundle.stored import CHUNK_BYTES, stored_bytes, stored_sha256, unpacked
 from shoestring.bundle.verifying import Verified, verify
 from shoestring.domain.evidence import Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
-    from shoestring.domain.manifest import Manifest
+    from shoestring.domain.manifest import Blob, Manifest
 
 
 class Bundle:
@@ -33,28 +36,53 @@ class Bundle:
         self.path = path
         self._stream = stream
         self._offsets = verified.offsets
-        self._sizes = {blob.sha256: blob.size_bytes for blob in verified.manifest.blobs}
+        self._blobs = {blob.sha256: blob for blob in verified.manifest.blobs}
+        self.crcs = verified.crcs
         self.manifest: Manifest = verified.manifest
         self.sha256 = verified.sha256
 
     def read(self, sha256: str) -> bytes:
-        """Content of a blob, hashed again: the file may have been written to since it was opened.
+        """Content of a blob. Its stored bytes are hashed again: the file may have been written to since it was opened.
 
         Raises:
             BundleError: there is no such blob, the bundle was closed, or the content changed.
         """
-        if sha256 not in self._sizes:
-            raise refuse(f"it has no blob {sha256!r}")
-        if self._stream.closed:
-            raise refuse(f"{self.path} was closed before blob {sha256} was read")
-        try:
-            self._stream.seek(self._offsets[sha256])
-            data = self._stream.read(self._sizes[sha256])
-        except OSError as error:
-            raise _unreadable(self.path, error) from error
-        if canonical.sha256_hex(data) != sha256:
+        blob = self._blob(sha256)
+        data = b"".join(self.stored_chunks(sha256))
+        if canonical.sha256_hex(data) != stored_sha256(blob):
             raise refuse(f"blob {sha256} changed after the bundle was opened")
-        return data
+        if blob.stored is None:
+            return data
+        content = io.BytesIO()  # unlike a join, it does not hold everything twice
+        for chunk in unpacked(blob, (data,)):
+            content.write(chunk)
+        return content.getvalue()
+
+    def stored_chunks(self, sha256: str) -> Iterator[bytes]:
+        """Bytes of a blob as they lie in the file, a chunk at a time; their hash is for the caller to compare.
+
+        Raises:
+            BundleError: there is no such blob, or the bundle was closed or cut.
+            StorageError: the file cannot be read.
+        """
+        left, position = stored_bytes(self._blob(sha256)), self._offsets[sha256]
+        while left > 0:
+            if self._stream.closed:
+                raise refuse(f"{self.path} was closed before blob {sha256} was read")
+            try:
+                self._stream.seek(position)
+                chunk = self._stream.read(min(left, CHUNK_BYTES))
+            except OSError as error:
+                raise _unreadable(self.path, error) from error
+            if not chunk:
+                raise refuse(f"blob {sha256} changed after the bundle was opened: it was cut")
+            left, position = left - len(chunk), position + len(chunk)
+            yield chunk
+
+    def _blob(self, sha256: str) -> Blob:
+        if sha256 not in self._blobs:
+            raise refuse(f"it has no blob {sha256!r}")
+        return self._blobs[sha256]
 
     def evidence(self) -> Evidence:
         """What the certificates rest on.
@@ -83,17 +111,18 @@ class Bundle:
 def open_bundle(path: Path) -> Bundle:
     """Open a bundle and verify every byte of it; see `bundle.verifying` for the steps.
 
-    Reads the file once. Memory: the manifest and one chunk of a blob, whatever the file's size.
+    Reads the file once, and compressed blobs once more to expand them. Memory: the manifest and a few chunks of a blob,
+    whatever the file's size and whatever it expands to.
 
     Args:
         path: of a `.shoe` file.
 
     Raises:
-        BundleError: it is not exactly what `pack` would write.
+        BundleError: it is not exactly what `pack` would write for its manifest.
         StorageError: it is missing or cannot be read.
     """
     path = Path(path)
-    stream = _open_regular(path)
+    stream = open_regular(path)
     try:
         return Bundle(path, stream, verify(stream, os.fstat(stream.fileno()).st_size))
     except OSError as error:
@@ -104,7 +133,7 @@ def open_bundle(path: Path) -> Bundle:
         raise
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
     try:
         # Non-blocking, so that a named pipe is refused instead of waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

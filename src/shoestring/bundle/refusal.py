@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoestring.base.errors import BundleError
 
 HINT = "fetch the file again; it is damaged, was changed, or was made by a newer version of this project"
+DELTA_HINT = "fetch the delta again, or the whole bundle"
 MAX_CHARACTERS = 400  # a hostile name can be as long as the manifest; a message must not be
 
 
@@ -18,3 +19,9 @@ def refuse(message: str) -> BundleError:
     if len(line) > MAX_CHARACTERS:
         line = line[: MAX_CHARACTERS - 3] + "..."
     return BundleError(f"not a sound bundle: {line}", hint=HINT)
+
+
+def refuse_delta(message: str) -> BundleError:
+    """The error that says `message` about a delta."""
+    error = refuse(message)
+    return BundleError(error.message.replace("not a sound bundle", "not a sound delta", 1), hint=DELTA_HINT)

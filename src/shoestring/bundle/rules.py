@@ -5,15 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from shoestring.base.limits import MAX_BLOBS, MAX_EVIDENCE_BYTES, MAX_LABEL_NAMES
+from shoestring.base.limits import (
+    MAX_BLOBS,
+    MAX_EVIDENCE_BYTES,
+    MAX_EXPANSION,
+    MAX_LABEL_NAMES,
+    MAX_UNPACKED_BYTES,
+)
 from shoestring.bundle.ladder_rules import check_ladder
 from shoestring.bundle.layout import MAX_TOTAL_BYTES
 from shoestring.bundle.refusal import refuse
+from shoestring.bundle.stored import ENCODINGS, MIN_GAIN, pays
 from shoestring.domain.manifest import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shoestring.base.errors import BundleError
     from shoestring.domain.budget import Budget
     from shoestring.domain.manifest import Blob, Manifest
     from shoestring.domain.model import TensorSpec
@@ -29,7 +37,7 @@ def check_manifest(manifest: Manifest) -> None:
         BundleError: the first rule that is broken.
     """
     if manifest.format != FORMAT:
-        raise refuse(f"its format is {manifest.format}, this version reads format {FORMAT}")
+        raise refuse_format(manifest.format)
     _check_blobs(manifest.blobs)
     _check_names(manifest)
     problems = manifest.preprocess.problems()
@@ -40,6 +48,14 @@ def check_manifest(manifest: Manifest) -> None:
     _check_budget(manifest.budget)
     check_ladder(manifest.ladder)
     _check_references(manifest)
+
+
+def refuse_format(number: int) -> BundleError:
+    """The error about a bundle of another format."""
+    error = refuse(f"its format is {number}, this version reads format {FORMAT}")
+    if number < FORMAT:
+        error.hint = "it is older than this version; make it again with shoestring fit, which keeps finished steps"
+    return error
 
 
 def is_hash(text: str) -> bool:
@@ -58,7 +74,27 @@ def _check_blobs(blobs: tuple[Blob, ...]) -> None:
             raise refuse(f"blob {blob.sha256} is listed twice or out of order")
         if not 0 <= blob.size_bytes <= MAX_TOTAL_BYTES:
             raise refuse(f"blob {blob.sha256} has the size {blob.size_bytes}, outside 0 to {MAX_TOTAL_BYTES}")
+        _check_stored(blob)
         before = blob.sha256
+    total = sum(blob.size_bytes for blob in blobs)
+    if total > MAX_UNPACKED_BYTES:
+        raise refuse(f"its blobs expand to {total} bytes, the limit is {MAX_UNPACKED_BYTES}")
+
+
+def _check_stored(blob: Blob) -> None:
+    """The writer compresses only where it pays, so nothing else is a bundle."""
+    stored = blob.stored
+    if stored is None:
+        return
+    if stored.encoding not in ENCODINGS:
+        raise refuse(f"blob {blob.sha256} is stored as {stored.encoding!r}, not one of {', '.join(ENCODINGS)}")
+    if not is_hash(stored.sha256):
+        raise refuse(f"the stored hash {stored.sha256!r} is not 64 lower-case hexadecimal digits")
+    if stored.size_bytes < 1 or not pays(blob.size_bytes, stored.size_bytes):
+        raise refuse(
+            f"blob {blob.sha256} has {blob.size_bytes} bytes stored as {stored.size_bytes}; compressed forms take at "
+            f"most {1 - MIN_GAIN:.0%} of the content and at least one part in {MAX_EXPANSION}"
+        )
 
 
 def _check_names(manifest: Manifest) -> None:

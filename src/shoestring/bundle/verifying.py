@@ -3,11 +3,12 @@
 1. The first record must be the one that we write for `manifest.json`, of at most MAX_MANIFEST_BYTES.
 2. The manifest must be canonical JSON of the closed schema and keep every rule of `bundle.rules`.
 3. Manifest and layout give the length of the file; it must have exactly that one.
-4. Each blob must follow in its place, with its size and its SHA-256.
+4. Each blob must follow in its place, with the size and the SHA-256 of its stored bytes; only then are they expanded,
+   and must give the size and the SHA-256 of the content.
 5. Every record around the contents (local headers, central directory, end record) must be byte for byte the one that
    we write.
 
-So each byte of an accepted file was compared, and the only accepted file is the one that `pack` would write. Nothing is
+So each byte of an accepted file was compared, and for each manifest exactly one file is accepted. Nothing is
 looked up through the archive's own directory, so there is nothing in it to lie with.
 """
 
@@ -17,6 +18,8 @@ import hashlib
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from shoestring.base import canonical
 from shoestring.base.limits import MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES
@@ -32,15 +35,14 @@ from shoestring.bundle.layout import (
     total_bytes,
 )
 from shoestring.bundle.refusal import refuse
-from shoestring.bundle.rules import check_manifest
-from shoestring.domain.manifest import Manifest
+from shoestring.bundle.rules import check_manifest, refuse_format
+from shoestring.bundle.stored import CHUNK_BYTES, arrange_back, entry_of, expand, stored_bytes, stored_sha256
+from shoestring.domain.manifest import FORMAT, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from shoestring.domain.manifest import Blob
-
-CHUNK_BYTES = 1024 * 1024
+    from shoestring.domain.manifest import Blob, Stored
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,13 @@ class Verified:
     Args:
         manifest: of the bundle.
         offsets: where each blob's content begins, by SHA-256.
+        crcs: what each blob's record says, by SHA-256.
         sha256: of the whole file.
     """
 
     manifest: Manifest
     offsets: Mapping[str, int]
+    crcs: Mapping[str, int]
     sha256: str
 
 
@@ -82,6 +86,16 @@ class _Tape:
             count -= len(chunk)
             yield chunk
 
+    def again(self, begin: int, count: int, what: str) -> Iterator[bytes]:
+        """The `count` bytes from `begin` on, which are the last ones taken; they are not hashed another time."""
+        self._stream.seek(begin)
+        while count > 0:
+            chunk = self._stream.read(min(count, CHUNK_BYTES))
+            if not chunk:
+                raise refuse(f"it was cut inside {what} while it was read")
+            count -= len(chunk)
+            yield chunk
+
     def sha256(self) -> str:
         return self._hasher.hexdigest()
 
@@ -100,20 +114,22 @@ def verify(stream: BinaryIO, size_bytes: int) -> Verified:
         raise refuse(f"it has {size_bytes} bytes, the limit is {MAX_TOTAL_BYTES}")
     tape = _Tape(stream)
     manifest, first = _take_manifest(tape)
-    sizes = [(blob_name(blob.sha256), blob.size_bytes) for blob in manifest.blobs]
+    sizes = [(blob_name(blob.sha256), stored_bytes(blob)) for blob in manifest.blobs]
     expected = total_bytes([(MANIFEST_NAME, first.size_bytes), *sizes])
     if size_bytes != expected:
         raise refuse(f"it has {size_bytes} bytes, its manifest describes a file of {expected}")
     entries, offsets = [first], {}
     for blob in manifest.blobs:
-        entry, offsets[blob.sha256] = _take_blob(tape, blob)
+        offsets[blob.sha256] = tape.position + local_header_bytes(blob_name(blob.sha256))
+        entry = _take_blob(tape, blob)
         entries.append(entry)
     end = directory(entries)
     if tape.take(len(end), "the archive's directory") != end:
         raise refuse("the archive's directory is not the one that belongs to these entries")
     if stream.read(1):
         raise refuse("it grew while it was read")
-    return Verified(manifest, offsets, tape.sha256())
+    crcs = {blob.sha256: entry.crc32 for blob, entry in zip(manifest.blobs, entries[1:], strict=True)}
+    return Verified(manifest, offsets, crcs, tape.sha256())
 
 
 def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry]:
@@ -126,24 +142,74 @@ def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry]:
     text = tape.take(entry.size_bytes, "the manifest")
     if zlib.crc32(text) != entry.crc32:
         raise refuse("the manifest does not have its checksum")
-    values = sum(text.count(mark) for mark in (b",", b":", b"[", b"{"))
-    if values > MAX_MANIFEST_VALUES:
-        raise refuse(f"its manifest holds {values} values, the limit is {MAX_MANIFEST_VALUES}")
-    manifest = canonical.decode(text, Manifest, lambda reason: refuse(f"manifest: {reason}"))
-    check_manifest(manifest)
+    manifest = parse_manifest(text)
     return manifest, entry
 
 
-def _take_blob(tape: _Tape, blob: Blob) -> tuple[Entry, int]:
+def parse_manifest(text: bytes) -> Manifest:
+    """The manifest in `text`, held against every rule.
+
+    Args:
+        text: at most MAX_MANIFEST_BYTES.
+
+    Raises:
+        BundleError: it is not canonical JSON of the closed schema, of another format, or breaks a rule.
+    """
+    values = sum(text.count(mark) for mark in (b",", b":", b"[", b"{"))
+    if values > MAX_MANIFEST_VALUES:
+        raise refuse(f"its manifest holds {values} values, the limit is {MAX_MANIFEST_VALUES}")
+    _check_format(text)
+    manifest = canonical.decode(text, Manifest, lambda reason: refuse(f"manifest: {reason}"))
+    check_manifest(manifest)
+    return manifest
+
+
+class _Peek(msgspec.Struct):
+    """Any manifest, of whatever format."""
+
+    format: int
+
+
+def _check_format(text: bytes) -> None:
+    """Name another format before its keys are found odd. What is no manifest at all is for the parser to refuse."""
+    try:
+        number = msgspec.json.decode(text, type=_Peek).format
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    if number != FORMAT:
+        raise refuse_format(number)
+
+
+def _take_blob(tape: _Tape, blob: Blob) -> Entry:
     name = blob_name(blob.sha256)
     header = tape.take(local_header_bytes(name), f"the record of {name}")
     begin, crc, hasher = tape.position, 0, hashlib.sha256()
-    for chunk in tape.chunks(blob.size_bytes, name):
+    for chunk in tape.chunks(stored_bytes(blob), name):
         crc = zlib.crc32(chunk, crc)
+        hasher.update(chunk)
+    if hasher.hexdigest() != stored_sha256(blob):
+        raise refuse(f"{name} does not have its hash: its bytes have {hasher.hexdigest()}")
+    if blob.stored is not None:
+        # A decompressor is code that a hostile file could aim at: it gets only what the manifest names by hash.
+        crc = _check_content(tape, begin, blob, blob.stored)
+    entry = entry_of(blob, crc)
+    if header != local_header(entry):
+        raise refuse(f"the record of {name} is not the one that belongs to its content")
+    return entry
+
+
+def _check_content(tape: _Tape, begin: int, blob: Blob, stored: Stored) -> int:
+    """Hold the expanded blob against its size and hash; returns the checksum that its record must have."""
+    name, hasher, crc = blob_name(blob.sha256), hashlib.sha256(), 0
+
+    def plain() -> Iterator[bytes]:
+        nonlocal crc
+        for chunk in expand(tape.again(begin, stored.size_bytes, name), blob.size_bytes, name):
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
+
+    for chunk in arrange_back(stored.encoding, plain()):
         hasher.update(chunk)
     if hasher.hexdigest() != blob.sha256:
         raise refuse(f"{name} does not have its hash: its content has {hasher.hexdigest()}")
-    entry = Entry(name, blob.size_bytes, crc)
-    if header != local_header(entry):
-        raise refuse(f"the record of {name} is not the one that belongs to its content")
-    return entry, begin
+    return crc

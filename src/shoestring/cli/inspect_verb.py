@@ -89,8 +89,9 @@ def _show_layers(found: Any) -> None:
 
 def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import open_bundle
+    from shoestring.bundle.sizes import sizes
     from shoestring.cli import console
-    from shoestring.cli.tables import show_candidates
+    from shoestring.cli.tables import show_candidates, show_sizes
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
     from shoestring.inputs.spec import describe
@@ -99,14 +100,17 @@ def _bundle(arguments: argparse.Namespace) -> int:
         manifest, evidence = bundle.manifest, bundle.evidence()
         checked = recheck(manifest, evidence)
         sha256 = bundle.sha256
+    files, bundle_bytes = sizes(manifest), arguments.target.stat().st_size
     if arguments.json:
-        console.show_json({"sha256": sha256, "manifest": manifest, "machine": evidence.machine, "checked": checked})
+        found = {"sha256": sha256, "manifest": manifest, "machine": evidence.machine, "checked": checked}
+        console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
     print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
     print(f"measured on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
     print(f"pre-processing: {describe(manifest.preprocess)}")
-    sizes = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
-    print(f"images: {sizes}; metric: {evidence.metric}")
+    splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
+    print(f"images: {splits}; metric: {evidence.metric}")
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))
+    show_sizes(files, bundle_bytes)
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0

@@ -18,6 +18,8 @@ VERBS = {
     "run": "answer images with a bundle",
     "bench": "measure a model or a bundle on this machine",
     "compile": "turn a model into native code: a library, a program or C",
+    "delta": "write what changed between two bundles, to send instead of the whole new one",
+    "patch": "make the new bundle from the old one and a delta",
     "report": "write one HTML page about a bundle",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shoestring.base.units import format_bytes, format_ms, format_points
 from shoestring.cli.console import show_table
+
+if TYPE_CHECKING:
+    from shoestring.bundle.sizes import Size
 
 COLUMNS = (
     "",
@@ -42,3 +45,18 @@ def show_candidates(rows: Sequence[Mapping[str, Any]]) -> None:
             )
         )
     show_table(COLUMNS, shown, right=frozenset({2, 3, 4, 5, 6, 7, 8}))
+
+
+def show_sizes(files: Sequence[Size], bundle_bytes: int) -> None:
+    """One line a file of a bundle, and their sum against the size of the bundle."""
+    rows = [
+        (file.what, format_bytes(file.size_bytes), format_bytes(file.stored_bytes), _share(file), file.form)
+        for file in files
+    ]
+    content = sum(file.size_bytes for file in files)
+    rows.append(("the bundle", format_bytes(content), format_bytes(bundle_bytes), f"{bundle_bytes / content:.0%}", ""))
+    show_table(("file", "content", "stored", "", "how"), rows, right=frozenset({1, 2, 3}))
+
+
+def _share(file: Size) -> str:
+    return f"{file.stored_bytes / file.size_bytes:.0%}" if file.size_bytes else "-"

@@ -9,15 +9,37 @@ from shoestring.domain.ladder import Ladder
 from shoestring.domain.model import TensorSpec
 from shoestring.domain.preprocess import Preprocess
 
-FORMAT = 1
+FORMAT = 2  # 1 had no compressed blobs; no released version wrote it
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The compressed form of a blob; see `bundle.stored` for the encodings.
+
+    Args:
+        encoding: `deflate` or `planes`.
+        size_bytes: in the file.
+        sha256: of these bytes.
+    """
+
+    encoding: str
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A file in the bundle, named by its own hash."""
+    """A file in the bundle, named by its own hash.
+
+    Args:
+        sha256: of the content.
+        size_bytes: of the content.
+        stored: how it lies in the bundle; None: as it is. `pack` decides and fills it in.
+    """
 
     sha256: str
     size_bytes: int
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True)

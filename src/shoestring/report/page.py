@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from shoestring._version import __version__
 from shoestring.base.errors import BundleError, MissingExtraError
 from shoestring.base.units import format_bytes
+from shoestring.bundle.sizes import sizes
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.manifest import Manifest
 from shoestring.report import marks, scatter, sentences, words
@@ -49,6 +50,7 @@ def render(bundle_manifest: Manifest, evidence: Evidence, *, size_bytes: int | N
         **_facts(bundle_manifest, evidence, rows),
         **_plots(bundle_manifest, rows),
         bundle_bytes=size_bytes,
+        files=sizes(bundle_manifest),
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         version=__version__,
