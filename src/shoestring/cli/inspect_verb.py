@@ -90,7 +90,7 @@ def _show_layers(found: Any) -> None:
 def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
-    from shoestring.cli.tables import show_candidates
+    from shoestring.cli.tables import show_candidates, show_cascade
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
     from shoestring.inputs.spec import describe
@@ -108,5 +108,6 @@ def _bundle(arguments: argparse.Namespace) -> int:
     sizes = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
     print(f"images: {sizes}; metric: {evidence.metric}")
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))
+    show_cascade(manifest.ladder)
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0
