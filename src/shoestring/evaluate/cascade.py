@@ -30,6 +30,10 @@ GAIN = 1.03
 """A cascade must be cheaper by this factor than what is safer: less is within the noise of two medians."""
 MAX_TESTED = 8
 """Cascades in the fixed sequence. The path is smooth, so more of them would differ by a few images each."""
+HANDICAP = 1.5
+"""Standard errors that a cascade must look safer by to be tested before a rung. Its thresholds are the best of many on
+the selection split and look better there than they are; a rung is what it is. Rungs that will pass thus come first, and
+only those that will hardly pass stand behind the cascades (docs/adr/0006-cascades.md)."""
 PAIR_GRID = 96
 TRIPLE_GRID = 16
 """Thresholds of a stage: quantiles of the levels it gave."""
@@ -164,8 +168,8 @@ def plan(runners: Sequence[Runner], original: Bools, margin: float, rungs: Seque
         rungs: that stand for themselves.
 
     Returns:
-        At most MAX_TESTED plans, each cheaper by GAIN than every rung and every cascade before it that looks as safe.
-        None loses more than the margin here.
+        At most MAX_TESTED plans, each cheaper by GAIN than every rung and every cascade tested before it. None loses
+        more than the margin here.
     """
     found = [
         item
@@ -176,7 +180,7 @@ def plan(runners: Sequence[Runner], original: Bools, margin: float, rungs: Seque
     path: list[Plan] = []
     cheapest = float("inf")
     for item in found:
-        limit = min([cheapest, *(rung.latency_ms for rung in rungs if rung.z <= item.z)])
+        limit = min([cheapest, *(rung.latency_ms for rung in rungs if rung.z <= item.z + HANDICAP)])
         if item.expected_ms * GAIN < limit:
             path.append(item)
             cheapest = item.expected_ms
@@ -188,11 +192,12 @@ def plan(runners: Sequence[Runner], original: Bools, margin: float, rungs: Seque
 
 
 def merge(rungs: Sequence[Safer], plans: Sequence[Plan]) -> list[str]:
-    """The one fixed sequence: the rungs in their own order, each cascade before the first rung that looks less safe."""
+    """The one fixed sequence: the rungs in their own order, each cascade before the first rung that looks less safe by
+    HANDICAP."""
     order: list[str] = []
     left = list(plans)
     for rung in rungs:
-        while left and left[0].z < rung.z:
+        while left and left[0].z + HANDICAP < rung.z:
             order.append(left.pop(0).name)
         order.append(rung.name)
     return order + [item.name for item in left]
