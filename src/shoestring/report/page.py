@@ -12,7 +12,7 @@ from shoestring.base.errors import BundleError, MissingExtraError
 from shoestring.base.units import format_bytes
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.manifest import Manifest
-from shoestring.report import marks, scatter, sentences, words
+from shoestring.report import cascades, marks, scatter, sentences, words
 from shoestring.report.layers import float_layers, layer_chart
 from shoestring.report.recount import overlaps, recount
 from shoestring.report.rows import Rows, rows_of
@@ -82,6 +82,7 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "input_steps": sentences.preprocess_steps(manifest.preprocess),
         "shows_original": scatter.shows_original(rows),
         "original_ms": scatter.original_latency_ms(rows),
+        "cascade_check": cascades.cascade_check(manifest.ladder.cascade, evidence),
     }
 
 
@@ -131,6 +132,10 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         bar=lambda *args, **options: Markup(marks.bar(*args, **options)),
+        cascade_words=cascades.cascade_words,
+        stage_rows=cascades.stage_rows,
+        sureness_name=cascades.sureness_name,
+        threshold_words=cascades.threshold_words,
         budget_words=sentences.budget_words,
         headline=sentences.headline,
         metric_name=sentences.metric_name,
