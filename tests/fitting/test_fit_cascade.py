@@ -23,6 +23,7 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.cascade import Cascade, identity
 from shoestring.domain.cost import Cost, Timing
 from shoestring.domain.manifest import Manifest
+from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset import open_dataset
 from shoestring.fitting import Fitted, candidates, fit, readings
 from shoestring.fitting.readings import Overhead
@@ -328,9 +329,6 @@ def test_a_cascade_that_does_not_pay_is_not_kept_and_the_reason_has_numbers(
     task: tiny.Task, student: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asking how sure takes longer than the rungs themselves."""
-    monkeypatch.setattr(readings, "median_ms", lambda step: 100.0)
-    dear = {**SLOW, "int8": 38.5}  # another question for the cache
-    monkeypatch.setattr("test_fit_cascade.SLOW", dear, raising=False)
     monkeypatch.setattr("shoestring.fitting.cascades.overhead", lambda *_: Overhead(0.0, 100.0))
     fitted = fit(task.model, task.data, budget=BUDGET, students=[student], cache=cache)
     assert fitted.ladder.cascade is None and not fitted.evidence.readings
@@ -361,7 +359,8 @@ def test_all_stages_together_keep_the_budget(
 
 
 def test_agreement_is_certified_for_cascades_as_well(task: tiny.Task, student: Path, cache: Path) -> None:
-    fitted = fit(task.model, task.wild, budget=BUDGET, students=[student], cache=cache)
+    spec = Preprocess(tiny.SIZE, tiny.SIZE, resize="none")
+    fitted = fit(task.model, task.wild, budget=BUDGET, preprocess=spec, students=[student], cache=cache)
     cascade = the(fitted)
     assert cascade.certificate.metric == "agreement" and cascade.certificate.paired.wins == 0
     assert recheck(fitted.manifest, fitted.evidence) >= 2
