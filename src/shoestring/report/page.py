@@ -82,6 +82,7 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "input_steps": sentences.preprocess_steps(manifest.preprocess),
         "shows_original": scatter.shows_original(rows),
         "original_ms": scatter.original_latency_ms(rows),
+        "stage_names": [stage.rung for stage in manifest.ladder.cascade.stages] if manifest.ladder.cascade else [],
         "cascade_check": cascades.cascade_check(manifest.ladder.cascade, evidence),
     }
 
