@@ -92,10 +92,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cascade-cache")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def climbing(task: tiny.Task, student: Path, cache: Path) -> Fitted:
     """The task fitted with the student: a cascade pays."""
-    return fit(task.model, task.data, budget=BUDGET, students=[student], cache=cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(candidates, "measure", costs)
+        patch.setattr(readings, "median_ms", lambda step: 0.25)
+        return fit(task.model, task.data, budget=BUDGET, students=[student], runtimes=("onnxruntime",), cache=cache)
 
 
 @pytest.fixture
