@@ -51,7 +51,7 @@ wheel-check: $(VENV)/.check
 proof: $(VENV)/.test
 	SHOESTRING_PROOF=50 $(BIN)/python -m pytest --timeout=3600 -rP tests/attacks/test_hostile_bundles.py \
 	    tests/attacks/test_hostile_streams.py tests/attacks/test_hostile_deltas.py \
-	    tests/evaluate/test_statistics_coverage.py
+	    tests/evaluate/test_statistics_coverage.py tests/evaluate/test_cascade_coverage.py
 	SHOESTRING_PROOF=3 $(BIN)/python -m pytest --timeout=3600 -rs tests/native/test_native_kernels_x86.py \
 	    tests/native/test_native_kernels_arm.py tests/native/front/test_native_front_fuzz.py
 

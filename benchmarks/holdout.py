@@ -4,8 +4,8 @@
     python examples/sample_cifar10.py --rest --cifar ~/.cache/shoestring/cifar10 --out /tmp/rest
     python benchmarks/holdout.py out/demo.shoe /tmp/rest
 
-Prints for every rung the accuracy, the drop against the reference rung on the same images, and the certified margin.
-Exits with 1 if a drop is above its margin.
+Prints for every rung, and for the cascade as a device runs it, the accuracy, the drop against the reference rung on the
+same images, and the certified margin. Exits with 1 if a drop is above its margin.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from shoestring.base import disk
 from shoestring.bundle import open_bundle
+from shoestring.device import Player
 from shoestring.evaluate.dataset import Dataset, open_dataset
 from shoestring.evaluate.metrics import paired, top_classes
 from shoestring.evaluate.statistics import drop_interval
@@ -37,6 +38,16 @@ def answers(bundle, rung, dataset: Dataset, folder: Path) -> list[tuple[int, ...
     return found
 
 
+def climb(bundle, dataset: Dataset) -> list[tuple[int, ...]]:
+    """Best class of the cascade on all images, as the device runs it; says which stage answered how many."""
+    spec = bundle.manifest.preprocess
+    with Player(bundle, cascade=True) as player:
+        found = list(player.classify(dataset.pixels(place, spec) for place in range(len(dataset))))
+    shares = [(rung.name, sum(answer.rung == rung.name for answer in found)) for rung in player.rungs]
+    print("cascade: " + ", ".join(f"{name} answers {100 * n / len(found):.1f} %" for name, n in shares))
+    return [(answer.index,) for answer in found]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
@@ -52,17 +63,21 @@ def main() -> int:
         reference = answers(bundle, next(rung for rung in rungs if rung.certificate is None), dataset, Path(scratch))
         metric = bundle.evidence().metric
         print(f"{len(dataset):,} images that the fit has not seen; {metric}")
-        for rung in rungs:
-            counts = paired(reference, answers(bundle, rung, dataset, Path(scratch)), dataset.labels)
+        variants = [(rung.name, rung.certificate, answers(bundle, rung, dataset, Path(scratch))) for rung in rungs]
+        cascade = bundle.manifest.ladder.cascade
+        if cascade is not None:
+            variants.append(("cascade", cascade.certificate, climb(bundle, dataset)))
+        for name, certificate, top in variants:
+            counts = paired(reference, top, dataset.labels)
             low, high = drop_interval(counts, metric)
-            margin = None if rung.certificate is None else rung.certificate.max_drop
+            margin = None if certificate is None else certificate.max_drop
             holds = margin is None or counts.drop <= margin
             broken += not holds
             words = (
                 "reference" if margin is None else f"certified {100 * margin:.2f} pt: {'holds' if holds else 'BROKEN'}"
             )
             print(
-                f"{rung.name:<16} {100 * counts.variant_hits / counts.n:6.2f} %  drop {100 * counts.drop:5.2f} pt "
+                f"{name:<16} {100 * counts.variant_hits / counts.n:6.2f} %  drop {100 * counts.drop:5.2f} pt "
                 f"({100 * low:.2f}..{100 * high:.2f})  losses {counts.losses} wins {counts.wins}  {words}"
             )
     return 1 if broken else 0

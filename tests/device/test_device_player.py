@@ -245,7 +245,7 @@ def test_a_replay_that_compares_with_greater_than_would_let_nan_pass(
 
     rows = np.full((8, 4), np.nan, np.float32)
     _refused(opened, rows, "on 8 of 8")
-    monkeypatch.setattr(sys.modules["shoestring.device.player"], "replay", sloppy)
+    monkeypatch.setattr(sys.modules["shoestring.device.loading"], "replay", sloppy)
     with opened() as bundle, Player(bundle, runtime=FakeRuntime(rows)) as player:
         assert player.replayed == 8
 

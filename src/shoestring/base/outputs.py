@@ -17,7 +17,7 @@ MAX_SQNR_DB = 200.0
 
 def softmax(logits: npt.NDArray[Any]) -> Float64:
     """Probabilities of each row of (n, classes), in float64. Raises EngineError for another shape or NaN."""
-    result: Float64 = np.exp(_log_softmax(logits))
+    result: Float64 = np.exp(log_softmax(logits))
     return result
 
 
@@ -34,7 +34,7 @@ def mean_kl(reference_logits: npt.NDArray[Any], logits: npt.NDArray[Any]) -> flo
         EngineError: shapes differ, are not 2-dimensional or empty, or hold NaN or infinity.
     """
     _same_finite(reference_logits, logits)
-    reference, other = _log_softmax(reference_logits), _log_softmax(logits)
+    reference, other = log_softmax(reference_logits), log_softmax(logits)
     return max(0.0, float(np.mean(np.sum(np.exp(reference) * (reference - other), axis=1))))
 
 
@@ -76,7 +76,7 @@ def checked_rows(logits: npt.NDArray[Any]) -> Float64:
     return values
 
 
-def _log_softmax(logits: npt.NDArray[Any]) -> Float64:
+def log_softmax(logits: npt.NDArray[Any]) -> Float64:
     """Shifted by the row's maximum, so that nothing overflows (Blanchard et al., IMA J. Numer. Anal. 2021)."""
     values = checked_rows(logits)
     if not np.isfinite(values).all():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shoestring.base.sureness import MAX_LEVEL, MEASURES
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.rules import is_hash
 
 if TYPE_CHECKING:
-    from shoestring.domain.evidence import Evidence, Split, Trace
+    from shoestring.domain.evidence import Evidence, Reading, Split, Trace
 
 MAX_TOP = 5
 
@@ -35,6 +36,7 @@ def check_evidence(evidence: Evidence) -> None:
         if trace.split not in splits:
             raise refuse(f"evidence: a trace of {trace.candidate!r} on {trace.split!r}, a split that is not there")
         _check_trace(trace, splits[trace.split])
+    _check_readings(evidence.readings, splits)
 
 
 def _check_split(split: Split, where: dict[str, str]) -> None:
@@ -58,3 +60,22 @@ def _check_trace(trace: Trace, split: Split) -> None:
     for answer in trace.top:
         if not 1 <= len(answer) <= MAX_TOP or min(answer) < 0 or len(set(answer)) != len(answer):
             raise refuse(f"evidence: {trace.candidate!r} answers classes {answer[: MAX_TOP + 1]}")
+
+
+def _check_readings(readings: tuple[Reading, ...], splits: dict[str, Split]) -> None:
+    seen = set()
+    for reading in readings:
+        where = f"how sure {reading.candidate!r} was on {reading.split!r}"
+        if (reading.candidate, reading.split) in seen:
+            raise refuse(f"evidence: {where} is there twice")
+        seen.add((reading.candidate, reading.split))
+        if reading.split not in splits:
+            raise refuse(f"evidence: {where}, a split that is not there")
+        if set(reading.levels) != set(MEASURES):
+            raise refuse(f"evidence: {where} has the measures {sorted(reading.levels)}, not {sorted(MEASURES)}")
+        wanted = len(splits[reading.split].images)
+        for values, most in ((reading.first, None), *((levels, MAX_LEVEL) for levels in reading.levels.values())):
+            if len(values) != wanted:
+                raise refuse(f"evidence: {where} has {len(values)} values for {wanted} images")
+            if values and (min(values) < 0 or (most is not None and max(values) > most)):
+                raise refuse(f"evidence: {where} holds {min(values)} to {max(values)}, outside its range")

@@ -94,7 +94,7 @@ def _check_score(where: str, score: Score) -> None:
             raise refuse(f"{where} is {value}, but {hits} of {score.paired.n} are hits")
     if not -1 <= score.drop_low <= score.drop_high <= 1:
         raise refuse(f"{where}: drop from {score.drop_low} to {score.drop_high}, outside -1 to 1")
-    _check_fraction(where, "confidence", score.confidence)
+    check_fraction(where, "confidence", score.confidence)
 
 
 def _check_certificate(candidate: Candidate, certificate: Certificate) -> None:
@@ -102,7 +102,7 @@ def _check_certificate(candidate: Candidate, certificate: Certificate) -> None:
     _check_metric(where, certificate.metric)
     check_paired(where, certificate.paired)
     for name in ("max_drop", "confidence", "p_value"):
-        _check_fraction(where, name, getattr(certificate, name))
+        check_fraction(where, name, getattr(certificate, name))
     if certificate.artefact_sha256 != candidate.artefact_sha256:
         raise refuse(f"{where} speaks of model {certificate.artefact_sha256!r}, not of this rung's")
     engine = (certificate.runtime, certificate.runtime_version)
@@ -115,6 +115,7 @@ def _check_metric(where: str, metric: str) -> None:
         raise refuse(f"{where}: the metric {metric!r} is not one of {', '.join(METRICS)}")
 
 
-def _check_fraction(where: str, name: str, value: float) -> None:
+def check_fraction(where: str, name: str, value: float) -> None:
+    """Raises BundleError unless `value` lies in 0 to 1."""
     if not 0 <= value <= 1:
         raise refuse(f"{where}: {name} is {value}, outside 0 to 1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shoestring.bundle.cascade_recheck import check_cascade_counts
 from shoestring.bundle.refusal import refuse
 from shoestring.domain.score import Paired
 
@@ -21,7 +22,7 @@ _DEPTH = {"top-1": 1, "top-5": 5}
 
 
 def recheck_counts(bundle: Bundle) -> None:
-    """Hold each rung's scores and certificate against the evidence.
+    """Hold each rung's scores and certificate against the evidence, and those of the cascade.
 
     Raises:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
@@ -35,6 +36,8 @@ def recheck_counts(bundle: Bundle) -> None:
             if certificate.metric != evidence.metric:
                 raise refuse(f"the certificate of {rung.name!r} is of {certificate.metric}, not of {evidence.metric}")
             _compare(evidence, rung.name, CERTIFICATION, certificate.metric, certificate.paired)
+    if bundle.manifest.ladder.cascade is not None:
+        check_cascade_counts(evidence, bundle.manifest.ladder.cascade)
 
 
 def _compare(evidence: Evidence, candidate: str, split: str, metric: str, claimed: Paired) -> None:

@@ -12,6 +12,7 @@ from shoestring.base.limits import (
     MAX_LABEL_NAMES,
     MAX_UNPACKED_BYTES,
 )
+from shoestring.bundle.cascade_rules import check_cascade, check_students
 from shoestring.bundle.ladder_rules import check_ladder
 from shoestring.bundle.layout import MAX_TOTAL_BYTES
 from shoestring.bundle.refusal import refuse
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shoestring.domain.budget import Budget
     from shoestring.domain.manifest import Blob, Manifest
     from shoestring.domain.model import TensorSpec
+    from shoestring.domain.preprocess import Preprocess
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 MAX_DIMENSIONS = 8  # ONNX tensors of classifiers have 2 to 5
@@ -43,10 +45,14 @@ def check_manifest(manifest: Manifest) -> None:
     problems = manifest.preprocess.problems()
     if problems:
         raise refuse(f"preprocess: {'; '.join(problems)}")
-    _check_input(manifest)
+    _check_input(manifest.input, manifest.preprocess)
+    for student in manifest.students:
+        _check_input(student.input, student.preprocess)
     _check_output(manifest)
     _check_budget(manifest.budget)
     check_ladder(manifest.ladder)
+    check_students(manifest)
+    check_cascade(manifest.ladder)
     _check_references(manifest)
 
 
@@ -98,8 +104,9 @@ def _check_stored(blob: Blob) -> None:
 
 
 def _check_names(manifest: Manifest) -> None:
-    if not is_hash(manifest.source_sha256):
-        raise refuse(f"source_sha256 {manifest.source_sha256!r} is not 64 lower-case hexadecimal digits")
+    for source in (manifest.source_sha256, *(student.source_sha256 for student in manifest.students)):
+        if not is_hash(source):
+            raise refuse(f"source_sha256 {source!r} is not 64 lower-case hexadecimal digits")
     if len(manifest.labels) > MAX_LABEL_NAMES:
         raise refuse(f"it has {len(manifest.labels)} class names, the limit is {MAX_LABEL_NAMES}")
     for what, texts in (("name", (manifest.name, manifest.created_by)), ("class name", manifest.labels)):
@@ -109,8 +116,7 @@ def _check_names(manifest: Manifest) -> None:
                 raise refuse(f"the {what} {text!r} is empty or holds control characters")
 
 
-def _check_input(manifest: Manifest) -> None:
-    spec, preprocess = manifest.input, manifest.preprocess
+def _check_input(spec: TensorSpec, preprocess: Preprocess) -> None:
     _check_tensor("input", spec)
     if spec.dtype != preprocess.dtype:
         raise refuse(f"the input is {spec.dtype}, the pre-processing gives {preprocess.dtype}")
@@ -157,7 +163,7 @@ def _check_budget(budget: Budget) -> None:
 def _check_references(manifest: Manifest) -> None:
     """Every hash is a blob, every blob is named by something, golden set and ladder speak of the same rungs."""
     sizes = {blob.sha256: blob.size_bytes for blob in manifest.blobs}
-    golden, rungs = manifest.golden, manifest.ladder.rungs
+    golden, rungs = manifest.golden, manifest.ladder.runnable
     wanted = {rung.name for rung in rungs}
     for what, keys in (("outputs", golden.outputs.keys()), ("tolerance", golden.tolerance.keys())):
         if keys != wanted:
@@ -181,7 +187,7 @@ def _check_references(manifest: Manifest) -> None:
 
 
 def _check_artefact_sizes(manifest: Manifest, sizes: Mapping[str, int]) -> None:
-    for rung in manifest.ladder.rungs:
+    for rung in manifest.ladder.runnable:
         size = sizes[rung.candidate.artefact_sha256]
         if rung.candidate.cost.size_bytes != size:
             raise refuse(f"the model of {rung.name!r} has {size} bytes, its cost says {rung.candidate.cost.size_bytes}")

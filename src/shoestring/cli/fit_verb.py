@@ -35,6 +35,20 @@ def fill(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="onnxruntime, or onnxruntime,native (default: native too where a C compiler is found)",
     )
+    parser.add_argument(
+        "--student",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another model for the same images and classes, whose candidates join (repeatable)",
+    )
+    parser.add_argument(
+        "--cascade",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look for a cascade: cheap rungs answer first, and unsure ones pass the image on (needs --max-drop)",
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--labels", type=Path, metavar="FILE", help="class names in the model's order, one a line")
     data.add_argument("--limit", type=int, metavar="N", help="use at most N images")
@@ -46,7 +60,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_bytes, parse_drop, parse_ms
     from shoestring.cli import console
-    from shoestring.cli.tables import show_candidates
+    from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade
     from shoestring.domain.budget import Budget
     from shoestring.evaluate.dataset_labels import read_label_names
     from shoestring.fitting import fit
@@ -71,6 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
             limit=arguments.limit,
             seed=arguments.seed,
             runtimes=arguments.runtimes.split(",") if arguments.runtimes is not None else None,
+            students=arguments.student,
+            cascade=arguments.cascade,
             cache=arguments.cache,
             progress=progress,
         )
@@ -80,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "chosen": fitted.ladder.chosen,
                 "bundle": arguments.out,
                 "rows": fitted.rows(),
+                "cascade": cascade_figures(fitted.ladder),
                 "preprocess": fitted.manifest.preprocess,
                 "notes": fitted.notes,
             }
@@ -88,5 +105,6 @@ def run(arguments: argparse.Namespace) -> int:
     for note in fitted.notes:
         console.say(note)
     show_candidates(fitted.rows())
+    show_cascade(fitted.ladder)
     console.say(f"chosen: {fitted.ladder.chosen}" + (f"; wrote {arguments.out}" if arguments.out else ""))
     return 0

@@ -91,7 +91,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import open_bundle
     from shoestring.bundle.sizes import sizes
     from shoestring.cli import console
-    from shoestring.cli.tables import show_candidates, show_sizes
+    from shoestring.cli.tables import show_candidates, show_cascade, show_sizes
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
     from shoestring.inputs.spec import describe
@@ -112,5 +112,6 @@ def _bundle(arguments: argparse.Namespace) -> int:
     print(f"images: {splits}; metric: {evidence.metric}")
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))
     show_sizes(files, bundle_bytes)
+    show_cascade(manifest.ladder)
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shoestring.device import Player
 
 EXAMPLE = "shoestring run camera.shoe photo.jpg photos/"
 MAX_TOP = 5  # classes that an answer keeps
@@ -13,6 +17,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images, or folders of images")
     parser.add_argument("--rung", help="name of the rung (default: the chosen one)")
+    parser.add_argument(
+        "--cascade",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="run the bundle's cascade, or not (default: where it has one, unless a rung or a latency is named)",
+    )
     parser.add_argument("--latency", metavar="5ms", help="the most accurate rung within this latency")
     parser.add_argument("--threads", type=int, metavar="N", help="compute threads (default: the rung's own)")
     parser.add_argument(
@@ -33,17 +43,52 @@ def run(arguments: argparse.Namespace) -> int:
     latency_ms = parse_ms(arguments.latency) if arguments.latency is not None else None
     with (
         open_bundle(arguments.bundle) as bundle,
-        Player(bundle, rung=arguments.rung, threads=arguments.threads, latency_ms=latency_ms) as player,
+        Player(
+            bundle,
+            rung=arguments.rung,
+            threads=arguments.threads,
+            latency_ms=latency_ms,
+            cascade=arguments.cascade,
+        ) as player,
     ):
         spec = bundle.manifest.preprocess
-        console.say(f"rung {player.rung.name}, {player.threads} thread(s); {player.replayed} golden inputs replayed")
+        console.say(f"{_what(player)}; {player.replayed} golden inputs replayed")
         rows = []
         for path, answer in zip(files, player.classify(read_image(path, spec) for path in files), strict=True):
             shown = answer.top[: arguments.top]
-            rows.append({"file": path, "top": [{"index": i, "label": name, "score": s} for i, name, s in shown]})
+            rows.append(
+                {
+                    "file": path,
+                    "top": [{"index": i, "label": name, "score": s} for i, name, s in shown],
+                    "rung": answer.rung,
+                    "stages": answer.stages,
+                }
+            )
             if not arguments.json:
                 words = ", ".join(f"{name} {100 * score:.1f} %" for _, name, score in shown)
-                print(f"{path}: {words}", flush=True)
+                print(f"{path}: {words}" + (f" [{answer.rung}]" if player.cascade else ""), flush=True)
     if arguments.json:
-        console.show_json({"rung": player.rung.name, "threads": player.threads, "answers": rows})
+        console.show_json(
+            {
+                "rung": player.rung.name,
+                "threads": player.threads,
+                "cascade": [rung.name for rung in player.rungs] if player.cascade else None,
+                "answers": rows,
+            }
+        )
+    elif player.cascade:
+        counts = ", ".join(f"{rung.name} {_count(rows, rung.name)}" for rung in player.rungs)
+        console.say(f"answered by: {counts} of {len(rows)}")
     return 0
+
+
+def _what(player: Player) -> str:
+    """What runs, in words."""
+    if player.cascade is None:
+        return f"rung {player.rung.name}, {player.threads} thread(s)"
+    stages = " > ".join(f"{rung.name}, {rung.threads} thread(s)" for rung in player.rungs)
+    return f"cascade {stages}, by {player.cascade.measure}"
+
+
+def _count(rows: list[dict[str, Any]], rung: str) -> int:
+    return sum(row["rung"] == rung for row in rows)

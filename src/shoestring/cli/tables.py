@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from shoestring.base.sureness import STEPS
 from shoestring.base.units import format_bytes, format_ms, format_points
 from shoestring.cli.console import show_table
 
 if TYPE_CHECKING:
     from shoestring.bundle.sizes import Size
+    from shoestring.domain.ladder import Ladder
 
 COLUMNS = (
     "",
@@ -60,3 +62,54 @@ def show_sizes(files: Sequence[Size], bundle_bytes: int) -> None:
 
 def _share(file: Size) -> str:
     return f"{file.stored_bytes / file.size_bytes:.0%}" if file.size_bytes else "-"
+
+
+def cascade_figures(ladder: Ladder) -> dict[str, Any] | None:
+    """The figures of the ladder's cascade, as --json shows them."""
+    cascade = ladder.cascade
+    if cascade is None:
+        return None
+    return {
+        "measure": cascade.measure,
+        "expected_ms": cascade.expected_ms,
+        "observed_ms": cascade.observed_ms,
+        "worst_ms": cascade.worst_ms,
+        "certificate": cascade.certificate,
+        "stages": [
+            {
+                "rung": stage.rung,
+                "threshold": None if stage.threshold is None else stage.threshold / STEPS,
+                "threads": stage.threads,
+                "latency_ms": stage.latency_ms,
+                "overhead_ms": stage.overhead_ms,
+                "share_selection": seen,
+                "share_certification": certified,
+            }
+            for stage, seen, certified in zip(cascade.stages, cascade.shares, cascade.shares_certification, strict=True)
+        ],
+    }
+
+
+def show_cascade(ladder: Ladder) -> None:
+    """One line a stage, and one for the whole; nothing without a cascade."""
+    cascade = ladder.cascade
+    if cascade is None:
+        return
+    rows = [
+        (
+            stage.rung,
+            "answers the rest" if stage.threshold is None else f"{cascade.measure} >= {stage.threshold / STEPS:g}",
+            format_ms(stage.latency_ms + stage.overhead_ms),
+            f"{100 * seen:.1f} %",
+            f"{100 * certified:.1f} %",
+        )
+        for stage, seen, certified in zip(cascade.stages, cascade.shares, cascade.shares_certification, strict=True)
+    ]
+    columns = ("stage of the cascade", "answers where", "takes", "share on selection", "on certification")
+    show_table(columns, rows, right=frozenset({2, 3, 4}))
+    given = cascade.certificate
+    print(
+        f"cascade: {format_ms(cascade.expected_ms)} an image on average ({format_ms(cascade.observed_ms)} on the "
+        f"certification split), at most {format_ms(cascade.worst_ms)}; {given.metric} drop at most "
+        f"{format_points(given.max_drop)} at {100 * given.confidence:g} %, n = {given.paired.n:,}"
+    )

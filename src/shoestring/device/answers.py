@@ -24,12 +24,16 @@ class Answer:
         index: of the best class.
         score: its probability by softmax, in 0 to 1. It says how sure the model is, not how often it is right.
         top: up to five (index, label, score), best first; of equal scores the lower index comes first.
+        rung: that answered.
+        stages: of a cascade that ran before the answer stood; 1 for a single rung.
     """
 
     label: str
     index: int
     score: float
     top: tuple[tuple[int, str, float], ...]
+    rung: str = ""
+    stages: int = 1
 
 
 def are_probabilities(outputs: npt.NDArray[Any]) -> bool:
@@ -43,13 +47,17 @@ def are_probabilities(outputs: npt.NDArray[Any]) -> bool:
     return bool((np.abs(outputs.sum(axis=1, dtype=np.float64) - 1) <= _SUM_TOLERANCE).all())
 
 
-def to_answer(outputs: npt.NDArray[Any], labels: tuple[str, ...], *, probabilities: bool) -> Answer:
+def to_answer(
+    outputs: npt.NDArray[Any], labels: tuple[str, ...], *, probabilities: bool, rung: str = "", stages: int = 1
+) -> Answer:
     """The best classes of one output.
 
     Args:
         outputs: (classes,).
         labels: class names in order; may be shorter.
         probabilities: whether `outputs` are probabilities already.
+        rung: that gave it.
+        stages: that ran.
 
     Raises:
         EngineError: an output is not a finite number.
@@ -61,4 +69,4 @@ def to_answer(outputs: npt.NDArray[Any], labels: tuple[str, ...], *, probabiliti
     best = np.argsort(-values, kind="stable")[:TOP].tolist()
     top = tuple((i, labels[i] if i < len(labels) else str(i), float(scores[i])) for i in best)
     index, label, score = top[0]
-    return Answer(label=label, index=index, score=score, top=top)
+    return Answer(label=label, index=index, score=score, top=top, rung=rung, stages=stages)

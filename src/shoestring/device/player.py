@@ -1,46 +1,56 @@
-"""Run a bundle: pick a rung, replay the golden set, answer images."""
+"""Run a bundle: pick a rung or its cascade, replay the golden set, answer images."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.base.errors import DataError, EngineError
-from shoestring.bundle.refusal import refuse
-from shoestring.device.answers import Answer, are_probabilities, to_answer
+from shoestring.base.errors import DataError, EngineError, UsageError
+from shoestring.base.sureness import sureness
+from shoestring.device.answers import Answer, to_answer
 from shoestring.device.choose import choose_rung
-from shoestring.device.golden import golden_inputs, golden_outputs, replay
-from shoestring.inputs.image import tensor
+from shoestring.device.loading import Loaded
+from shoestring.domain.cascade import stands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from shoestring.bundle import Bundle
-    from shoestring.runtimes.protocol import Runtime, Session
+    from shoestring.domain.cascade import Cascade
+    from shoestring.domain.ladder import Ladder, Rung
+    from shoestring.domain.preprocess import Preprocess
+    from shoestring.runtimes.protocol import Runtime
 
 Array = npt.NDArray[Any]
 
 
 class Player:
-    """One loaded rung that was proven to answer here as it did where it was certified. Use it in a `with` block.
+    """One loaded rung, or a cascade of them, that was proven to answer here as it did where it was certified.
+
+    Use it in a `with` block. A bundle's cascade is there because it is cheaper than any rung that keeps the budget, so
+    it runs unless something else is asked for: a rung, a latency, an engine of one's own, or no cascade.
 
     Args:
         bundle: open; it may be closed once the player is made.
-        rung: name of the rung; None takes the ladder's chosen one, or what `latency_ms` asks for.
+        rung: name of the rung; None takes the cascade, the ladder's chosen one, or what `latency_ms` asks for.
         threads: of the runtime; None takes the rung's own count.
         latency_ms: takes the most accurate rung that was measured within it.
         runtime: that loads the model; None takes the one the rung names.
+        cascade: True demands it, False forbids it, None takes it where there is one and nothing else was asked for.
 
     Attributes:
-        rung: the one that is loaded.
-        threads: in use.
-        replayed: number of golden inputs that were compared.
+        cascade: the one that runs, or None.
+        rungs: that are loaded: one, or the stages from cheap to dear.
+        rung: the last of them, the only one without a cascade.
+        threads: in use by `rung`.
+        replayed: number of golden inputs that were compared, for each rung.
 
     Raises:
-        UsageError: no such rung, thread count or runtime.
+        UsageError: no such rung, thread count, runtime or cascade.
         BudgetError: no rung within `latency_ms`.
         MissingExtraError: the rung's runtime is not installed.
         EngineError: the runtime refuses the model.
@@ -56,25 +66,28 @@ class Player:
         threads: int | None = None,
         latency_ms: float | None = None,
         runtime: Runtime | None = None,
+        cascade: bool | None = None,
     ) -> None:
         manifest = bundle.manifest
-        self.rung = choose_rung(manifest.ladder, name=rung, threads=threads, latency_ms=latency_ms)
-        self.threads = self.rung.threads if threads is None else threads
-        self._spec, self._labels = manifest.preprocess, manifest.labels
-        self._input, self._output = manifest.input, manifest.output
-        candidate = self.rung.candidate
-        engine = _runtime(candidate.runtime) if runtime is None else runtime
-        inputs = golden_inputs(bundle)
-        expected = golden_outputs(bundle, self.rung, len(inputs))
-        self._probabilities = are_probabilities(expected)
-        self._session = engine.load(bundle.read(candidate.artefact_sha256), self.threads)
+        named = rung is not None or latency_ms is not None or runtime is not None
+        self.cascade = _pick_cascade(manifest.ladder, cascade, named)
+        self.rungs: tuple[Rung, ...]
+        if self.cascade is None:
+            self.rungs = (choose_rung(manifest.ladder, name=rung, threads=threads, latency_ms=latency_ms),)
+        else:
+            self.rungs = _stage_rungs(manifest.ladder, self.cascade)
+        self.rung = self.rungs[-1]
+        counts = [one.threads if threads is None else threads for one in self.rungs]
+        self.threads = counts[-1]
+        self._labels = manifest.labels
+        self._loaded: list[Loaded] = []
         try:
-            self._repeats = _check_session(self._session, bundle, self.rung.name)
-            replay(bundle, self.rung, self._infer, lambda: f"{engine.name} {engine.version()}", inputs, expected)
+            for one, count in zip(self.rungs, counts, strict=True):
+                self._loaded.append(Loaded(bundle, one, count, runtime))
         except BaseException:
-            self._session.close()
+            self.close()
             raise
-        self.replayed = len(inputs)
+        self.replayed = self._loaded[-1].replayed
 
     def classify(self, images: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Answer]:
         """Answer images one by one, as they come.
@@ -91,11 +104,12 @@ class Player:
                 raise DataError(
                     f"an image is a {type(image).__name__}, not a numpy array", hint="read files with read_image"
                 )
-            yield to_answer(self._infer(image), self._labels, probabilities=self._probabilities)
+            yield self._answer(image) if self.cascade is None else self._climb(image, self.cascade)
 
     def close(self) -> None:
-        """Free the engine's memory; a second call does nothing."""
-        self._session.close()
+        """Free the engines' memory; a second call does nothing."""
+        for loaded in self._loaded:
+            loaded.close()
 
     def __enter__(self) -> Player:
         return self
@@ -105,35 +119,43 @@ class Player:
     ) -> None:
         self.close()
 
-    def _infer(self, image: Array) -> Array:
-        """uint8 (height, width, channels) -> (classes,). A model with a fixed batch gets the image in every place."""
-        batch = tensor(image[np.newaxis], self._spec)
-        if self._repeats > 1:
-            batch = np.repeat(batch, self._repeats, axis=0)
-        output = self._session.run({self._input.name: batch})[self._output.name]
-        if output.ndim != 2 or len(output) != self._repeats:
-            raise EngineError(
-                f"output {self._output.name!r} has shape {output.shape}, not ({self._repeats}, classes)",
-                hint="make the bundle again",
-            )
-        first: Array = output[0]
-        return first
+    def _answer(self, image: Array) -> Answer:
+        only = self._loaded[0]
+        return to_answer(only.single.infer(image), self._labels, probabilities=only.probabilities, rung=only.rung.name)
+
+    def _climb(self, image: Array, cascade: Cascade) -> Answer:
+        """Stage after stage, until an answer stands by the rule that was certified."""
+        prepared: dict[Preprocess, Array] = {}
+        for place, (stage, loaded) in enumerate(zip(cascade.stages, self._loaded, strict=True), start=1):
+            single = loaded.single
+            if single.spec not in prepared:
+                prepared[single.spec] = single.prepare(image)
+            outputs = single.run(prepared[single.spec])
+            last = stage.threshold is None
+            level = 0 if last else sureness(outputs, probabilities=stage.probabilities)[cascade.measure]
+            if stands(level, stage.threshold):
+                return to_answer(
+                    outputs, self._labels, probabilities=stage.probabilities, rung=stage.rung, stages=place
+                )
+        raise EngineError("no stage of the cascade answered", hint="make the bundle again")
 
 
-def _runtime(name: str) -> Runtime:
-    from shoestring.runtimes import registry
+def _pick_cascade(ladder: Ladder, wanted: bool | None, named: bool) -> Cascade | None:
+    """The cascade to run, or None."""
+    if wanted is False or (wanted is None and named):
+        return None
+    if wanted and named:
+        raise UsageError(
+            "both the cascade and a rung, a latency or an engine were asked for", hint="the cascade names its own rungs"
+        )
+    if wanted and ladder.cascade is None:
+        raise UsageError(
+            "this bundle has no cascade", hint="none paid when it was made; leave the choice to the ladder"
+        )
+    return ladder.cascade
 
-    return registry.get(name)
 
-
-def _check_session(session: Session, bundle: Bundle, rung: str) -> int:
-    """The model's batch (1 where it is free), once its input and output are those of the manifest."""
-    wanted_input, wanted_output = bundle.manifest.input, bundle.manifest.output
-    found = [(spec.name, spec.dtype) for spec in session.inputs]
-    if found != [(wanted_input.name, wanted_input.dtype)]:
-        raise refuse(f"the model of {rung!r} takes {found}, the manifest says {wanted_input.name!r}")
-    if wanted_output.name not in [spec.name for spec in session.outputs]:
-        names = [spec.name for spec in session.outputs]
-        raise refuse(f"the model of {rung!r} answers {names}, the manifest says {wanted_output.name!r}")
-    shape = session.inputs[0].shape
-    return (shape[0] if shape else None) or 1
+def _stage_rungs(ladder: Ladder, cascade: Cascade) -> tuple[Rung, ...]:
+    """The rungs of the stages, each at the thread count that it was certified at."""
+    known = {rung.name: rung for rung in ladder.runnable}
+    return tuple(replace(known[stage.rung], threads=stage.threads) for stage in cascade.stages)

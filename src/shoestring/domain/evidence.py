@@ -29,6 +29,21 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What one candidate answered on one split, one image at a time as a device runs it, and how sure it was.
+
+    Args:
+        first: for each image the best class.
+        levels: for each measure of sureness the level of each image.
+    """
+
+    candidate: str
+    split: str
+    first: tuple[int, ...]
+    levels: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
 class Sensitivity:
     """How much the model's output suffers when this layer alone runs in int8.
 
@@ -58,6 +73,7 @@ class Evidence:
         versions: of this project, Python, numpy, the runtimes.
         measurement: how latency was measured, in words and numbers.
         seed: of the splits.
+        readings: of the stages of cascades that were tested, on selection and certification.
     """
 
     metric: str
@@ -68,6 +84,7 @@ class Evidence:
     versions: dict[str, str]
     measurement: str
     seed: int
+    readings: tuple[Reading, ...] = ()
 
     def split(self, name: str) -> Split:
         """The split called `name`. Raises KeyError."""
@@ -81,4 +98,11 @@ class Evidence:
         for trace in self.traces:
             if (trace.candidate, trace.split) == (candidate, split):
                 return trace
+        raise KeyError((candidate, split))
+
+    def reading(self, candidate: str, split: str) -> Reading:
+        """How sure `candidate` was on `split`. Raises KeyError."""
+        for reading in self.readings:
+            if (reading.candidate, reading.split) == (candidate, split):
+                return reading
         raise KeyError((candidate, split))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shoestring.domain.cascade import Cascade
 from shoestring.domain.cost import Cost
 from shoestring.domain.recipe import Recipe
 from shoestring.domain.score import Certificate, Score
@@ -76,11 +77,26 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Rungs from cheapest to dearest; `chosen` names the one that the budget asks for."""
+    """Rungs from cheapest to dearest; `chosen` names the one that the budget asks for.
+
+    `cascade`, where it pays, runs several candidates as one; some of them may stand among the rejected, since alone
+    they do not keep the budget.
+    """
 
     rungs: tuple[Rung, ...]
     rejected: tuple[Rejected, ...]
     chosen: str
+    cascade: Cascade | None = None
+
+    @property
+    def runnable(self) -> tuple[Rung, ...]:
+        """The rungs, then the stages of the cascade that are none. Raises KeyError for an unknown stage."""
+        if self.cascade is None:
+            return self.rungs
+        known = {rung.name for rung in self.rungs}
+        others = {item.candidate.name: item.candidate for item in self.rejected}
+        stages = [stage for stage in self.cascade.stages if stage.rung not in known]
+        return self.rungs + tuple(Rung(others[stage.rung], stage.threads, None) for stage in stages)
 
     def rung(self, name: str) -> Rung:
         """The rung called `name`. Raises KeyError."""

@@ -27,6 +27,10 @@ class Stored:
     sha256: str
 
 
+STUDENT_MARK = ":"
+"""Between the name of a student and that of its candidate."""
+
+
 @dataclass(frozen=True)
 class Blob:
     """A file in the bundle, named by its own hash.
@@ -58,6 +62,25 @@ class Golden:
 
 
 @dataclass(frozen=True)
+class Student:
+    """Another model for the same images and classes, whose candidates stand beside the original's.
+
+    Args:
+        name: candidates of it are called `NAME:...`.
+        source_sha256: of the model the user gave.
+        input: of its candidates.
+        output: likewise, as many classes as the original has.
+        preprocess: the original's, at this model's size: it starts from the pixels that the original's gives.
+    """
+
+    name: str
+    source_sha256: str
+    input: TensorSpec
+    output: TensorSpec
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Closed schema: `base.canonical` refuses any other key.
 
@@ -75,6 +98,7 @@ class Manifest:
         golden: inputs and expected outputs.
         evidence: hash of the canonical JSON of an Evidence.
         blobs: every file, sorted by hash; nothing else is in the bundle.
+        students: other models that candidates were made from.
     """
 
     format: int
@@ -90,3 +114,20 @@ class Manifest:
     golden: Golden
     evidence: str
     blobs: tuple[Blob, ...]
+    students: tuple[Student, ...] = ()
+
+    def student(self, rung: str) -> Student | None:
+        """The student that a candidate of this name was made from; None for the original. Raises KeyError."""
+        name = student_name(rung)
+        if name is None:
+            return None
+        for student in self.students:
+            if student.name == name:
+                return student
+        raise KeyError(name)
+
+
+def student_name(rung: str) -> str | None:
+    """`small:int8@native` -> `small`; None for candidates of the original."""
+    name, colon, _ = rung.partition(STUDENT_MARK)
+    return name if colon else None

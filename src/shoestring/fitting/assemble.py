@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from shoestring.base import disk
 from shoestring.base.canonical import digest, encode, sha256_hex
 from shoestring.base.limits import GOLDEN_INPUTS
 from shoestring.domain.budget import Budget
-from shoestring.domain.evidence import Evidence, Sensitivity, Split, Trace
+from shoestring.domain.evidence import Evidence, Reading, Sensitivity, Split, Trace
 from shoestring.domain.ladder import Ladder, Rung
 from shoestring.domain.manifest import FORMAT, Blob, Golden, Manifest
+from shoestring.fitting import students
 from shoestring.fitting.candidates import (
     Artefact,
     describe_measurement,
@@ -47,6 +49,7 @@ def assemble(
     sensitivity: tuple[Sensitivity, ...],
     seed: int,
     notes: tuple[str, ...],
+    readings: tuple[Reading, ...] = (),
 ) -> Fitted:
     """Everything that a bundle of this ladder holds.
 
@@ -59,10 +62,15 @@ def assemble(
         sensitivity: worst layer first.
         seed: of the splits.
         notes: for the user.
+        readings: of the cascade's stages.
     """
-    evidence = make_evidence(bench, made, ladder, metric, budget, sensitivity, seed)
-    blobs: dict[str, bytes | Path] = {made[rung.name].sha256: made[rung.name].path for rung in ladder.rungs}
-    golden, golden_blobs = make_golden(bench, made, ladder.rungs)
+    evidence = replace(
+        make_evidence(bench, made, ladder, metric, budget, sensitivity, seed),
+        readings=readings,
+    )
+    runnable = ladder.runnable
+    blobs: dict[str, bytes | Path] = {made[rung.name].sha256: made[rung.name].path for rung in runnable}
+    golden, golden_blobs = make_golden(bench, made, runnable)
     for data in (encode(evidence), *golden_blobs):
         blobs[sha256_hex(data)] = data
     manifest = Manifest(
@@ -79,6 +87,7 @@ def assemble(
         golden=golden,
         evidence=sha256_hex(encode(evidence)),
         blobs=tuple(Blob(name, _size(blobs[name])) for name in sorted(blobs)),
+        students=students.describe(bench),
     )
     return Fitted(manifest, evidence, blobs, notes)
 
@@ -126,7 +135,8 @@ def make_golden(
     tolerance: dict[str, float] = {}
     clear = np.ones(len(pool), dtype=bool)
     for rung in rungs:
-        answers = golden_answers(bench, made[rung.name], pool, pixels, rung.threads)
+        own = bench.of(rung.name)
+        answers = golden_answers(own, made[rung.name], pool, own.seen(pixels), rung.threads)
         part = INT8_TOLERANCE if rung.candidate.recipe.precision.startswith("int8") else FLOAT_TOLERANCE
         tolerance[rung.name] = float(part * (answers.max() - answers.min()))
         best = np.sort(answers, axis=1)

@@ -154,7 +154,8 @@ def score(bench: Workbench, artefact: Artefact, metric: str, classes: int) -> tu
 def traces(bench: Workbench, artefact: Artefact, split: str) -> tuple[Trace, Trace]:
     """What the original and the artefact answer on a split."""
     original = bench.trace("original", bench.model.path, bench.model.sha256, split)
-    return original, bench.trace(artefact.name, artefact.path, artefact.sha256, split, artefact.runtime)
+    own = bench.of(artefact.name)
+    return original, own.trace(artefact.name, artefact.path, artefact.sha256, split, artefact.runtime)
 
 
 def split_labels(bench: Workbench, split: str) -> tuple[int, ...] | None:

@@ -12,7 +12,7 @@ from shoestring.domain.ladder import Candidate, Ladder
 from shoestring.domain.score import Certificate, Paired
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.sample_size import needed_n, too_small_message
-from shoestring.evaluate.statistics import certify, drop_upper, method
+from shoestring.evaluate.statistics import Verdict, certify, drop_upper, method
 from shoestring.fitting.candidates import Artefact, split_labels, traces
 from shoestring.fitting.outcome import row
 from shoestring.fitting.workbench import Workbench
@@ -37,16 +37,37 @@ def certify_all(
     Returns:
         Certificates by name, and by name the reason why there is none.
     """
-    labels = split_labels(bench, "certification")
-    tested = [candidate for candidate in admitted if candidate.name != REFERENCE]
-    counts: dict[str, Paired] = {}
-    for candidate in tested:
-        original, variant = traces(bench, made[candidate.name], "certification")
-        counts[candidate.name] = paired(original.top, variant.top, labels)
+    counts = rung_counts(bench, made, admitted)
     verdicts = certify(list(counts.items()), metric, budget.max_drop, budget.confidence)
+    return settle(bench, admitted, counts, {verdict.name: verdict for verdict in verdicts}, metric, budget)
+
+
+def rung_counts(bench: Workbench, made: Mapping[str, Artefact], admitted: Sequence[Candidate]) -> dict[str, Paired]:
+    """Counts on the certification split of every admitted candidate but the reference, in their order."""
+    labels = split_labels(bench, "certification")
+    counts: dict[str, Paired] = {}
+    for candidate in admitted:
+        if candidate.name != REFERENCE:
+            original, variant = traces(bench, made[candidate.name], "certification")
+            counts[candidate.name] = paired(original.top, variant.top, labels)
+    return counts
+
+
+def settle(
+    bench: Workbench,
+    admitted: Sequence[Candidate],
+    counts: Mapping[str, Paired],
+    verdicts: Mapping[str, Verdict],
+    metric: str,
+    budget: Budget,
+) -> tuple[dict[str, Certificate], dict[str, str]]:
+    """Certificates of the admitted candidates that passed, and the reasons of those that did not, by name."""
     certificates, refusals = {}, {}
-    for candidate, verdict in zip(tested, verdicts, strict=True):
+    for candidate in admitted:
         name = candidate.name
+        if name == REFERENCE:
+            continue
+        verdict = verdicts[name]
         if verdict.certified and verdict.max_drop is not None and verdict.p_value is not None:
             certificates[name] = Certificate(
                 metric=metric,

@@ -7,14 +7,15 @@ compress      every candidate is made (calibration split)
 compile       each into a native program as well, where a C compiler is found
 measure       all candidates side by side on this machine
 select        what breaks the budget or is beaten goes (selection split)
-certify       in an order fixed before, on the split that no choice has seen
+certify       rungs and cascades, in an order fixed before, on the split that no choice has seen
 store         manifest, evidence, golden set
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shoestring.base import disk
@@ -23,7 +24,7 @@ from shoestring.base.errors import BudgetError, UsageError
 from shoestring.chips.host import this_machine
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
-from shoestring.domain.ladder import HOME_RUNTIME
+from shoestring.domain.ladder import HOME_RUNTIME, Candidate, Ladder
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.score import Paired
@@ -34,7 +35,8 @@ from shoestring.evaluate.propose import check_diverse, check_not_chance
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.fitting import assemble, candidates, certify, prepare, programs
+from shoestring.fitting import assemble, candidates, cascades, certify, prepare, programs
+from shoestring.fitting import students as students_
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
 from shoestring.fitting.workbench import Workbench
@@ -57,6 +59,8 @@ def fit(
     limit: int | None = None,
     seed: int = 0,
     runtimes: Sequence[str] | None = None,
+    students: Sequence[Path | str] = (),
+    cascade: bool = True,
     cache: Path | str | None = None,
     progress: Progress = silent,
 ) -> Fitted:
@@ -73,6 +77,8 @@ def fit(
         limit: take at most this many images.
         seed: of the splits.
         runtimes: to try: `onnxruntime`, and `native` for programs compiled here; None tries what is there.
+        students: other ONNX models for the same images and classes; compressed likewise, and paired with the original.
+        cascade: whether to look for a cascade, which needs a margin.
         cache: directory of finished steps; None for the user's own.
         progress: called as work goes on.
 
@@ -103,22 +109,48 @@ def fit(
     shown = (*splits.calibration, *splits.selection)
     spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
     bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress)
+    pupils = students_.prepare(bench, students, classes, lambda path: import_into(store, path))
+    bench = replace(bench, students=pupils)
     original = check_original(bench, metric, classes)
     notes = [*imported.notes, *dataset.notes, said, describe_splits(splits), prepare.labels_note(original, metric)]
     made, sensitivity, failed = candidates.make(bench, progress)
     compiled, not_compiled = programs.compile_all(bench, made, runtimes, budget.threads)
     made |= compiled
+    taught, not_taught = students_.make_all(bench, runtimes, budget.threads)
+    made |= taught
     scored = candidates.score_and_measure(bench, made, metric, classes, budget)
-    admission = admit(scored, REFERENCE, budget)
-    certificates, refusals = certify.certify_all(bench, made, admission.admitted, metric, budget)
-    ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)
-    if ladder is None or certify.only_reference_for_lack_of_proof(ladder, refusals):
-        raise certify.nothing_fits(scored, admission, refusals, budget)
-    fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, (*notes, *failed, *not_compiled))
+    ladder, found = prove(bench, made, scored, budget, classes, cascade)
+    notes += [*failed, *not_compiled, *not_taught, *([found.note] if found.note else [])]
+    fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, tuple(notes), found.readings)
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
     return fitted
+
+
+def prove(
+    bench: Workbench,
+    made: Mapping[str, candidates.Artefact],
+    scored: Sequence[Candidate],
+    budget: Budget,
+    classes: int,
+    cascade: bool,
+) -> tuple[Ladder, cascades.Found]:
+    """Choose on the selection split, certify on the certification split, and put the ladder together.
+
+    Raises:
+        BudgetError: nothing meets the budget.
+    """
+    metric = scored[0].score.metric
+    admission = admit(scored, REFERENCE, budget)
+    tested = cascades.contest(bench, made, scored, admission, budget, classes) if cascade else cascades.NOT_WANTED
+    certificates, refusals, found = cascades.certify_all(bench, made, admission.admitted, metric, budget, tested)
+    ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)
+    if ladder is not None:
+        ladder, found = cascades.join(ladder, found, budget)
+    if ladder is None or (ladder.cascade is None and certify.only_reference_for_lack_of_proof(ladder, refusals)):
+        raise certify.nothing_fits(scored, admission, refusals, budget)
+    return ladder, found
 
 
 def check_arguments(budget: Budget, chip: str, out: Path | str | None, cores: int) -> None:

@@ -13,6 +13,9 @@ from shoestring.domain.evidence import Evidence
 from shoestring.domain.ladder import Candidate, Ladder, Rung
 from shoestring.domain.manifest import Manifest
 
+STAGE_ONLY = "; runs in the cascade"
+"""What is added to the reason against a candidate that is a stage."""
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -49,7 +52,11 @@ def ladder_rows(ladder: Ladder, budget: Budget) -> list[dict[str, Any]]:
         row(rung.candidate, "chosen" if rung.name == ladder.chosen else "rung", rung_reason(rung), budget)
         for rung in ladder.rungs
     ]
-    return rungs + [row(item.candidate, "rejected", item.reason, budget) for item in ladder.rejected]
+    stages = {stage.rung for stage in ladder.cascade.stages} if ladder.cascade is not None else set()
+    return rungs + [
+        row(item.candidate, "rejected", item.reason + (STAGE_ONLY if item.candidate.name in stages else ""), budget)
+        for item in ladder.rejected
+    ]
 
 
 def rung_reason(rung: Rung) -> str:

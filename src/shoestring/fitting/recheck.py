@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoestring.base.errors import BundleError, DataError, UsageError
+from shoestring.bundle.cascade_recheck import check_cascade_counts
 from shoestring.bundle.recheck import CERTIFICATION, count
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.evidence import Evidence
@@ -37,6 +38,13 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
             checked += 1
         elif rung.name != REFERENCE:
             raise BundleError(f"rung {rung.name!r} has no certificate, and is not {REFERENCE!r}, which needs none")
+    cascade = manifest.ladder.cascade
+    if cascade is not None:
+        check_cascade_counts(evidence, cascade)
+        if manifest.budget.max_drop is None:
+            raise BundleError("there is a cascade without a margin that its thresholds were learnt for")
+        check_p_value("certificate of the cascade", cascade.certificate, 1)
+        checked += 1
     return checked
 
 
@@ -48,9 +56,14 @@ def check_certificate(rung: Rung, certificate: Certificate, evidence: Evidence, 
     counts = count(evidence, rung.name, CERTIFICATION, certificate.metric)
     if counts != certificate.paired:
         raise BundleError(f"{where} says {certificate.paired}, its evidence says {counts}")
+    check_p_value(where, certificate, tested)
+
+
+def check_p_value(where: str, certificate: Certificate, tested: int) -> None:
+    """Raises BundleError unless the certificate's own counts give its p-value, and it suffices."""
     error = (1 - certificate.confidence) / tested
     try:
-        p = p_value(counts, certificate.max_drop, certificate.metric, 1 - error)
+        p = p_value(certificate.paired, certificate.max_drop, certificate.metric, 1 - error)
     except (UsageError, DataError) as failure:  # the claim came with the bundle, not from the user
         raise BundleError(f"{where} cannot be tested: {failure.message}") from failure
     if p > certificate.p_value * (1 + SLACK) + SLACK or p > error * (1 + SLACK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -30,6 +30,7 @@ from shoestring.compress.scheme import Scheme, scheme_for
 from shoestring.compress.walk import Batch
 from shoestring.domain.cost import Machine
 from shoestring.domain.evidence import Sensitivity, Trace
+from shoestring.domain.manifest import student_name
 from shoestring.domain.model import Model, Profile
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset import Dataset
@@ -37,6 +38,7 @@ from shoestring.evaluate.metrics import top_classes
 from shoestring.evaluate.splits import Splits
 from shoestring.fitting.progress import Progress
 from shoestring.inputs.image import tensor
+from shoestring.inputs.rescale import rescale
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array, Session
 
@@ -67,6 +69,8 @@ class Workbench:
         machine: this one.
         cache: of finished steps.
         progress: where it is said what is done.
+        through: for a student, the original's pre-processing, from whose pixels its own are made.
+        students: workbenches of other models whose candidates stand beside the original's, by name.
     """
 
     model: Model
@@ -77,6 +81,13 @@ class Workbench:
     machine: Machine
     cache: Cache
     progress: Progress
+    through: Preprocess | None = None
+    students: Mapping[str, Workbench] = field(default_factory=dict)
+
+    def of(self, candidate: str) -> Workbench:
+        """The workbench that a candidate of this name comes from: a student's, or this one."""
+        name = student_name(candidate)
+        return self if name is None else self.students[name]
 
     @functools.cached_property
     def basis(self) -> dict[str, Any]:
@@ -88,6 +99,7 @@ class Workbench:
             "runtime_version": registry.get(self.runtime).version(),
             "isa": self.machine.isa,
             "spec": self.spec,
+            **({} if self.through is None else {"through": self.through}),
         }
 
     def basis_on(self, runtime: str) -> dict[str, Any]:
@@ -98,6 +110,12 @@ class Workbench:
     def threads(self) -> int:
         """All cores, as far as rungs can use them."""
         return min(self.machine.cores, MAX_THREADS)
+
+    def seen(self, pixels: Array) -> Array:
+        """Pixels (n, height, width, channels) that the original's pre-processing made, as this model sees them."""
+        if self.through is None:
+            return pixels
+        return np.stack([rescale(image, self.through, self.spec) for image in pixels])
 
     @property
     def fixed_batch(self) -> int | None:

@@ -13,7 +13,7 @@ from shoestring.base.units import format_bytes
 from shoestring.bundle.sizes import sizes
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.manifest import Manifest
-from shoestring.report import marks, scatter, sentences, words
+from shoestring.report import cascades, marks, scatter, sentences, words
 from shoestring.report.layers import float_layers, layer_chart
 from shoestring.report.recount import overlaps, recount
 from shoestring.report.rows import Rows, rows_of
@@ -84,6 +84,8 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "input_steps": sentences.preprocess_steps(manifest.preprocess),
         "shows_original": scatter.shows_original(rows),
         "original_ms": scatter.original_latency_ms(rows),
+        "stage_names": [stage.rung for stage in manifest.ladder.cascade.stages] if manifest.ladder.cascade else [],
+        "cascade_check": cascades.cascade_check(manifest.ladder.cascade, evidence),
     }
 
 
@@ -133,6 +135,10 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         bar=lambda *args, **options: Markup(marks.bar(*args, **options)),
+        cascade_words=cascades.cascade_words,
+        stage_rows=cascades.stage_rows,
+        sureness_name=cascades.sureness_name,
+        threshold_words=cascades.threshold_words,
         budget_words=sentences.budget_words,
         headline=sentences.headline,
         metric_name=sentences.metric_name,

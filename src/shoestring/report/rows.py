@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shoestring.base.errors import BundleError
 from shoestring.domain.cost import Timing
 from shoestring.domain.ladder import HOME_RUNTIME, Candidate, Ladder
-from shoestring.domain.manifest import Manifest
+from shoestring.domain.manifest import Manifest, student_name
 from shoestring.domain.score import Certificate, Score
 
 
@@ -71,7 +71,9 @@ class Rows:
         rejected = (
             row
             for row in self.rejected
-            if row.candidate.recipe.precision == "fp32" and row.candidate.runtime == HOME_RUNTIME
+            if row.candidate.recipe.precision == "fp32"
+            and row.candidate.runtime == HOME_RUNTIME
+            and student_name(row.name) is None
         )
         return self.reference or next(rejected, None)
 
