@@ -23,9 +23,8 @@ import numpy as np
 from shoestring.base.outputs import mean_kl
 from shoestring.compress.adaround import learn_rounding
 from shoestring.compress.bias import correct_biases, first_examples, float_means
-from shoestring.compress.blocks import Grid, round_gptq
 from shoestring.compress.clip import clipped_ranges
-from shoestring.compress.descent import descend, nearest, quadratic_error, search
+from shoestring.compress.descent import by_gptq, descend, nearest, quadratic_error, search
 from shoestring.compress.graph import Graph
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.narrow import WEIGHT, round_layers
@@ -84,19 +83,10 @@ def by_nearest(rows, gram, limit, floor):
     return nearest(rows, scales, limit), scales
 
 
-def by_gptq(rows, gram, limit, floor):
-    """GPTQ on scales from the range of each channel."""
+def by_gptq_alone(rows, gram, limit, floor):
+    """GPTQ on scales from the range of each channel; nearest for depthwise layers."""
     scales = range_scales(rows, limit, floor)
-    grid = Grid(scales[:, None], np.full((len(rows), 1), 8.0), rows.shape[1])
-    if gram.ndim == 2:
-        integers = round_gptq(rows, grid, gram)
-    else:
-        each = [
-            round_gptq(rows[i : i + 1], Grid(grid.scales[i : i + 1], grid.zeros[i : i + 1], grid.block), gram[i])
-            for i in range(len(rows))
-        ]
-        integers = np.concatenate(each)
-    return np.clip(integers.astype(np.int64) - 8, -limit, limit).astype(np.int8), scales
+    return by_gptq(rows, scales, gram, limit), scales
 
 
 def by_adaround(rows, gram, limit, floor):
@@ -118,10 +108,10 @@ def range_scales(rows, limit, floor):
 
 FINDERS = {
     "nearest": by_nearest,
-    "GPTQ": by_gptq,
+    "GPTQ": by_gptq_alone,
     "coordinate descent": by_descent_alone,
     "AdaRound, searched scales": by_adaround,
-    "coordinate descent, searched scales": search,
+    "GPTQ, descent, searched scales": search,
 }
 
 

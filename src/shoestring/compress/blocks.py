@@ -30,17 +30,21 @@ TINY = 1e-8
 
 @dataclass(frozen=True)
 class Grid:
-    """real = scale * (integer - zero), integer in 0..15.
+    """real = scale * (integer - zero), integer in low..high.
 
     Args:
         scales: (rows, blocks), not 0, exact in float32; negative in symmetric blocks that reach further above zero.
-        zeros: (rows, blocks) integers 0..15.
+        zeros: (rows, blocks) integers low..high.
         block: columns that share one of each; the last block may be shorter.
+        low: smallest integer.
+        high: largest one.
     """
 
     scales: Float64
     zeros: Float64
     block: int
+    low: int = 0
+    high: int = LEVELS - 1
 
     def spread(self, columns: int) -> tuple[Float64, Float64]:
         """Scale and zero of every single weight, (rows, columns)."""
@@ -96,13 +100,13 @@ def best_grid(rows: Array, block: int, *, symmetric: bool, importance: Array | N
     return best
 
 
-def round_nearest(rows: Array, grid: Grid) -> npt.NDArray[np.uint8]:
+def round_nearest(rows: Array, grid: Grid) -> npt.NDArray[np.int16]:
     """The nearest integer of the grid for every weight."""
     scales, zeros = grid.spread(rows.shape[1])
-    return np.clip(np.rint(rows / scales + zeros), 0, LEVELS - 1).astype(np.uint8)
+    return np.clip(np.rint(rows / scales + zeros), grid.low, grid.high).astype(np.int16)
 
 
-def round_gptq(rows: Array, grid: Grid, gram: Array) -> npt.NDArray[np.uint8]:
+def round_gptq(rows: Array, grid: Grid, gram: Array) -> npt.NDArray[np.int16]:
     """Integers of the grid by GPTQ, columns in the order of their mean square ("act order"), grid fixed beforehand.
 
     Args:
@@ -114,12 +118,12 @@ def round_gptq(rows: Array, grid: Grid, gram: Array) -> npt.NDArray[np.uint8]:
     order = np.argsort(-np.diagonal(gram), kind="stable")
     scales, zeros = (part[:, order] for part in grid.spread(k))
     left, upper = rows[:, order].astype(np.float64), _inverse_factor(gram[np.ix_(order, order)])
-    integers = np.empty(rows.shape, np.uint8)
+    integers = np.empty(rows.shape, np.int16)
     for first in range(0, k, GPTQ_BLOCK):
         last = min(first + GPTQ_BLOCK, k)
         errors = np.empty((len(rows), last - first))
         for j in range(first, last):
-            taken = np.clip(np.rint(left[:, j] / scales[:, j] + zeros[:, j]), 0, LEVELS - 1)
+            taken = np.clip(np.rint(left[:, j] / scales[:, j] + zeros[:, j]), grid.low, grid.high)
             errors[:, j - first] = (left[:, j] - scales[:, j] * (taken - zeros[:, j])) / upper[j, j]
             left[:, j + 1 : last] -= errors[:, j - first, None] * upper[j, j + 1 : last]
             integers[:, order[j]] = taken

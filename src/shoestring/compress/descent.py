@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from shoestring.compress.blocks import Grid, round_gptq
+
 Array = npt.NDArray[Any]
 Float64 = npt.NDArray[np.float64]
 
@@ -32,6 +34,14 @@ def quadratic_error(rows: Array, rounded: Array, gram: Array) -> Float64:
 def nearest(rows: Array, scales: Array, limit: int) -> npt.NDArray[np.int8]:
     """The nearest integers within +-limit."""
     return np.clip(np.rint(rows / _wide(scales)), -limit, limit).astype(np.int8)
+
+
+def by_gptq(rows: Array, scales: Array, gram: Array, limit: int) -> npt.NDArray[np.int8]:
+    """GPTQ's integers within +-limit; the nearest ones where each row has a (small) matrix of its own."""
+    if gram.ndim == 3:
+        return nearest(rows, scales, limit)
+    grid = Grid(scales[:, None], np.zeros((len(rows), 1)), rows.shape[1], -limit, limit)
+    return round_gptq(rows, grid, gram).astype(np.int8)
 
 
 def descend(
@@ -109,7 +119,7 @@ def search(rows: Array, gram: Array, limit: int, floor: Array) -> tuple[npt.NDAr
     lowest = quadratic_error(rows, best * _wide(widest), gram)
     for factor in SHRINK:
         tried = _float32(np.maximum(widest * factor, floor))
-        integers = descend(rows, tried, gram, limit, nearest(rows, tried, limit), sweeps=2)
+        integers = descend(rows, tried, gram, limit, by_gptq(rows, tried, gram, limit), sweeps=2)
         best, scales, lowest = _better(rows, gram, (integers, tried), (best, scales, lowest))
     for _ in range(REFITS):
         tried = _float32(np.maximum(refit_scales(rows, best, gram, scales), floor))

@@ -1,0 +1,51 @@
+"""Recipes for networks whose weights sit in matrix products, and narrow weights for all."""
+
+from __future__ import annotations
+
+from shoestring.compress.candidates import DYNAMIC_PART, LOWER
+from shoestring.compress.graph import Graph
+from shoestring.compress.layers import is_weighted
+from shoestring.compress.matrix import products
+from shoestring.compress.scheme import Scheme, schemes
+from shoestring.domain.recipe import Option, Recipe, Step
+
+BLOCK = 32
+
+
+def matrix_recipes(graph: Graph, scheme: Scheme) -> tuple[Recipe, ...]:
+    """Recipes for a graph most of whose weights are read by MatMul or Gemm; none for others.
+
+    Args:
+        graph: float32.
+        scheme: 8-bit types of the chip.
+    """
+    if _part_in_products(graph) <= DYNAMIC_PART:
+        return ()
+    choice: dict[str, Option] = {"scheme": scheme.name}
+    smoothed = Recipe(
+        "int8-smooth",
+        "int8",
+        (LOWER, Step("smooth", choice), Step("matrix_int8", choice)),
+        "outliers of activations move into the weights, so that fixed 8-bit ranges fit",
+    )
+    return (smoothed, _blocks("w4-gptq", 0, "matrix products wait for weights: a quarter of the bytes at most"), _blocks(
+        "w4a8-gptq", 4, "the same with activations rounded to 8 bits at run time, for integer units"
+    ))
+
+
+def narrow_recipe(scheme: Scheme) -> Recipe:
+    """w4a8: weights of 4 bits in every Conv, Gemm and MatMul, beside the chip's 8-bit activations."""
+    suited = next(row for row in schemes() if row.by_recipe and row.activation == scheme.activation)
+    steps = (LOWER, Step("narrow_weights", {"scheme": suited.name}), Step("correct_bias", {}))
+    return Recipe("w4a8", "int8", steps, suited.why)
+
+
+def _blocks(name: str, accuracy_level: int, why: str) -> Recipe:
+    options: dict[str, Option] = {"method": "gptq", "block": BLOCK, "accuracy_level": accuracy_level}
+    return Recipe(name, "w4", (LOWER, Step("weights_nbits", options)), why)
+
+
+def _part_in_products(graph: Graph) -> float:
+    """Part of the weights of weighted layers that sits in matrix products."""
+    total = sum(graph.weights[node.input[1]].size for node in graph.nodes if is_weighted(graph, node))
+    return sum(graph.weights[node.input[1]].size for node in products(graph)) / total if total else 0.0
