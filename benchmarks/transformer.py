@@ -38,6 +38,7 @@ def recipes(graph: Graph, isa) -> list[Recipe]:
     found = [float_recipes()[0], *dynamic_recipes(graph)]
     found.append(Recipe("int8-static", "int8", (Step("matrix_int8", {"scheme": scheme.name}),), "without smoothing"))
     found += matrix_recipes(graph, scheme)
+    found.append(Recipe("fp16", "fp16", (Step("half", {"kind": "fp16"}),), "arithmetic in fp16"))
     for name, options in (
         ("w4-nearest", {"method": "nearest", "block": 32}),
         ("w4-nearest-b128", {"method": "nearest", "block": 128}),
@@ -64,7 +65,9 @@ def latencies(models: dict[str, Path], feeds) -> dict[str, float]:
     """Median milliseconds, all models in turn."""
     seen: dict[str, list[float]] = {name: [] for name in models}
     with contextlib.ExitStack() as stack:
-        sessions = {name: stack.enter_context(registry.get("onnxruntime").load(path, 1)) for name, path in models.items()}
+        sessions = {
+            name: stack.enter_context(registry.get("onnxruntime").load(path, 1)) for name, path in models.items()
+        }
         for index in range(WARM + ROUNDS):
             for name, session in sessions.items():
                 start = time.perf_counter()

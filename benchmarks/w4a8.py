@@ -23,6 +23,7 @@ import numpy as np
 from shoestring.base.outputs import mean_kl
 from shoestring.compress.adaround import learn_rounding
 from shoestring.compress.bias import correct_biases, first_examples, float_means
+from shoestring.compress.blocks import gptq_metric
 from shoestring.compress.clip import clipped_ranges
 from shoestring.compress.descent import by_gptq, descend, nearest, quadratic_error, search
 from shoestring.compress.graph import Graph
@@ -86,7 +87,9 @@ def by_nearest(rows, gram, limit, floor):
 def by_gptq_alone(rows, gram, limit, floor):
     """GPTQ on scales from the range of each channel; nearest for depthwise layers."""
     scales = range_scales(rows, limit, floor)
-    return by_gptq(rows, scales, gram, limit), scales
+    if gram.ndim == 3:
+        return nearest(rows, scales, limit), scales
+    return by_gptq(rows, scales, gptq_metric(gram), limit), scales
 
 
 def by_adaround(rows, gram, limit, floor):
@@ -175,7 +178,9 @@ def show(ground: Ground, images: int, chosen: Sequence[str]) -> int:
             flush=True,
         )
         if "W4A8" in name:
-            beyond = [item for item, value in graph.weights.items() if item.endswith(WEIGHT) and abs(value).max() > LIMIT]
+            beyond = [
+                item for item, value in graph.weights.items() if item.endswith(WEIGHT) and abs(value).max() > LIMIT
+            ]
             if beyond:
                 sys.exit(f"weights beyond +-{LIMIT}: {beyond[0]}")
     return 0 if best <= 1.0 else 1

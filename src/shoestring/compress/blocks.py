@@ -106,18 +106,38 @@ def round_nearest(rows: Array, grid: Grid) -> npt.NDArray[np.int16]:
     return np.clip(np.rint(rows / scales + zeros), grid.low, grid.high).astype(np.int16)
 
 
-def round_gptq(rows: Array, grid: Grid, gram: Array) -> npt.NDArray[np.int16]:
-    """Integers of the grid by GPTQ, columns in the order of their mean square ("act order"), grid fixed beforehand.
+@dataclass(frozen=True)
+class Metric:
+    """What GPTQ needs of a Gram matrix, made once for any number of grids.
+
+    Args:
+        order: columns by their mean square, largest first ("act order").
+        upper: in that order, upper triangular U with U' U = (G + damping)^-1.
+    """
+
+    order: npt.NDArray[np.intp]
+    upper: Float64
+
+
+def gptq_metric(gram: Array) -> Metric:
+    """Of a (k, k) mean of x x' over a layer's inputs."""
+    order = np.argsort(-np.diagonal(gram), kind="stable")
+    mean = max(float(np.mean(np.diagonal(gram))), TINY)
+    damped = gram[np.ix_(order, order)] + GPTQ_DAMPING * mean * np.eye(len(gram))
+    return Metric(order, np.asarray(np.linalg.cholesky(np.linalg.inv(damped)).T))
+
+
+def round_gptq(rows: Array, grid: Grid, metric: Metric) -> npt.NDArray[np.int16]:
+    """Integers of the grid by GPTQ; the grid is fixed beforehand.
 
     Args:
         rows: (channels, k).
         grid: from the unchanged rows.
-        gram: (k, k) mean of x x' over the layer's inputs.
+        metric: of the layer's inputs.
     """
-    k = rows.shape[1]
-    order = np.argsort(-np.diagonal(gram), kind="stable")
+    k, order, upper = rows.shape[1], metric.order, metric.upper
     scales, zeros = (part[:, order] for part in grid.spread(k))
-    left, upper = rows[:, order].astype(np.float64), _inverse_factor(gram[np.ix_(order, order)])
+    left = rows[:, order].astype(np.float64)
     integers = np.empty(rows.shape, np.int16)
     for first in range(0, k, GPTQ_BLOCK):
         last = min(first + GPTQ_BLOCK, k)
@@ -129,13 +149,6 @@ def round_gptq(rows: Array, grid: Grid, gram: Array) -> npt.NDArray[np.int16]:
             integers[:, order[j]] = taken
         left[:, last:] -= errors @ upper[first:last, last:]
     return integers
-
-
-def _inverse_factor(gram: Array) -> Float64:
-    """Upper triangular U with U' U = (G + damping)^-1."""
-    mean = max(float(np.mean(np.diagonal(gram))), TINY)
-    damped = gram + GPTQ_DAMPING * mean * np.eye(len(gram))
-    return np.asarray(np.linalg.cholesky(np.linalg.inv(damped)).T)
 
 
 def pack(integers: Array, block: int) -> npt.NDArray[np.uint8]:

@@ -28,9 +28,11 @@ def matrix_recipes(graph: Graph, scheme: Scheme) -> tuple[Recipe, ...]:
         (LOWER, Step("smooth", choice), Step("matrix_int8", choice)),
         "outliers of activations move into the weights, so that fixed 8-bit ranges fit",
     )
-    return (smoothed, _blocks("w4-gptq", 0, "matrix products wait for weights: a quarter of the bytes at most"), _blocks(
-        "w4a8-gptq", 4, "the same with activations rounded to 8 bits at run time, for integer units"
-    ))
+    return (
+        smoothed,
+        _blocks("w4-gptq", 0, "matrix products wait for weights: a quarter of the bytes at most"),
+        _blocks("w4a8-gptq", 4, "the same with activations rounded to 8 bits at run time, for integer units"),
+    )
 
 
 def narrow_recipe(scheme: Scheme) -> Recipe:

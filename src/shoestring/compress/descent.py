@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.compress.blocks import Grid, round_gptq
+from shoestring.compress.blocks import Grid, Metric, gptq_metric, round_gptq
 
 Array = npt.NDArray[Any]
 Float64 = npt.NDArray[np.float64]
@@ -21,7 +21,7 @@ Float64 = npt.NDArray[np.float64]
 BLOCK = 64
 """Columns worked on before the rest of the gradient is brought up to date by one matrix product."""
 SWEEPS = 12
-SHRINK = tuple(round(1.0 - 0.05 * i, 2) for i in range(13))  # 1 down to 0.4 of the range
+SHRINK = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5)
 REFITS = 4
 
 
@@ -36,12 +36,10 @@ def nearest(rows: Array, scales: Array, limit: int) -> npt.NDArray[np.int8]:
     return np.clip(np.rint(rows / _wide(scales)), -limit, limit).astype(np.int8)
 
 
-def by_gptq(rows: Array, scales: Array, gram: Array, limit: int) -> npt.NDArray[np.int8]:
-    """GPTQ's integers within +-limit; the nearest ones where each row has a (small) matrix of its own."""
-    if gram.ndim == 3:
-        return nearest(rows, scales, limit)
+def by_gptq(rows: Array, scales: Array, metric: Metric, limit: int) -> npt.NDArray[np.int8]:
+    """GPTQ's integers within +-limit, with one scale a row."""
     grid = Grid(scales[:, None], np.zeros((len(rows), 1)), rows.shape[1], -limit, limit)
-    return round_gptq(rows, grid, gram).astype(np.int8)
+    return round_gptq(rows, grid, metric).astype(np.int8)
 
 
 def descend(
@@ -117,9 +115,11 @@ def search(rows: Array, gram: Array, limit: int, floor: Array) -> tuple[npt.NDAr
     widest = np.maximum(np.abs(rows).max(axis=1) / limit, floor)
     best, scales = nearest(rows, widest, limit), widest
     lowest = quadratic_error(rows, best * _wide(widest), gram)
+    metric = gptq_metric(gram) if gram.ndim == 2 else None
     for factor in SHRINK:
         tried = _float32(np.maximum(widest * factor, floor))
-        integers = descend(rows, tried, gram, limit, by_gptq(rows, tried, gram, limit), sweeps=2)
+        start = nearest(rows, tried, limit) if metric is None else by_gptq(rows, tried, metric, limit)
+        integers = descend(rows, tried, gram, limit, start, sweeps=1)
         best, scales, lowest = _better(rows, gram, (integers, tried), (best, scales, lowest))
     for _ in range(REFITS):
         tried = _float32(np.maximum(refit_scales(rows, best, gram, scales), floor))

@@ -107,7 +107,11 @@ def to_matrix_qdq(graph: Graph, ranges: Mapping[str, Range], scheme: Scheme, kep
             f"{name}/zero": np.zeros(scales.shape, np.int8),
         }
         widen = make_node(
-            "DequantizeLinear", [f"{name}/{part}" for part in ("integers", "scale", "zero")], [name], f"{name}/wide", axis=1
+            "DequantizeLinear",
+            [f"{name}/{part}" for part in ("integers", "scale", "zero")],
+            [name],
+            f"{name}/wide",
+            axis=1,
         )
         nodes += replace_product(graph, node, make_node("MatMul", [f"{source}/dq", name], [""], node.name), [widen])
     graph.nodes = nodes

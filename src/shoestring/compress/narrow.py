@@ -95,7 +95,9 @@ def _round_layer(
     input_scale = _input_scale(quantized, node.name)
     floor = _scale_floor(facts, rows, input_scale, groups) if has_bias else np.full(channels, TINY)
     gram = facts.gram + DAMPING * _mean_diagonal(facts.gram)[:, None, None] * np.eye(rows.shape[1])
-    plain = np.clip(np.rint(rows / _range_scales(rows, limit, floor)), -limit, limit) * _range_scales(rows, limit, floor)
+    plain = np.clip(np.rint(rows / _range_scales(rows, limit, floor)), -limit, limit) * _range_scales(
+        rows, limit, floor
+    )
     wanted, integers, scales = np.empty_like(rows), np.empty(rows.shape, np.int8), np.empty(channels)
     for group in range(groups):
         part = slice(group * each, (group + 1) * each)

@@ -205,9 +205,8 @@ def _divided(graph: Graph, node: onnx.NodeProto, indices: Sequence[int], scales:
     edits = []
     for index in indices:
         value = graph.weights.get(node.input[index])
-        if value is None or value.dtype != np.float32 or value.size not in (1, len(scales)):
-            return None
-        if value.size > 1 and value.shape[-1] != len(scales):
+        # A scalar could be widened too, but it may be part of a GELU that runtimes know by its shape.
+        if value is None or value.dtype != np.float32 or value.size != len(scales) or value.shape[-1:] != scales.shape:
             return None
         edits.append(Edit(node, index, value.reshape(-1) / scales))
     return edits

@@ -3,6 +3,7 @@
 from shoestring.compress.passes.correct_bias import CorrectBias
 from shoestring.compress.passes.dynamic_int8 import DynamicInt8
 from shoestring.compress.passes.fp16_weights import Fp16Weights
+from shoestring.compress.passes.half import Half
 from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.passes.matrix_int8 import MatrixInt8
 from shoestring.compress.passes.narrow_weights import NarrowWeights
@@ -23,6 +24,7 @@ PASSES: dict[str, Pass] = {
         Smooth(),
         MatrixInt8(),
         WeightsNBits(),
+        Half(),
     )
 }
 

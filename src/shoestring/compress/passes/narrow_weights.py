@@ -26,7 +26,9 @@ class NarrowWeights:
     def requires(self, graph: Graph, options: Options) -> str | None:
         scheme = scheme_named(str(options["scheme"]))
         if not scheme.by_recipe:
-            raise UsageError(f"narrow_weights takes a scheme with narrow weights, not {scheme.name!r}", hint="u8s4, s8s4")
+            raise UsageError(
+                f"narrow_weights takes a scheme with narrow weights, not {scheme.name!r}", hint="u8s4, s8s4"
+            )
         for layer in plan(graph, float_layers(options)):
             node = layer.node
             rank = graph.weights[node.input[1]].ndim if is_weighted(graph, node) else 0
@@ -38,9 +40,7 @@ class NarrowWeights:
 
     def run(self, graph: Graph, options: Options, workshop: Workshop) -> tuple[Graph, tuple[str, ...]]:
         kept, scheme = float_layers(options), scheme_named(str(options["scheme"]))
-        limits = {
-            layer.node.name: scheme.weight_limit for layer in plan(graph, kept) if is_weighted(graph, layer.node)
-        }
+        limits = {layer.node.name: scheme.weight_limit for layer in plan(graph, kept) if is_weighted(graph, layer.node)}
         quantized = to_qdq(graph, workshop.ranges, scheme, kept)
         report = round_layers(graph, quantized, limits, workshop.batches, workshop.threads)
         nearest, found = (float(np.mean([getattr(item, part) for item in report])) for part in ("nearest", "found"))

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from shoestring.base.errors import UsageError
-from shoestring.compress.blocks import best_grid, pack, pack_zeros, range_grid, round_gptq, round_nearest
+from shoestring.compress.blocks import best_grid, gptq_metric, pack, pack_zeros, range_grid, round_gptq, round_nearest
 from shoestring.compress.grams import Array, input_gram
 from shoestring.compress.graph import Graph
 from shoestring.compress.matrix import in_out_weight, products, replace_product
@@ -71,7 +71,7 @@ class WeightsNBits:
             integers = round_nearest(rows, grid)
         else:
             grid = best_grid(rows, block, symmetric=symmetric, importance=np.diagonal(gram))
-            integers = round_gptq(rows, grid, gram) if method == "gptq" else round_nearest(rows, grid)
+            integers = round_gptq(rows, grid, gptq_metric(gram)) if method == "gptq" else round_nearest(rows, grid)
         name = f"{node.name}/weight"
         stored = {
             f"{name}/q{BITS}": pack(integers, block),
