@@ -54,8 +54,8 @@ def learn_rounding(
     mean, square = np.zeros_like(level), np.zeros_like(level)
     for step in range(steps):
         slope = _slope(level, wanted, metric, step / max(1, steps - 1))
-        mean = ADAM_FIRST * mean + (1 - ADAM_FIRST) * slope
-        square = ADAM_SECOND * square + (1 - ADAM_SECOND) * slope**2
+        mean += (1 - ADAM_FIRST) * (slope - mean)
+        square += (1 - ADAM_SECOND) * (slope**2 - square)
         fair_mean = mean / (1 - ADAM_FIRST ** (step + 1))
         fair_square = square / (1 - ADAM_SECOND ** (step + 1))
         level -= RATE * fair_mean / (np.sqrt(fair_square) + ADAM_SMALL)

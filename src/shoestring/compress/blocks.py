@@ -158,13 +158,13 @@ def pack(integers: Array, block: int) -> npt.NDArray[np.uint8]:
     """
     filled = _padded(integers.astype(np.uint8), block, MIDDLE)
     pairs = filled.reshape(len(filled), -1, block // 2, 2)
-    return (pairs[..., 0] | (pairs[..., 1] << 4)).astype(np.uint8)
+    return np.asarray(pairs[..., 0] | (pairs[..., 1] << 4), np.uint8)
 
 
 def pack_zeros(zeros: Array) -> npt.NDArray[np.uint8]:
     """Zero points as (rows * ceil(blocks / 2)) bytes, two a byte; an odd last one shares its byte with nothing."""
     filled = _padded(zeros.astype(np.uint8), 2, 0)
-    return (filled[:, 0::2] | (filled[:, 1::2] << 4)).astype(np.uint8).reshape(-1)
+    return np.asarray(filled[:, 0::2] | (filled[:, 1::2] << 4), np.uint8).reshape(-1)
 
 
 def unpack(packed: Array, columns: int) -> npt.NDArray[np.uint8]:

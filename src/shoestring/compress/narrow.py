@@ -71,7 +71,7 @@ def round_layers(
     inputs = {node.name: node.input[0] for node in quantized.nodes}
     targets = _targets(original, [node.output[0] for node in layers], batches, threads)
     seen = walk(quantized, [dict(batch) for batch in batches], [inputs[node.name] for node in layers], threads)
-    report = []
+    report: list[Rounded] = []
     for node, (_, found), wanted in zip(layers, seen, targets, strict=True):
         shape = original.weights[node.input[1]].shape
         facts = moments(node, shape, found, wanted, seed=len(report))
@@ -132,7 +132,7 @@ def _relative(rows: Array, rounded: Array, gram: Array, each: int) -> float:
 
 
 def _mean_diagonal(gram: Array) -> Array:
-    return np.maximum(np.diagonal(gram, axis1=-2, axis2=-1).mean(axis=-1), 1e-12)
+    return np.asarray(np.maximum(np.diagonal(gram, axis1=-2, axis2=-1).mean(axis=-1), 1e-12))
 
 
 def _range_scales(rows: Array, limit: int, floor: Array) -> Array:

@@ -2,9 +2,9 @@
 
 Matrix products read x whose channels differ in size by orders of magnitude, so that one scale for all of x is coarse
 for most of them. x / s times s W is the same product; with s = max|x|^a / max|W|^(1 - a) (their eq. 4) both sides
-become easy. Here s is rounded to powers of two, with which every float product and sum keeps its bits, and `a` is chosen
-for each site by the error of the product with both sides in 8 bits. The layer that makes x carries 1 / s where it can: a
-normalisation's scale and bias, or a linear layer's columns, through the constants and ReLU after it.
+become easy. Here s is rounded to powers of two, with which every float product and sum keeps its bits, and `a` is
+chosen for each site by the error of the product with both sides in 8 bits. The layer that makes x carries 1 / s where
+it can: a normalisation's scale and bias, or a linear layer's columns, through the constants and ReLU after it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from shoestring.compress.graph import Graph, attribute, make_node
 from shoestring.compress.layers import channel_axis, is_weighted
+from shoestring.compress.matrix import products
 from shoestring.compress.observe import Range
 from shoestring.compress.qdq import affine
 
@@ -79,10 +80,8 @@ class Choice:
 def sites(graph: Graph) -> list[Site]:
     """Every tensor that matrix products with constant weights read, in execution order of the first of them."""
     readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.nodes:
-        if node.op_type in {"MatMul", "Gemm"} and is_weighted(graph, node) and not attribute(node, "transA", 0):
-            if graph.weights[node.input[1]].ndim == 2 and node.input[0] not in graph.weights:
-                readers.setdefault(node.input[0], []).append(node)
+    for node in products(graph):
+        readers.setdefault(node.input[0], []).append(node)
     return [
         Site(name, tuple(nodes), len(graph.consumers[name]) == len(nodes) and name not in graph.outputs)
         for name, nodes in readers.items()
@@ -171,7 +170,7 @@ def _error(x: Array, weight: Array, span: tuple[Array, Array], limits: tuple[int
 def _carry(graph: Graph, tensor: str, scales: Array) -> tuple[list[Edit] | None, list[onnx.NodeProto]]:
     """The edits that divide `tensor` by `scales`, and the nodes whose outputs change; None where there is no way."""
     node = graph.producers.get(tensor)
-    if node is None or len(node.output) > 1 and any(node.output[1:]):
+    if node is None or any(node.output[1:]):
         return None, []
     if node.op_type in NORMS:
         edits = _divided(graph, node, range(1, len(node.input)), scales) if _last_axis(node) else None

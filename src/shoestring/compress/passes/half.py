@@ -1,8 +1,8 @@
 """Arithmetic in 16 bits, for chips that have it: fp16 on Armv8.2 and Jetson, bf16 on newer server and phone cores.
 
 Which inputs of an operator may be 16 bits wide is read from ONNX's own schemas for the graph's operator set. What would
-leave fp16's range on the calibration batches stays in fp32 with a Cast on both sides, and is named; mixing widths by what
-overflows is after Micikevicius et al., "Mixed Precision Training", ICLR 2018 (arXiv 1710.03740), section 3.
+leave fp16's range on the calibration batches stays in fp32 with a Cast on both sides, and is named; what fp16 can hold
+and what it loses is in Micikevicius et al., "Mixed Precision Training", ICLR 2018 (arXiv 1710.03740), section 3.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Half:
         unable = Counter(node.op_type for node in widths.source if node.name not in possible | named)
         if unable:
             kinds = ", ".join(f"{operator} ({count})" for operator, count in sorted(unable.items()))
-            notes.append(f"not defined in {kind}, or no float operators: {kinds}")
+            notes.append(f"not defined in {kind}, or without a float result: {kinds}")
         if wide:
             shown = [f"{name} ({why})" for name, why in sorted(wide.items())[:NAMES_SHOWN]]
             more = f" and {len(wide) - NAMES_SHOWN} others" if len(wide) > NAMES_SHOWN else ""
@@ -85,7 +85,8 @@ def _element(kind: str) -> np.dtype[Any]:
         import ml_dtypes
     except ImportError as error:
         raise MissingExtraError("ml_dtypes", "fit") from error
-    return np.dtype(ml_dtypes.bfloat16)
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def _out_of_range(graph: Graph, possible: set[str], workshop: Workshop) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""8-bit matrix products with ranges fixed in advance (Xiao et al., "SmoothQuant", 2023, level O1); see compress.matrix."""
+"""8-bit matrix products with ranges fixed in advance (Xiao et al., "SmoothQuant", 2023, level O1)."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from shoestring.base.errors import UsageError
-from shoestring.compress.graph import Graph
 from shoestring.compress.grams import groups_of
+from shoestring.compress.graph import Graph
 from shoestring.compress.layers import is_weighted, plan
 from shoestring.compress.narrow import WEIGHT, round_layers
 from shoestring.compress.passes.protocol import Options, Workshop
@@ -46,8 +46,8 @@ class NarrowWeights:
         nearest, found = (float(np.mean([getattr(item, part) for item in report])) for part in ("nearest", "found"))
         grouped = sum(groups_of(node) > 1 for node in graph.nodes if node.name in limits)
         return quantized, (
-            f"{len(report)} layers ({grouped} of them grouped) with weights of {scheme.weight_bits} bits; mean error of "
-            f"a layer's output {100 * found:.2g} % of its variance, {100 * nearest:.2g} % by nearest rounding",
+            f"{len(report)} layers ({grouped} of them grouped) with weights of {scheme.weight_bits} bits; mean error of a "
+            f"layer's output {100 * found:.2g} % of its variance, {100 * nearest:.2g} % by nearest rounding",
         )
 
     def ensures(self, graph: Graph, options: Options) -> str | None:

@@ -35,7 +35,7 @@ class WeightsNBits:
     name = "weights_nbits"
 
     def requires(self, graph: Graph, options: Options) -> str | None:
-        method, block, _, _ = _settings(options)
+        _settings(options)
         missing = float_layers(options) - {node.name for node in graph.nodes}
         if missing:
             return f"no layer is called {sorted(missing)[0]!r}"
@@ -73,7 +73,7 @@ class WeightsNBits:
             grid = best_grid(rows, block, symmetric=symmetric, importance=np.diagonal(gram))
             integers = round_gptq(rows, grid, gptq_metric(gram)) if method == "gptq" else round_nearest(rows, grid)
         name = f"{node.name}/weight"
-        stored = {
+        stored: dict[str, Array] = {
             f"{name}/q{BITS}": pack(integers, block),
             f"{name}/scales": grid.scales.astype(np.float32).reshape(-1),
         }
@@ -100,11 +100,11 @@ def _settings(options: Options) -> tuple[str, int, bool, int]:
     symmetric, level = bool(options.get("symmetric", False)), options.get("accuracy_level", FLOAT_ACTIVATIONS)
     if method not in METHODS:
         raise UsageError(f"unknown method {method!r}", hint=f"known: {', '.join(METHODS)}")
-    if block not in BLOCKS:
+    if not isinstance(block, int) or block not in BLOCKS:
         raise UsageError(f"block must be one of {', '.join(map(str, BLOCKS))}, got {block!r}")
-    if level not in (FLOAT_ACTIVATIONS, INT8_ACTIVATIONS):
+    if not isinstance(level, int) or level not in (FLOAT_ACTIVATIONS, INT8_ACTIVATIONS):
         raise UsageError(f"accuracy_level must be {FLOAT_ACTIVATIONS} or {INT8_ACTIVATIONS}, got {level!r}")
-    return method, int(block), symmetric, int(level)
+    return method, block, symmetric, level
 
 
 def _grams(graph: Graph, chosen: list[onnx.NodeProto], workshop: Workshop) -> dict[str, Array]:
