@@ -47,7 +47,7 @@ class NarrowWeights:
         grouped = sum(groups_of(node) > 1 for node in graph.nodes if node.name in limits)
         return quantized, (
             f"{len(report)} layers ({grouped} of them grouped) with weights of {scheme.weight_bits} bits",
-            f"mean error of a layer's output {100 * found:.2g} % of its variance; nearest rounding: {100 * nearest:.2g} %",
+            f"mean error of a layer's output {100 * found:.2g} % of its variance; nearest: {100 * nearest:.2g} %",
         )
 
     def ensures(self, graph: Graph, options: Options) -> str | None:
