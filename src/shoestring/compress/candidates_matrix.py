@@ -10,6 +10,7 @@ from shoestring.compress.scheme import Scheme, schemes
 from shoestring.domain.recipe import Option, Recipe, Step
 
 BLOCK = 32
+TABLES = Step("tables_int8", {})
 
 
 def matrix_recipes(graph: Graph, scheme: Scheme) -> tuple[Recipe, ...]:
@@ -25,13 +26,13 @@ def matrix_recipes(graph: Graph, scheme: Scheme) -> tuple[Recipe, ...]:
     smoothed = Recipe(
         "int8-smooth",
         "int8",
-        (LOWER, Step("smooth", choice), Step("matrix_int8", choice)),
+        (LOWER, TABLES, Step("smooth", choice), Step("matrix_int8", choice)),
         "outliers of activations move into the weights, so that fixed 8-bit ranges fit",
     )
     return (
         smoothed,
-        _blocks("w4-gptq", 0, "matrix products wait for weights: a quarter of the bytes at most"),
-        _blocks("w4a8-gptq", 4, "the same with activations rounded to 8 bits at run time, for integer units"),
+        _blocks("w4-gptq", "w4", 0, "weights of 4 bits: an eighth of the bytes to read for each product"),
+        _blocks("w4a8-gptq", "int8-w4", 4, "the same with activations in 8 bits, ranges found at run time"),
     )
 
 
@@ -42,9 +43,9 @@ def narrow_recipe(scheme: Scheme) -> Recipe:
     return Recipe("w4a8", "int8", steps, suited.why)
 
 
-def _blocks(name: str, accuracy_level: int, why: str) -> Recipe:
+def _blocks(name: str, precision: str, accuracy_level: int, why: str) -> Recipe:
     options: dict[str, Option] = {"method": "gptq", "block": BLOCK, "accuracy_level": accuracy_level}
-    return Recipe(name, "w4", (LOWER, Step("weights_nbits", options)), why)
+    return Recipe(name, precision, (LOWER, TABLES, Step("weights_nbits", options)), why)
 
 
 def _part_in_products(graph: Graph) -> float:

@@ -10,6 +10,7 @@ from shoestring.compress.passes.narrow_weights import NarrowWeights
 from shoestring.compress.passes.protocol import Options, Pass, Workshop
 from shoestring.compress.passes.smooth import Smooth
 from shoestring.compress.passes.static_int8 import StaticInt8
+from shoestring.compress.passes.tables_int8 import TablesInt8
 from shoestring.compress.passes.weights_nbits import WeightsNBits
 
 PASSES: dict[str, Pass] = {
@@ -25,6 +26,7 @@ PASSES: dict[str, Pass] = {
         MatrixInt8(),
         WeightsNBits(),
         Half(),
+        TablesInt8(),
     )
 }
 
