@@ -42,9 +42,9 @@ def learn_rounding(
     Returns:
         (channels, k) integers within +-limit, each one of the two beside its weight.
     """
-    exact = np.clip(weight_rows / scales[:, None], -limit, limit)
-    down = np.minimum(np.floor(exact), limit - 1)
-    part = exact - down
+    exact = weight_rows / scales[:, None]
+    down = np.clip(np.floor(exact), -limit, limit - 1)
+    part = exact - down  # beyond 0..1 where the range cuts the weight off; the others can make up for that
     curvature = np.diagonal(gram, axis1=-2, axis2=-1).mean(axis=-1)
     metric = (gram / np.maximum(curvature, 1e-300)[..., None, None]).astype(np.float32)
     inner = np.clip((part - STRETCH_LOW) / (STRETCH_HIGH - STRETCH_LOW), 1e-4, 1 - 1e-4)

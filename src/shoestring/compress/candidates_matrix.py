@@ -43,6 +43,17 @@ def narrow_recipe(scheme: Scheme) -> Recipe:
     return Recipe("w4a8", "int8", steps, suited.why)
 
 
+def half_recipe(kind: str = "fp16") -> Recipe:
+    """Arithmetic in 16 bits, for chips that have it.
+
+    Args:
+        kind: `fp16` or `bf16`.
+    """
+    return Recipe(
+        kind, kind, (LOWER, Step("half", {"kind": kind})), f"half the bytes to move, and {kind} units are used"
+    )
+
+
 def _blocks(name: str, precision: str, accuracy_level: int, why: str) -> Recipe:
     options: dict[str, Option] = {"method": "gptq", "block": BLOCK, "accuracy_level": accuracy_level}
     return Recipe(name, precision, (LOWER, TABLES, Step("weights_nbits", options)), why)
