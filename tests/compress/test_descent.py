@@ -92,11 +92,11 @@ def test_refitted_scales_are_the_best_for_their_integers() -> None:
 @pytest.mark.parametrize("own", [True, False])
 def test_learned_rounding_beats_nearest(own: bool) -> None:
     rows, scales, gram = problem(6, 24, 4, own=own)
-    learned = learn_rounding(rows, scales, gram, LIMIT, steps=400, seed=0)
+    learned = learn_rounding(rows, scales, gram, LIMIT, steps=300, seed=0)
     assert error(rows, learned, scales, gram) < 0.8 * error(rows, nearest(rows, scales, LIMIT), scales, gram)
     exact = rows / scales[:, None]
     assert (np.abs(learned - exact) < 1 + 1e-6).all()
-    assert np.array_equal(learned, learn_rounding(rows, scales, gram, LIMIT, steps=400, seed=0))
+    assert np.array_equal(learned, learn_rounding(rows, scales, gram, LIMIT, steps=300, seed=0))
 
 
 def test_learned_rounding_without_correlation_is_nearest() -> None:

@@ -16,18 +16,18 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 STRETCH_LOW, STRETCH_HIGH = -0.1, 1.1  # zeta and gamma of eq. 23
-RATE = 0.03
+RATE = 0.1
 BETA_FIRST, BETA_LAST = 20.0, 2.0
 WARM_PART = 0.2
 """Part of the steps without the regulariser, as the paper's section 5 does."""
-PULL = 0.02
+PULL = 0.3
 """Weight of the regulariser beside a row error that is scaled to a mean curvature of 1."""
 ADAM_FIRST, ADAM_SECOND, ADAM_SMALL = 0.9, 0.999, 1e-8
 INIT_NOISE = 1e-3  # breaks ties between equal rows; the paper starts from the float weight itself
 
 
 def learn_rounding(
-    weight_rows: Array, scales: Array, gram: Array, limit: int, steps: int = 500, seed: int = 0
+    weight_rows: Array, scales: Array, gram: Array, limit: int, steps: int = 300, seed: int = 0
 ) -> npt.NDArray[np.int8]:
     """Each weight rounded up or down, together with its neighbours.
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from shoestring.compress.adaround import learn_rounding
 from shoestring.compress.blocks import Grid, Metric, gptq_metric, round_gptq
 
 Array = npt.NDArray[Any]
@@ -121,6 +122,10 @@ def search(rows: Array, gram: Array, limit: int, floor: Array) -> tuple[npt.NDAr
         start = nearest(rows, tried, limit) if metric is None else by_gptq(rows, tried, metric, limit)
         integers = descend(rows, tried, gram, limit, start, sweeps=1)
         best, scales, lowest = _better(rows, gram, (integers, tried), (best, scales, lowest))
+    if gram.ndim == 3:  # a second start: with few columns descent alone ends early, and learning is cheap
+        learned = learn_rounding(rows, scales, gram, limit)
+        second = descend(rows, scales, gram, limit, learned)
+        best, scales, lowest = _better(rows, gram, (second, scales), (best, scales, lowest))
     for _ in range(REFITS):
         tried = _float32(np.maximum(refit_scales(rows, best, gram, scales), floor))
         best, scales, lowest = _better(rows, gram, (best, tried), (best, scales, lowest))
