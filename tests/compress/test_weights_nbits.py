@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from encoders import encoder, tokens
-from nets import run
+from encoders import close, encoder, linear, tokens
+from nets import Net, run
 from shoestring.base.errors import UsageError
 from shoestring.base.outputs import sqnr_db
+from shoestring.compress import sequential
 from shoestring.compress.apply import apply
 from shoestring.compress.blocks import (
     best_grid,
@@ -22,7 +23,9 @@ from shoestring.compress.blocks import (
 )
 from shoestring.compress.descent import quadratic_error
 from shoestring.compress.graph import Graph, make_node
+from shoestring.compress.matrix import products
 from shoestring.compress.passes import PASSES, Workshop
+from shoestring.compress.sequential import round_in_order
 from shoestring.domain.recipe import Recipe, Step
 
 X = tokens(24)
@@ -128,6 +131,34 @@ def test_gptq_is_nearer_to_the_original_than_nearest(workshop: Workshop) -> None
         graph, _ = PASSES["weights_nbits"].run(Graph(encoder()), {"method": method, "block": 64}, workshop)
         noise[method] = sqnr_db(exact, run(graph.to_bytes(), X))
     assert noise["gptq"] > noise["nearest"] + 2
+
+
+@pytest.mark.parametrize("gemm", [True, False])
+def test_later_products_are_rounded_on_what_earlier_ones_give(gemm: bool) -> None:
+    net = Net(3)
+    pooled = net.node("ReduceMean", ["x"], "pooled", axes=[1], keepdims=0)
+    hidden = linear(net, pooled, "up", 32, 48, gemm=gemm)
+    linear(net, hidden, "logits", 48, 10, gemm=gemm)
+    graph = Graph(close(net))
+    x = tokens(400)
+    last = "n_logits" if gemm else "n_logits_product"
+    made = round_in_order(graph, products(graph), [{"x": x}], 1, 16, symmetric=False)
+    exact = run(graph.to_bytes(), x)
+
+    def noise(order: dict) -> float:
+        rounded = graph.copy()
+        for node in products(rounded):
+            integers, grid = order[node.name]
+            sequential._put(rounded, node, grid.real(integers))
+        return sqnr_db(exact, run(rounded.to_bytes(), x))
+
+    alone = {**made}
+    only_last = round_in_order(
+        graph, [n for n in products(graph) if n.name == last], [{"x": x}], 1, 16, symmetric=False
+    )
+    assert set(only_last) == {last}
+    alone[last] = only_last[last]
+    assert noise(made) > noise(alone) + 0.5
 
 
 def test_the_file_is_an_eighth_and_named_layers_stay(tmp_path, workshop: Workshop) -> None:

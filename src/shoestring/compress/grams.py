@@ -103,10 +103,10 @@ def moments(
     return Moments(gram, cross, input_mean.astype(np.float64), target_mean.astype(np.float64))
 
 
-def input_gram(inputs: Sequence[Array], max_samples: int = MAX_SAMPLES, seed: int = 0) -> Float64:
-    """(k, k) mean of x x' over the last axis of `inputs`, not centred: a MatMul has no bias to take up a mean."""
-    rows = _sampled(np.concatenate([array.reshape(-1, array.shape[-1]) for array in inputs]), max_samples, seed)
-    return np.asarray(rows.T @ rows, dtype=np.float64) / len(rows)
+def mean_squares(inputs: Sequence[Array]) -> Float64:
+    """(k,) mean square of every column of the last axis."""
+    rows = np.concatenate([array.reshape(-1, array.shape[-1]) for array in inputs])
+    return np.asarray(np.mean(np.square(rows), axis=0, dtype=np.float64))
 
 
 def _product_columns(

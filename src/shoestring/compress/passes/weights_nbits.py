@@ -6,19 +6,17 @@ compress.blocks. The format is described in ONNX Runtime's docs/ContribOperators
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import onnx
 
 from shoestring.base.errors import UsageError
-from shoestring.compress.blocks import best_grid, gptq_metric, pack, pack_zeros, range_grid, round_gptq, round_nearest
-from shoestring.compress.grams import Array, input_gram
+from shoestring.compress.blocks import Grid, best_grid, pack, pack_zeros, range_grid, round_nearest
+from shoestring.compress.grams import Array, mean_squares
 from shoestring.compress.graph import Graph
 from shoestring.compress.matrix import in_out_weight, products, replace_product
 from shoestring.compress.passes.protocol import Options, Workshop
 from shoestring.compress.passes.static_int8 import float_layers
-from shoestring.compress.walk import walk
+from shoestring.compress.sequential import round_in_order, tensors
 
 DOMAIN = "com.microsoft"
 BITS = 4
@@ -46,8 +44,8 @@ class WeightsNBits:
     def run(self, graph: Graph, options: Options, workshop: Workshop) -> tuple[Graph, tuple[str, ...]]:
         method, block, symmetric, level = _settings(options)
         chosen = products(graph, float_layers(options))
-        grams = _grams(graph, chosen, workshop) if method != "nearest" else {}
-        made = {node.name: self._one(graph, node, options, grams.get(node.input[0])) for node in chosen}
+        rounded = _rounded(graph, chosen, options, workshop)
+        made = {node.name: self._one(graph, node, options, *rounded[node.name]) for node in chosen}
         graph.nodes = [part for node in graph.nodes for part in made.get(node.name, [node])]
         graph.reindex()
         if not any(item.domain == DOMAIN for item in graph.proto.opset_import):
@@ -63,15 +61,10 @@ class WeightsNBits:
         left = products(graph, float_layers(options))
         return f"layer {left[0].name!r} stayed in float without being asked to" if left else None
 
-    def _one(self, graph: Graph, node: onnx.NodeProto, options: Options, gram: Array | None) -> list[onnx.NodeProto]:
-        method, block, symmetric, level = _settings(options)
-        rows = in_out_weight(graph, node).T.astype(np.float64)
-        if gram is None:
-            grid = range_grid(rows, block, symmetric=symmetric)
-            integers = round_nearest(rows, grid)
-        else:
-            grid = best_grid(rows, block, symmetric=symmetric, importance=np.diagonal(gram))
-            integers = round_gptq(rows, grid, gptq_metric(gram)) if method == "gptq" else round_nearest(rows, grid)
+    def _one(
+        self, graph: Graph, node: onnx.NodeProto, options: Options, integers: Array, grid: Grid
+    ) -> list[onnx.NodeProto]:
+        _, block, symmetric, level = _settings(options)
         name = f"{node.name}/weight"
         stored: dict[str, Array] = {
             f"{name}/q{BITS}": pack(integers, block),
@@ -86,8 +79,8 @@ class WeightsNBits:
             [""],
             name=node.name,
             domain=DOMAIN,
-            K=rows.shape[1],
-            N=rows.shape[0],
+            K=integers.shape[1],
+            N=integers.shape[0],
             bits=BITS,
             block_size=block,
             accuracy_level=level,
@@ -107,14 +100,23 @@ def _settings(options: Options) -> tuple[str, int, bool, int]:
     return method, block, symmetric, level
 
 
-def _grams(graph: Graph, chosen: list[onnx.NodeProto], workshop: Workshop) -> dict[str, Array]:
-    """Second moments of each product's input, by its name."""
-    return {name: input_gram(arrays) for name, arrays in _inputs(graph, chosen, workshop)}
-
-
-def _inputs(graph: Graph, chosen: list[onnx.NodeProto], workshop: Workshop) -> Iterator[tuple[str, list[Array]]]:
-    wanted = {node.input[0] for node in chosen}
-    for name in wanted & set(graph.inputs):
-        yield name, [batch[name] for batch in workshop.batches]
-    stops = [output for node in graph.nodes for output in node.output if output in wanted]
-    yield from walk(graph, [dict(batch) for batch in workshop.batches], stops, workshop.threads)
+def _rounded(
+    graph: Graph, chosen: list[onnx.NodeProto], options: Options, workshop: Workshop
+) -> dict[str, tuple[Array, Grid]]:
+    """Integers (outputs, inputs) and grid of each product, by node name."""
+    method, block, symmetric, _ = _settings(options)
+    if method == "gptq":
+        return round_in_order(graph, chosen, workshop.batches, workshop.threads, block, symmetric=symmetric)
+    power: dict[str, Array] = {}
+    if method == "search":
+        names = {node.input[0]: [node] for node in chosen}
+        for name, arrays in tensors(graph, names, workshop.batches, workshop.threads):
+            power[name] = mean_squares(arrays)
+    found: dict[str, tuple[Array, Grid]] = {}
+    for node in chosen:
+        rows = in_out_weight(graph, node).T.astype(np.float64)
+        grid = range_grid(rows, block, symmetric=symmetric)
+        if method == "search":
+            grid = best_grid(rows, block, symmetric=symmetric, importance=power[node.input[0]])
+        found[node.name] = round_nearest(rows, grid), grid
+    return found
