@@ -29,7 +29,7 @@ Float64 = npt.NDArray[np.float64]
 SAMPLES_PER_INPUT = 12
 """Columns looked at for every number that one output reads, within the two limits below: neighbouring positions of a
 map say nearly the same, and a matrix of rank k needs some multiple of k."""
-MIN_SAMPLES, MAX_SAMPLES = 4_096, 12_288
+MIN_SAMPLES, MAX_SAMPLES = 1_536, 12_288
 
 
 @dataclass(frozen=True)
