@@ -9,7 +9,7 @@ it can: a normalisation's scale and bias, or a linear layer's columns, through t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -242,8 +242,3 @@ def _rename(graph: Graph, old: str, new: str) -> None:
             for index, name in enumerate(part):
                 if name == old:
                     part[index] = new
-
-
-def without(choice: Choice) -> Choice:
-    """The same choice, taken for granted: for callers that want the rewrite whatever it gains."""
-    return replace(choice, ratio=0.0)
