@@ -103,6 +103,7 @@ def test_what_overflows_stays_wide_and_is_named() -> None:
     assert "n_grown" in told and "n_shrunk" in told and "n_logits" not in told
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_without_the_check_it_overflows(monkeypatch) -> None:
     monkeypatch.setattr(half_pass, "_out_of_range", lambda *_: {})
     made, _ = half(large(2000.0), kind="fp16")
@@ -144,6 +145,23 @@ def test_shared_tensors_are_cast_once() -> None:
     linear(net, net.node("ReduceMean", [both], "pooled", axes=[1], keepdims=0), "logits", 32, 10, gemm=True)
     made, _ = half(Graph(close(net)), kind="fp16")
     assert [node.op_type for node in made.nodes].count("Cast") == 2
+
+
+def test_transposes_that_are_measured_stay_wide() -> None:
+    net = Net(4)
+    turned = net.node("Transpose", [net.node("Add", ["x", "x"], "twice")], "turned", perm=[1, 0, 2])
+    back = net.node("Transpose", [linear(net, turned, "up", 32, 32)], "back", perm=[1, 0, 2])
+    same = net.node("Reshape", [back, net.node("Shape", ["x"], "shape_x")], "same")
+    count = net.node("Shape", [turned], "count")
+    wide = net.node("Gather", [count, net.constant("first", np.array([0], np.int64))], "tokens")
+    total = net.node("Cast", [wide], "tokens_float", to=TensorProto.FLOAT)
+    pooled = net.node("ReduceMean", [net.node("Div", [same, total], "scaled")], "pooled", axes=[1], keepdims=0)
+    linear(net, pooled, "logits", 32, 10, gemm=True)
+    graph = Graph(close(net))
+    exact = run(graph.to_bytes(), X)
+    made, notes = half(graph, kind="fp16")
+    assert any("crash" in note and "n_turned" in note and "n_back" not in note for note in notes)
+    assert sqnr_db(exact, run(made.to_bytes(), X)) > 40
 
 
 def test_refusals(tmp_path) -> None:
