@@ -132,3 +132,12 @@ def make_workshop(graph: Graph, x: np.ndarray, examples: int = 16) -> Workshop:
         spans=spans,
         threads=1,
     )
+
+
+def bare_workshop(batches: list[dict[str, np.ndarray]], **known: object) -> Workshop:
+    """A workshop with examples and next to nothing else: what is not named is empty; `original` is an empty graph."""
+    from shoestring.compress.passes import Workshop
+
+    empty = Graph(helper.make_model(helper.make_graph([], "empty", [], [])))
+    rest = {"original": empty, "ranges": {}, "sizes": {}, "means": {}, "spans": {}} | known
+    return Workshop(batches=batches, rounding_batches=batches, threads=1, **rest)

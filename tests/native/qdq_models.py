@@ -13,11 +13,11 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from nets import bare_workshop
 from shoestring.compress.apply import apply
 from shoestring.compress.bias import first_examples, float_means
 from shoestring.compress.graph import Graph
 from shoestring.compress.observe import value_ranges
-from shoestring.compress.passes import Workshop
 from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.quantize import needed_ranges
 from shoestring.domain.recipe import Recipe, Step
@@ -133,7 +133,9 @@ def quantized(name: str = "cifar10_small", scheme: str = "u8s8", float_layers: i
         return iter([{entry: images}])
 
     batches = first_examples(feed, 8)
-    workshop = Workshop(value_ranges(graph, feed, needed_ranges(graph)), batches, float_means(graph, batches, 1), 1)
+    workshop = bare_workshop(
+        batches, ranges=value_ranges(graph, feed, needed_ranges(graph)), means=float_means(graph, batches, 1)
+    )
     weighted = [node.name for node in graph.nodes if node.op_type in ("Conv", "Gemm")]
     options = {"scheme": scheme, "float_layers": tuple(weighted[1::3][:float_layers])}
     recipe = Recipe("r", "int8", (Step("lower_mean", {}), Step("static_int8", options)), "test")

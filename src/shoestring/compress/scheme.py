@@ -19,8 +19,9 @@ class Scheme:
         name: as recipes name it.
         any_isa: instruction sets of which one must be there; empty means any machine.
         activation: numpy type of activations.
-        weight_bits: 8, or 7 where products would saturate.
+        weight_bits: 8, 7 where products would saturate, or fewer.
         why: one sentence.
+        by_recipe: never chosen for a machine, only where a recipe names it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Scheme:
     activation: str
     weight_bits: int
     why: str
+    by_recipe: bool = False
 
     @property
     def activation_limits(self) -> tuple[int, int]:
@@ -35,7 +37,7 @@ class Scheme:
 
     @property
     def weight_limit(self) -> int:
-        """Largest magnitude of a weight: 127 or 63, symmetric."""
+        """Largest magnitude of a weight: 127, 63 or 7, symmetric."""
         return (1 << (self.weight_bits - 1)) - 1
 
 
@@ -47,7 +49,7 @@ def schemes() -> tuple[Scheme, ...]:
 
 def scheme_for(isa: Collection[str]) -> Scheme:
     """The scheme for a machine with these instruction sets."""
-    return next(row for row in schemes() if not row.any_isa or set(row.any_isa) & set(isa))
+    return next(row for row in schemes() if not row.by_recipe and (not row.any_isa or set(row.any_isa) & set(isa)))
 
 
 def scheme_named(name: str) -> Scheme:

@@ -21,7 +21,7 @@ class Recipe:
 
     Args:
         name: unique within a fit, for people: `int8`, `int8-float3`.
-        precision: `fp32`, `fp16-weights`, `int8` or `int8-mixed`.
+        precision: `fp32`, `fp16-weights`, `fp16`, `bf16`, `int8`, `int8-mixed`, `int8-w4` or `w4`.
         steps: passes in order.
         why: one sentence that says why this candidate is tried.
     """

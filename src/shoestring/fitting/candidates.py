@@ -10,6 +10,7 @@ from shoestring.base.canonical import sha256_hex
 from shoestring.base.errors import ModelError
 from shoestring.compress.apply import apply
 from shoestring.compress.candidates import REFERENCE, dynamic_recipes, float_recipes, static_recipes
+from shoestring.compress.candidates_matrix import matrix_recipes
 from shoestring.compress.graph import Graph
 from shoestring.compress.passes import PASSES
 from shoestring.compress.scheme import scheme_for
@@ -56,6 +57,7 @@ def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tup
     graph = Graph.load(bench.model.path)
     recipes = [*float_recipes(), *dynamic_recipes(graph)]
     scheme = scheme_for(bench.machine.isa)
+    recipes += matrix_recipes(graph, scheme)
     sensitivity: tuple[Sensitivity, ...] = ()
     refusals = []
     refusal = PASSES["static_int8"].requires(bench.graph, {"scheme": scheme.name})
