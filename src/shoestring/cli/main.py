@@ -16,6 +16,7 @@ VERBS = {
     "inspect": "say what a model or a bundle holds",
     "run": "answer images with a bundle",
     "bench": "measure a model or a bundle on this machine",
+    "distill": "train a smaller student of a model that meets a latency",
     "compile": "turn a model into native code: a library, a program or C",
     "report": "write one HTML page about a bundle",
 }
