@@ -17,12 +17,18 @@ EXAMPLE = "shoestring distill model.onnx --data photos/ --train-data more-photos
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later")
     parser.add_argument(
-        "--data", type=Path, required=True, help="what fit will be given; the images it certifies on are not learned from"
+        "--data",
+        type=Path,
+        required=True,
+        help="what fit will be given; the images it certifies on are not learned from",
     )
     parser.add_argument("--target-latency", required=True, metavar="2ms", help="of one image in 8 bits, at one thread")
     parser.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write, like student.onnx")
     parser.add_argument(
-        "--train-data", type=Path, metavar="DIR", help="more images to learn from, labels or not (default: part of --data)"
+        "--train-data",
+        type=Path,
+        metavar="DIR",
+        help="more images to learn from, labels or not (default: part of --data)",
     )
     train = parser.add_argument_group("training")
     train.add_argument("--epochs", type=int, default=20, metavar="N", help="rounds over the images (default: 20)")

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoestring.compress.graph import Graph, make_node
+import numpy as np
+
+from shoestring.compress.graph import Graph, attribute, make_node
 
 if TYPE_CHECKING:
     import onnx
@@ -65,11 +67,19 @@ def has_global_pool(graph: Graph) -> bool:
 
 
 def with_smaller_image(graph: Graph, factor: int) -> Graph:
-    """A copy that averages squares of `factor` pixels before its first operator; the input stays as it is."""
-    if factor == 1:
-        return graph.copy()
+    """A copy that works on averages of squares of `factor` pixels; its input stays as it is.
+
+    Where a convolution alone reads the input, the averages become part of its kernel, which is exact, costs no operator
+    of its own and leaves training free to weigh the pixels better.
+    """
     target = graph.copy()
+    if factor == 1:
+        return target
     source = target.inputs[0]
+    first = target.sole_consumer(source)
+    if first is not None and _folds(target, first):
+        _fold_average(target, first, factor)
+        return target.copy()
     for node in target.nodes:
         for place, name in enumerate(node.input):
             if name == source:
@@ -94,6 +104,32 @@ def output_layers(graph: Graph) -> tuple[str, ...]:
         else:
             open_names += [name for name in node.input if name]
     return tuple(found)
+
+
+def _folds(graph: Graph, node: onnx.NodeProto) -> bool:
+    return (
+        node.op_type == "Conv"
+        and node.input[1] in graph.weights
+        and set(attribute(node, "dilations", [1])) == {1}
+        and attribute(node, "auto_pad", b"NOTSET") == b"NOTSET"
+    )
+
+
+def _fold_average(graph: Graph, node: onnx.NodeProto, factor: int) -> None:
+    """Each weight is spread over the square that it saw the average of; zeros around the image stay zeros."""
+    weight = graph.weights[node.input[1]]
+    spread = np.repeat(np.repeat(weight, factor, axis=2), factor, axis=3) / np.float32(factor**2)
+    wider = {
+        "kernel_shape": list(spread.shape[2:]),
+        "strides": [factor * one for one in attribute(node, "strides", [1, 1])],
+        "pads": [factor * one for one in attribute(node, "pads", [0, 0, 0, 0])],
+    }
+    kept = [item for item in node.attribute if item.name not in wider]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(make_node("Conv", [], [], "", **wider).attribute)
+    node.input[1] = f"{node.name}/spread-weight"
+    graph.weights[node.input[1]] = spread
 
 
 def _ancestors(graph: Graph, name: str) -> set[str]:

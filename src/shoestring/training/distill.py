@@ -24,7 +24,7 @@ from shoestring.domain.preprocess import Preprocess
 from shoestring.fitting import prepare
 from shoestring.fitting.fit import import_into
 from shoestring.fitting.progress import Progress, silent
-from shoestring.importers.trained_on import hashes_text
+from shoestring.importers.trained_on import hashes_text, write_hashes
 from shoestring.training.images import choose_images
 from shoestring.training.settings import Settings
 
@@ -122,7 +122,7 @@ def distill(
     run = Run(imported, images, spec, settings, target_latency_ms, Work.open(folder, question), progress)
     found, student, notes = run.student()
     data_bytes = run.deliver(student)
-    disk.write_text(target.with_name(target.name + ".trained_on"), hashes_text(images.hashes))
+    write_hashes(target, images.hashes)
     disk.write_bytes(target, data_bytes)
     scores = run.judge(student)
     return Distilled(

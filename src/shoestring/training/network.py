@@ -43,7 +43,7 @@ class Step:
     call: Function | None
 
 
-class Network(nn.Module):  # type: ignore[misc,unused-ignore]
+class Network(nn.Module):
     """Runs the steps of a graph in order.
 
     Args:
@@ -86,10 +86,7 @@ class Network(nn.Module):  # type: ignore[misc,unused-ignore]
         values = {self.source: self._rounded(self.source, x)}
         for step in self.steps:
             arguments = [values[name] for name in step.inputs]
-            if step.key is not None:
-                result = self._layer(step.key, arguments[0])
-            else:
-                result = step.call(*arguments)  # type: ignore[misc]
+            result = self._layer(step.key or "", arguments[0]) if step.call is None else step.call(*arguments)
             values[step.output] = self._rounded(step.output, result)
         return values[self.result]
 
@@ -178,7 +175,7 @@ def _observer(sums: dict[str, Any], key: str) -> Callable[..., None]:
 
 def fused(network: Network) -> Network:
     """A copy with its norms folded into the convolutions: the same function in evaluation mode."""
-    plain = copy.deepcopy(network).eval()
+    plain: Network = copy.deepcopy(network).eval()
     for key, norm in plain.norms.items():
         layer = plain.layers[key]
         with torch.no_grad():
@@ -218,8 +215,7 @@ def to_graph(network: Network, graph: Graph) -> Graph:
             node.input[2] = name
         else:
             node.input.append(name)
-    target.reindex()
-    return target
+    return target.copy()  # leaves weights behind that nothing reads any more
 
 
 def _set_attributes(node: onnx.NodeProto, layer: Any) -> None:

@@ -94,6 +94,6 @@ def _round_weight(limit: int, weight: Any) -> Any:
 
 
 def mean_kl_and_agreement(teacher: Array, student: Array) -> tuple[float, float]:
-    """Mean KL divergence of two sets of log-probabilities (n, classes), in nats, and the part of equal first classes."""
+    """Mean KL divergence of log-probabilities (n, classes), in nats, and the part of equal first classes."""
     kl = float(np.mean(np.sum(np.exp(teacher) * (teacher - student), axis=1)))
     return kl, float(np.mean(teacher.argmax(1) == student.argmax(1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -132,7 +132,7 @@ class Run:
     def judge(self, student: Graph) -> Scores:
         """Agreement on the held-out images, and latency beside the original."""
         self.progress("judging the student", 0, 0)
-        meter = self.meter or dataclass_replace(self._meter, LAST_SECONDS)
+        meter = self.meter or replace(self._meter, seconds_each=LAST_SECONDS)
         return Scores(
             latency_ms=meter(student),
             original_ms=meter(self.graph),
@@ -153,6 +153,7 @@ class Run:
                 self.progress(f"measuring: {shape.words()}", 0, 0)
                 network, graph = self._build(shape)
                 measured[shape] = meter(to_graph(network, graph))
+                self._say(f"{shape.words()}: {measured[shape]:.3f} ms")
             return measured[shape]
 
         found = search(shapes, latency, MARGIN * self.target_ms, self._say)
@@ -188,7 +189,8 @@ class Run:
         return tuple(
             factor
             for factor in (1, 2, 4)
-            if height % factor == width % factor == 0 and (factor == 1 or min(height, width) // factor >= SMALLEST_IMAGE)
+            if height % factor == width % factor == 0
+            and (factor == 1 or min(height, width) // factor >= SMALLEST_IMAGE)
         )
 
     def _harmless(self) -> tuple[str, ...]:
@@ -302,8 +304,3 @@ class Run:
 
     def _say(self, words: str) -> None:
         self.progress(words, 0, 0)
-
-
-def dataclass_replace(meter: RealMeter, seconds: float) -> RealMeter:
-    """The same meter that takes its time."""
-    return RealMeter(meter.batches, meter.scheme, meter.machine, meter.threads, seconds)

@@ -53,7 +53,9 @@ def families(images: Sequence[int], harmless: Sequence[str]) -> tuple[Shape, ...
         images: divisors of the image's side.
         harmless: residual blocks, the one whose removal hurts least first.
     """
-    depths = [()] if len(harmless) < 3 else [(), tuple(harmless[: len(harmless) // 3])]
+    depths: list[tuple[str, ...]] = [()]
+    if len(harmless) >= 3:
+        depths.append(tuple(harmless[: len(harmless) // 3]))
     return tuple(Shape(image, dropped, 0.0) for image in images for dropped in depths)
 
 
@@ -104,7 +106,7 @@ def search(
         if best is None:
             say(f"{family.words()}: not below {smallest:.3f} ms at any width")
         else:
-            say(f"{best.shape.words()}: {best.latency_ms:.3f} ms")
+            say(f"within the target: {best.shape.words()}, {best.latency_ms:.3f} ms")
             found.append(best)
     if not found:
         raise BudgetError(
