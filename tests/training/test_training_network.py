@@ -175,8 +175,10 @@ def test_a_slimmed_net_keeps_its_interface_and_its_onnx_twin(ratio: float) -> No
     assert (written.inputs, written.outputs) == (graph.inputs, graph.outputs)
     before = sum(value.size for value in graph.weights.values())
     assert sum(value.size for value in written.weights.values()) < (1 - 0.8 * ratio) * before
-    channels = [len(written.weights[n.input[1]]) for n in written.nodes if n.op_type == "Conv"]
-    assert all(count % slim.CHANNELS_IN_STEPS_OF == 0 for count in channels)
+    for old, new in zip(graph.nodes, written.nodes, strict=True):
+        if new.op_type == "Conv":
+            channels = len(graph.weights[old.input[1]])
+            assert len(written.weights[new.input[1]]) == slim.channels_left(channels, ratio)
 
 
 def test_a_slimmed_net_with_a_smaller_image_and_fewer_blocks_still_runs() -> None:
@@ -191,6 +193,13 @@ def test_a_slimmed_net_with_a_smaller_image_and_fewer_blocks_still_runs() -> Non
     written = network.to_graph(student, small)
     assert students.answers(written, x.numpy()).shape == (4, 5)
     assert [len(value.type.tensor_type.shape.dim) for value in written.proto.graph.input] == [4]
+
+
+@pytest.mark.parametrize(
+    ("channels", "ratio", "left"), [(32, 0.5, 16), (16, 0.875, 8), (10, 0.5, 8), (4, 0.9, 4), (960, 0.25, 720)]
+)
+def test_channels_stay_in_steps_of_eight_and_never_all_go(channels: int, ratio: float, left: int) -> None:
+    assert slim.channels_left(channels, ratio) == left
 
 
 def test_an_impossible_ratio_is_refused() -> None:
@@ -224,8 +233,6 @@ def test_gradients_pass_through_the_rounding() -> None:
     graph, x = students.wide_net(), nets.images(8)
     scheme = scheme_for(())
     rounded = network.Network(graph)
-    rounding.round_while_training(
-        rounded, rounding.grids(rounding.quantize(graph, [x], scheme, 1), scheme), scheme
-    )
+    rounding.round_while_training(rounded, rounding.grids(rounding.quantize(graph, [x], scheme, 1), scheme), scheme)
     rounded(torch.from_numpy(x)).square().sum().backward()
     assert all(float(layer.weight.grad.abs().sum()) > 0 for layer in rounded.layers.values())

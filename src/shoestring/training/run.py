@@ -34,7 +34,6 @@ from shoestring.training.slim import slim
 from shoestring.training.work import Work
 
 THREADS = 1  # latency is that of one thread: what a cheap chip has to spare
-MARGIN = 0.97  # the search aims a little lower, since the last measurement is another one
 SMALLEST_IMAGE = 32  # pixels; less leaves nothing to see for networks that halve it five times
 NORM_IMAGES = 256
 RANGE_IMAGES = 256
@@ -156,7 +155,7 @@ class Run:
                 self._say(f"{shape.words()}: {measured[shape]:.3f} ms")
             return measured[shape]
 
-        found = search(shapes, latency, MARGIN * self.target_ms, self._say)
+        found = search(shapes, latency, self.target_ms, self._say)
         trained: dict[Shape, tuple[Network, Graph]] = {}
 
         def divergence(one: Found) -> float:

@@ -42,14 +42,17 @@ def slim(network: Network, graph: Graph, ratio: float, example: Any) -> None:
     with torch.no_grad():
         before = network(example).shape
     outputs = set(output_layers(graph))
-    ignored = [network.layers[step.key] for step in network.steps if step.key is not None and step.name in outputs]
+    layers = {step.name: network.layers[step.key] for step in network.steps if step.key is not None}
+    # torch-pruning's own rounding leaves a layer whole that would round to nothing, so ratios are made for each layer.
+    ratios = {layer: _exact_ratio(layer, ratio) for name, layer in layers.items() if name not in outputs}
     pruner = tp.pruner.BasePruner(
         network,
         example,
         importance=tp.importance.GroupMagnitudeImportance(p=2),
-        pruning_ratio=ratio,
-        ignored_layers=ignored,
-        round_to=CHANNELS_IN_STEPS_OF,
+        pruning_ratio=0.0,
+        pruning_ratio_dict=ratios,
+        max_pruning_ratio=1.0,
+        ignored_layers=[layer for name, layer in layers.items() if name in outputs],
     )
     pruner.step()
     network.zero_grad(set_to_none=True)
@@ -57,3 +60,16 @@ def slim(network: Network, graph: Graph, ratio: float, example: Any) -> None:
         after = network(example).shape
     if after != before:
         raise ModelError(f"slimming changed the output from {tuple(before)} to {tuple(after)}")
+
+
+def channels_left(channels: int, ratio: float) -> int:
+    """How many of a layer's channels stay: a multiple of 8, at least 8, at most all."""
+    steps = max(1, round(channels * (1 - ratio) / CHANNELS_IN_STEPS_OF))
+    return min(channels, CHANNELS_IN_STEPS_OF * steps)
+
+
+def _exact_ratio(layer: Any, ratio: float) -> float:
+    """The ratio at which torch-pruning, which rounds down what stays, leaves exactly `channels_left`."""
+    channels = len(layer.weight)
+    gone = channels - channels_left(channels, ratio)
+    return (gone - 0.01) / channels if gone else 0.0
