@@ -86,13 +86,13 @@ def test_a_student_meets_the_target_keeps_the_interface_and_agrees(task: tiny.Ta
 
 def test_a_stopped_distillation_ends_as_one_that_was_not(task: tiny.Task, tmp_path: Path) -> None:
     whole = go(task, tmp_path / "whole.onnx", work=tmp_path / "one")
-    for stage in ("training: epoch 2", "training with 8-bit rounding"):
+    for stage in ("measuring: 44 %", "training: epoch 2", "training with 8-bit rounding"):
         work, steps = tmp_path / stage.replace(":", ""), 0
 
         def stop(words: str, _done: int, _total: int, stage: str = stage) -> None:
             nonlocal steps
             steps += words.startswith(stage)
-            if steps == 2:
+            if steps == (1 if stage.startswith("measuring") else 2):
                 os.kill(os.getpid(), signal.SIGINT)
 
         with pytest.raises(KeyboardInterrupt):
@@ -110,6 +110,28 @@ def test_the_same_again_is_answered_from_the_work_directory(
     assert go(task, tmp_path / "b.onnx").sha256 == first.sha256
 
 
+def test_what_was_measured_and_raced_is_not_done_again(
+    task: tiny.Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    monkeypatch.setattr(run, "SMALLEST_IMAGE", 8)  # so that two families meet and race
+
+    def stop(words: str, _done: int, _total: int) -> None:
+        if words.startswith("training: epoch 1"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(task, tmp_path / "student.onnx", work=work, progress=stop)
+    assert len(list(work.glob("race-*.pt"))) == 2
+    (work / "chosen.json").unlink()
+    monkeypatch.setattr(KnownMeter, "__call__", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(run.Trainer, "_step", lambda *_: pytest.fail("raced again"))
+    said: list[str] = []
+    with pytest.raises(pytest.fail.Exception, match="raced again"):  # by the training itself, which has steps left
+        go(task, tmp_path / "student.onnx", work=work, progress=lambda words, _a, _b: said.append(words))
+    assert len([line for line in said if line.endswith("nats from the original")]) == 2
+
+
 def test_a_work_directory_of_another_question_is_refused(task: tiny.Task, tmp_path: Path) -> None:
     work = tmp_path / "work"
     go(task, tmp_path / "a.onnx", target=20.0, work=work, settings=Settings(epochs=1, batch=16))
@@ -118,7 +140,7 @@ def test_a_work_directory_of_another_question_is_refused(task: tiny.Task, tmp_pa
 
 
 def test_an_unreachable_target_is_a_budget_error_and_writes_nothing(task: tiny.Task, tmp_path: Path) -> None:
-    with pytest.raises(BudgetError, match="no student reaches 0.01 ms"):
+    with pytest.raises(BudgetError, match=r"no student reaches 0\.01 ms"):
         go(task, tmp_path / "student.onnx", target=0.01)
     assert not list(tmp_path.glob("student*"))
 

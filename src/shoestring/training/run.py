@@ -144,7 +144,7 @@ class Run:
 
     def _choose(self) -> tuple[Found, Network, Graph]:
         shapes = families(self._image_factors(), self._harmless())
-        measured: dict[Shape, float] = {}
+        measured = self.work.latencies()
         meter = self.meter or self._meter
 
         def latency(shape: Shape) -> float:
@@ -152,6 +152,7 @@ class Run:
                 self.progress(f"measuring: {shape.words()}", 0, 0)
                 network, graph = self._build(shape)
                 measured[shape] = meter(to_graph(network, graph))
+                self.work.keep_latencies(measured)
                 self._say(f"{shape.words()}: {measured[shape]:.3f} ms")
             return measured[shape]
 
@@ -164,7 +165,7 @@ class Run:
             steps = schedule.steps_per_epoch(len(self.images.train)) * self.settings.epochs
             most = int(np.clip(RACE_PART * steps, RACE_LEAST, RACE_MOST))
             trainer = Trainer(self.teacher, network, self._feed, self.images.train, schedule, most)
-            trainer.run(None, self._judge_network, self.progress)
+            trainer.run(self.work.race(one.shape), self._judge_network, self.progress)
             trained[one.shape] = (trainer.average, graph)
             return self._judge_network(trainer.average)[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from shoestring.compress.graph import Graph
 from shoestring.training.lib import torch
 from shoestring.training.loop import load_state
 from shoestring.training.network import Network, add_empty_norms, to_graph
-from shoestring.training.search import Found
+from shoestring.training.search import Found, Shape
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,24 @@ class Work:
         if not path.exists():
             disk.write_bytes(path, data)
         return Work(root)
+
+    def latencies(self) -> dict[Shape, float]:
+        """Latencies measured so far, ms."""
+        path = self.root / "latencies.json"
+        if not path.exists():
+            return {}
+        return {
+            one.shape: one.latency_ms for one in canonical.decode(path.read_bytes(), tuple[Found, ...], StorageError)
+        }
+
+    def keep_latencies(self, measured: Mapping[Shape, float]) -> None:
+        """Keep what was measured so far."""
+        found = tuple(Found(shape, value) for shape, value in measured.items())
+        disk.write_bytes(self.root / "latencies.json", canonical.encode(found))
+
+    def race(self, shape: Shape) -> Path:
+        """Checkpoint of a contestant."""
+        return self.root / f"race-{canonical.digest(shape)[:16]}.pt"
 
     def keep_start(self, found: Found, network: Network, graph: Graph) -> None:
         """Keep the chosen student as training starts from it."""
