@@ -84,6 +84,14 @@ def test_a_student_meets_the_target_keeps_the_interface_and_agrees(task: tiny.Ta
     assert len(learned) == 2 * (made.images + made.held)
 
 
+def test_a_batch_that_the_model_fixes_is_kept(task: tiny.Task, tmp_path: Path) -> None:
+    fixed = tmp_path / "fixed.onnx"
+    fixed.write_bytes(tiny.make_model(batch=4).SerializeToString())
+    made = distill(fixed, task.data, 2.0, tmp_path / "student.onnx", settings=Settings(epochs=2, batch=16))
+    assert import_model(made.path, tmp_path / "b.onnx").inputs[0].shape == (4, 3, tiny.SIZE, tiny.SIZE)
+    assert made.latency_ms <= 2.0
+
+
 def test_a_stopped_distillation_ends_as_one_that_was_not(task: tiny.Task, tmp_path: Path) -> None:
     whole = go(task, tmp_path / "whole.onnx", work=tmp_path / "one")
     for stage in ("measuring: 44 %", "training: epoch 2", "training with 8-bit rounding"):

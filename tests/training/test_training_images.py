@@ -11,6 +11,7 @@ import pytest
 import tiny
 from shoestring.base.errors import DataError
 from shoestring.evaluate.dataset import open_dataset
+from shoestring.evaluate.identity import identities, seen_before
 from shoestring.evaluate.splits import split
 from shoestring.training import images as module
 from shoestring.training.images import choose_images
@@ -45,8 +46,19 @@ def test_training_images_that_are_in_the_data_too_are_left_out_even_in_another_c
     assert len(chosen.train) + len(chosen.held) == 100
     assert any(note.startswith("60 training images are in") for note in chosen.notes)
     dataset = open_dataset(task.data)
-    pixels = {module._both(dataset, i)[1] for i in range(len(dataset))}
+    pixels = {identities(dataset, i)[1] for i in range(len(dataset))}
     assert not chosen.hashes & (set(dataset.hashes) | pixels)
+
+
+def test_a_certification_split_that_was_learned_from_is_seen(task: tiny.Task, tmp_path: Path) -> None:
+    """What `fit` asks of a student: here it learned 30 of the images, out of another container."""
+    dataset = open_dataset(task.data)
+    certification = split(dataset).certification
+    pictures = np.stack([np.asarray(dataset.image(i)) for i in certification[:30]])
+    np.savez(tmp_path / "learned.npz", images=pictures)
+    learned = frozenset(open_dataset(tmp_path / "learned.npz").hashes)
+    assert seen_before(dataset, certification, learned) == certification[:30]
+    assert seen_before(dataset, certification, choose_images(task.data, None, (), 0, None).hashes) == ()
 
 
 def test_a_chooser_that_forgets_to_leave_out_is_noticed(task: tiny.Task, monkeypatch: pytest.MonkeyPatch) -> None:

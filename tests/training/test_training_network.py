@@ -32,6 +32,7 @@ ONE_INPUT: dict[str, tuple[str, dict[str, Any], list[np.ndarray]]] = {
     "div": ("Div", {}, [np.float32(3)]),
     "max-pool": ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, []),
     "max-pool-ceil": ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}, []),
+    "max-pool-uneven": ("MaxPool", {"kernel_shape": [2, 2], "pads": [0, 0, 1, 1]}, []),
     "average-pool": ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, []),
     "average-pool-padding": (
         "AveragePool",
@@ -140,6 +141,13 @@ def test_an_operator_without_a_twin_is_refused_by_name(words: str) -> None:
     assert operator in caught.value.message
 
 
+def test_a_second_output_is_refused() -> None:
+    graph = students.wide_net()
+    graph.proto.graph.output.add().name = "stem_act"
+    with pytest.raises(ModelError, match="1 inputs and 2 outputs"):
+        network.Network(graph)
+
+
 def test_norms_come_and_go_without_a_change_of_the_function() -> None:
     graph = students.wide_net()
     x = torch.from_numpy(nets.images(16))
@@ -179,6 +187,37 @@ def test_a_slimmed_net_keeps_its_interface_and_its_onnx_twin(ratio: float) -> No
         if new.op_type == "Conv":
             channels = len(graph.weights[old.input[1]])
             assert len(written.weights[new.input[1]]) == slim.channels_left(channels, ratio)
+
+
+def attention_net() -> Graph:
+    """Squeeze and excitation, a concatenation and a strided shortcut: what couples channels in other ways."""
+    net = nets.Net(6)
+    x = net.node("Relu", [net.conv("image", "stem", 3, 32)], "stem_act")
+    mean = net.node("GlobalAveragePool", [x], "squeeze")
+    gate = net.node("Relu", [net.conv(mean, "reduce", 32, 16, kernel=1)], "reduce_act")
+    gate = net.node("HardSigmoid", [net.conv(gate, "expand", 16, 32, kernel=1)], "gate")
+    x = net.node("Mul", [x, gate], "excited")
+    x = net.node("Concat", [x, net.conv(x, "more", 32, 16)], "joined", axis=1)
+    y = net.node("HardSwish", [net.conv(x, "branch", 48, 48)], "branch_act")
+    x = net.node("Add", [net.conv(x, "shortcut", 48, 48, kernel=1), y], "sum")
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [x], "pooled")], "flat")
+    net.gemm(x, "logits", 48, 5)
+    return Graph(net.model(["N", 3, SIDE, SIDE], ["N", 5]))
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5])
+def test_attention_concatenation_and_shortcuts_are_slimmed_in_step(ratio: float) -> None:
+    students.pruning_or_skip()
+    graph, x = attention_net(), torch.from_numpy(nets.images(8))
+    student = network.Network(graph)
+    network.add_norms(student, [x])
+    assert len(student.norms) == 4  # not after the two that see one position
+    slim.slim(student, graph, ratio, x[:1])
+    written = network.to_graph(student, graph)
+    student.eval()
+    with torch.no_grad():
+        np.testing.assert_allclose(students.answers(written, x.numpy()), student(x).numpy(), rtol=1e-3, atol=1e-3)
+    assert len(written.to_bytes()) < (1 - 0.7 * ratio) * len(graph.to_bytes())
 
 
 def test_a_slimmed_net_with_a_smaller_image_and_fewer_blocks_still_runs() -> None:

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from shoestring.base.canonical import sha256_hex
 from shoestring.base.errors import DataError
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset import Dataset, open_dataset
+from shoestring.evaluate.identity import identities
 from shoestring.evaluate.splits import split
 from shoestring.inputs.image import tensor
 
@@ -67,8 +65,8 @@ def choose_images(data: Path, train_data: Path | None, labels: tuple[str, ...], 
     else:
         pool = open_dataset(train_data)
         forbidden, indices = tuple(range(len(judged))), tuple(range(len(pool)))
-    held_back = {one for index in forbidden for one in _both(judged, index)}
-    names = {index: _both(pool, index) for index in indices}
+    held_back = {one for index in forbidden for one in identities(judged, index)}
+    names = {index: identities(pool, index) for index in indices}
     allowed = [index for index in indices if not held_back & set(names[index])]
     left_out = len(indices) - len(allowed)
     notes = [f"{left_out} training images are in {data} too and were left out"] if left_out else []
@@ -89,9 +87,3 @@ def batches(dataset: Dataset, indices: Sequence[int], spec: Preprocess, size: in
     """Model inputs (n, ...) as numpy arrays, in the order of `indices`."""
     for pixels in dataset.batches(indices, spec, size):
         yield tensor(pixels, spec)
-
-
-def _both(dataset: Dataset, index: int) -> tuple[str, str]:
-    """Hash of the file and of its pixels: the same picture may lie in a PNG here and in an .npz there."""
-    pixels = np.ascontiguousarray(np.asarray(dataset.image(index)))
-    return dataset.hashes[index], sha256_hex(pixels.tobytes())

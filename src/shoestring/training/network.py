@@ -50,13 +50,16 @@ class Network(nn.Module):
         graph: normalised, one input, one output; not changed.
 
     Raises:
-        ModelError: an operator that has no twin here, by name.
+        ModelError: an operator that has no twin here, by name; more inputs or outputs than one.
     """
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        if len(graph.inputs) != 1:
-            raise ModelError(f"the model has {len(graph.inputs)} inputs, one is taken")
+        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+            raise ModelError(
+                f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, one of each is taken",
+                hint="export the part that takes the image and gives the classes",
+            )
         self.source, self.result = graph.inputs[0], graph.outputs[0]
         self.layers = nn.ModuleDict()
         self.norms = nn.ModuleDict()

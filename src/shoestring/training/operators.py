@@ -145,17 +145,21 @@ def _with_constants(call: Function, held: list[float | None], *computed: Any) ->
 
 def _max_pool(_: Graph, node: onnx.NodeProto) -> Function:
     pads, even = _pads(node)
-    if not even:
-        raise _refusal(node, f"uneven padding {pads}")
-    kernel = tuple(attribute(node, "kernel_shape", None))
+    ceil = bool(attribute(node, "ceil_mode", 0))
+    if not even and ceil:
+        raise _refusal(node, f"uneven padding {pads} with ceil_mode")
     return partial(
-        functional.max_pool2d,
-        kernel_size=kernel,
+        functional.max_pool2d if even else partial(_padded_max_pool, pads),
+        kernel_size=tuple(attribute(node, "kernel_shape", None)),
         stride=tuple(attribute(node, "strides", [1, 1])),
-        padding=(pads[2], pads[0]),
+        padding=(pads[2], pads[0]) if even else 0,
         dilation=tuple(attribute(node, "dilations", [1, 1])),
-        ceil_mode=bool(attribute(node, "ceil_mode", 0)),
+        ceil_mode=ceil,
     )
+
+
+def _padded_max_pool(pads: list[int], x: Any, **options: Any) -> Any:
+    return functional.max_pool2d(functional.pad(x, pads, value=-math.inf), **options)
 
 
 def _average_pool(_: Graph, node: onnx.NodeProto) -> Function:
