@@ -40,6 +40,7 @@ class KnownMeter:
     scheme: Any
     machine: Any
     threads: int
+    remark: Any
     seconds_each: float = 0.0
 
     def __call__(self, graph: Any) -> float:

@@ -132,7 +132,7 @@ def distill(
         target_ms=target_latency_ms,
         images=len(images.train),
         held=len(images.held),
-        notes=(*imported.notes, *images.notes, said, *notes),
+        notes=(*imported.notes, *images.notes, said, *notes, *run.remarks),
         **dataclasses.asdict(scores),
     )
 

@@ -31,6 +31,7 @@ class RealMeter:
         scheme: 8-bit types of this machine.
         machine: this one.
         threads: latency is taken at this many.
+        remark: told why native code was left out, where it was.
         seconds_each: of timing for each runtime.
     """
 
@@ -38,6 +39,7 @@ class RealMeter:
     scheme: Scheme
     machine: Machine
     threads: int
+    remark: Callable[[str], None]
     seconds_each: float = SECONDS_EACH
 
     def __call__(self, graph: Graph) -> float:
@@ -61,5 +63,6 @@ class RealMeter:
         target = host_target(self.machine.isa, self.machine.arch)
         try:
             return compile_library(model, "student", target, self.threads, out).path
-        except (MissingExtraError, ModelError, ChildError):
+        except (MissingExtraError, ModelError, ChildError) as error:
+            self.remark(f"latency is that of {HOME}: no native program ({error.message})")
             return None

@@ -90,6 +90,7 @@ class Run:
         self.teacher = self._on_device(Network(self.graph)).eval()
         self._check_twin(self.teacher, self.graph)
         self.meter = meter
+        self.remarks: dict[str, None] = {}
 
     def student(self) -> tuple[Found, Graph, tuple[str, ...]]:
         """The chosen shape, the trained student as a float graph, and notes."""
@@ -280,7 +281,7 @@ class Run:
 
     @functools.cached_property
     def _meter(self) -> RealMeter:
-        return RealMeter([next(self._arrays(self.images.train[:8]))], self.scheme, self.machine, THREADS)
+        return RealMeter([next(self._arrays(self.images.train[:8]))], self.scheme, self.machine, THREADS, self._remark)
 
     # --- images ------------------------------------------------------------------------------------------------------
 
@@ -301,6 +302,9 @@ class Run:
     def _on_device(self, network: Network) -> Network:
         moved: Network = network.to(self.settings.device, memory_format=torch.channels_last)
         return moved
+
+    def _remark(self, words: str) -> None:
+        self.remarks[words] = None
 
     def _say(self, words: str) -> None:
         self.progress(words, 0, 0)
