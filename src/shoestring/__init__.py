@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from shoestring.domain.budget import Budget
     from shoestring.domain.preprocess import Preprocess
     from shoestring.fitting import Fitted, fit
+    from shoestring.training.distill import Distilled, distill
 
 _HOMES = {
     "Budget": "shoestring.domain.budget",
     "Bundle": "shoestring.bundle",
+    "Distilled": "shoestring.training.distill",
     "Fitted": "shoestring.fitting",
     "Player": "shoestring.device",
     "Preprocess": "shoestring.domain.preprocess",
     "ShoestringError": "shoestring.base.errors",
+    "distill": "shoestring.training.distill",
     "fit": "shoestring.fitting",
     "open_bundle": "shoestring.bundle",
 }
@@ -37,11 +40,13 @@ _HOMES = {
 __all__ = [
     "Budget",
     "Bundle",
+    "Distilled",
     "Fitted",
     "Player",
     "Preprocess",
     "ShoestringError",
     "__version__",
+    "distill",
     "fit",
     "open_bundle",
 ]
