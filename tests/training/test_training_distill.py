@@ -15,7 +15,7 @@ import pytest
 
 import nets
 import tiny
-from shoestring.base.errors import BudgetError, DataError, UsageError
+from shoestring.base.errors import BudgetError, DataError, EngineError, ModelError, UsageError
 from shoestring.evaluate.dataset import open_dataset
 from shoestring.evaluate.splits import split
 from shoestring.importers import import_model
@@ -195,3 +195,32 @@ def test_rounding_that_does_not_help_is_left_out_and_said(
     made = go(task, tmp_path / "student.onnx")
     assert any("it did not help" in note for note in made.notes)
     assert made.agreement > 0.8
+
+
+def test_a_twin_that_computes_something_else_is_noticed(
+    task: tiny.Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saboteur: a ReLU that lets a tenth of the negatives through."""
+    from shoestring.training import operators
+
+    monkeypatch.setitem(operators._MAKERS, "Relu", lambda *_: lambda x: torch.where(x > 0, x, 0.1 * x))
+    with pytest.raises(ModelError, match="torch and ONNX Runtime differ by"):
+        go(task, tmp_path / "student.onnx")
+
+
+def test_a_student_of_another_interface_is_noticed(
+    task: tiny.Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saboteur: a written student whose output has another name."""
+    honest = run.to_graph
+
+    def renamed(network: Any, graph: Any) -> Any:
+        made = honest(network, graph)
+        made.nodes[-1].output[0] = made.proto.graph.output[0].name = "scores"
+        made.reindex()
+        return made
+
+    monkeypatch.setattr(run, "to_graph", renamed)
+    with pytest.raises(EngineError, match=r"'scores'.*, not .*'logits'"):
+        go(task, tmp_path / "student.onnx", settings=Settings(epochs=1, batch=16, int8_epochs=False))
+    assert not (tmp_path / "student.onnx").exists()

@@ -118,7 +118,6 @@ class Run:
         Raises:
             EngineError: the file answers otherwise than what was trained, or has another interface.
         """
-        self._check_twin(self._on_device(Network(student)).eval(), student)
         proto = onnx.ModelProto.FromString(student.to_bytes())
         mark(proto, self.images.hashes)
         data = bytes(proto.SerializeToString(deterministic=True))
@@ -127,6 +126,7 @@ class Run:
             wanted = (self.model.inputs[0], self.model.outputs[0])
             if (session.inputs[0], session.outputs[0]) != wanted:
                 raise EngineError(f"the student takes {session.inputs} and gives {session.outputs}, not {wanted}")
+        self._check_twin(self._on_device(Network(student)).eval(), student)
         return data
 
     def judge(self, student: Graph) -> Scores:
