@@ -95,10 +95,11 @@ def distill(
 
     Raises:
         UsageError, MissingExtraError: an argument makes no sense, or torch or torch-pruning is missing.
-        ModelError: the model holds an operator that cannot be trained, or is no image classifier.
+        ModelError: the model holds an operator that cannot be trained, is no image classifier, or is answered by torch
+            otherwise than by ONNX Runtime.
         DataError: the images cannot be used.
         BudgetError: no student is as fast as asked.
-        EngineError: training diverged, or the written student answers otherwise than the trained one.
+        EngineError: training diverged, or the student has another interface than the original.
         StorageError: something cannot be written.
     """
     settings = settings or Settings()

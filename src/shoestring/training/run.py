@@ -116,7 +116,8 @@ class Run:
         """The ONNX file: interface of the original, digest of the training images inside.
 
         Raises:
-            EngineError: the file answers otherwise than what was trained, or has another interface.
+            EngineError: the file has another interface than the original.
+            ModelError: it answers otherwise than what was trained.
         """
         proto = onnx.ModelProto.FromString(student.to_bytes())
         mark(proto, self.images.hashes)
