@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 
-.PHONY: demo test check wheel-check proof clean help
+.PHONY: demo test check train-check wheel-check proof clean help
 
 help:
 	@echo "make demo    fit, run and report the demo model on this machine"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, import rule, docs"
+	@echo "make train-check  tests of training; installs torch"
 	@echo "make proof   slower proofs; their last figures stand in docs/proof.md"
 
 $(VENV)/.fit: pyproject.toml
@@ -44,6 +45,10 @@ check: $(VENV)/.check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/docs
+
+train-check: $(VENV)/.test
+	$(BIN)/python -m pip install -q -e '.[train]'
+	$(BIN)/python -m pytest -rs tests/training tests/cli/test_distill_verb.py
 
 wheel-check: $(VENV)/.check
 	sh tests/wheel/check_base_install.sh $(PYTHON)

@@ -24,15 +24,18 @@ if TYPE_CHECKING:
     from shoestring.domain.budget import Budget
     from shoestring.domain.preprocess import Preprocess
     from shoestring.fitting import Fitted, fit
+    from shoestring.training.distill import Distilled, distill
 
 _HOMES = {
     "Budget": "shoestring.domain.budget",
     "Bundle": "shoestring.bundle",
+    "Distilled": "shoestring.training.distill",
     "Fitted": "shoestring.fitting",
     "Player": "shoestring.device",
     "Preprocess": "shoestring.domain.preprocess",
     "ShoestringError": "shoestring.base.errors",
     "apply_delta": "shoestring.bundle.patching",
+    "distill": "shoestring.training.distill",
     "fit": "shoestring.fitting",
     "make_delta": "shoestring.bundle.delta",
     "open_bundle": "shoestring.bundle",
@@ -41,12 +44,14 @@ _HOMES = {
 __all__ = [
     "Budget",
     "Bundle",
+    "Distilled",
     "Fitted",
     "Player",
     "Preprocess",
     "ShoestringError",
     "__version__",
     "apply_delta",
+    "distill",
     "fit",
     "make_delta",
     "open_bundle",

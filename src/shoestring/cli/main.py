@@ -17,6 +17,7 @@ VERBS = {
     "doctor": "name the known diseases of a model, with evidence and cure",
     "run": "answer images with a bundle",
     "bench": "measure a model or a bundle on this machine",
+    "distill": "train a smaller student of a model that meets a latency",
     "compile": "turn a model into native code: a library, a program or C",
     "delta": "write what changed between two bundles, to send instead of the whole new one",
     "patch": "make the new bundle from the old one and a delta",

@@ -1,0 +1,1 @@
+"""Students: smaller networks with the original's interface, trained from its answers. Needs the extra `train`."""
