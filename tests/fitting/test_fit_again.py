@@ -78,8 +78,9 @@ def test_a_run_that_failed_while_measuring_goes_on_from_there(task, fitted, tmp_
     before = tiny.listing(cache)
     work.clear()
     again = fit(task.model, task.data, budget=BUDGET, cache=cache)
-    # the original and two candidates, and the reference for the evidence, on the certification split
-    assert work == {"costs": 1, "traces": 4, "golden": 3}
+    # four candidates in the 2 parts of the selection split; then the original and two candidates, and the reference for
+    # the evidence, in the 5 parts of the certification split
+    assert work == {"costs": 1, "traces": 4 * 2 + 4 * 5, "golden": 3}
     after = tiny.listing(cache)
     assert {name: after[name] for name in before} == before
     assert again.manifest == fitted.manifest

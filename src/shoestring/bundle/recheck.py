@@ -21,7 +21,7 @@ _DEPTH = {"top-1": 1, "top-5": 5}
 
 
 def recheck_counts(bundle: Bundle) -> None:
-    """Hold each rung's scores and certificate against the evidence.
+    """Hold each rung's scores and certificate, and the scores of rejected candidates, against the evidence.
 
     Raises:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
@@ -35,15 +35,20 @@ def recheck_counts(bundle: Bundle) -> None:
             if certificate.metric != evidence.metric:
                 raise refuse(f"the certificate of {rung.name!r} is of {certificate.metric}, not of {evidence.metric}")
             _compare(evidence, rung.name, CERTIFICATION, certificate.metric, certificate.paired)
+    for rejected in bundle.manifest.ladder.rejected:
+        for score in rejected.candidate.scores:
+            _compare(evidence, rejected.candidate.name, score.split, score.metric, score.paired, whole=False)
 
 
-def _compare(evidence: Evidence, candidate: str, split: str, metric: str, claimed: Paired) -> None:
-    found = count(evidence, candidate, split, metric)
+def _compare(
+    evidence: Evidence, candidate: str, split: str, metric: str, claimed: Paired, *, whole: bool = True
+) -> None:
+    found = count(evidence, candidate, split, metric, whole=whole)
     if found != claimed:
         raise refuse(f"{metric} of {candidate!r} on {split!r}: the answers give {_words(found)}, not {_words(claimed)}")
 
 
-def count(evidence: Evidence, candidate: str, split: str, metric: str) -> Paired:
+def count(evidence: Evidence, candidate: str, split: str, metric: str, *, whole: bool = True) -> Paired:
     """Paired counts by the definition of `domain.score.Paired`.
 
     Args:
@@ -51,22 +56,26 @@ def count(evidence: Evidence, candidate: str, split: str, metric: str) -> Paired
         candidate: a variant's name.
         split: where to count.
         metric: `top-1`, `top-5` or `agreement`.
+        whole: the candidate must have answered every image; else only the first ones, which are counted.
 
     Raises:
         BundleError: the evidence lacks the answers or the labels, or the split is empty.
     """
-    original, variant = _trace(evidence, ORIGINAL, split), _trace(evidence, candidate, split)
-    labels, n = evidence.split(split).labels, len(original.top)
-    if n == 0:
+    original, variant = _trace(evidence, ORIGINAL, split).top, _trace(evidence, candidate, split).top
+    labels, n = evidence.split(split).labels, len(variant)
+    if n == 0 or not original:
         raise refuse(f"evidence: split {split!r} has no images")
+    if n > len(original) or (whole and n != len(original)):
+        raise refuse(f"evidence: {n} answers of {candidate!r} on {split!r}, {len(original)} of {ORIGINAL!r}")
+    original = original[:n]
     if metric == "agreement":
-        same = sum(one[0] == other[0] for one, other in zip(original.top, variant.top, strict=True))
+        same = sum(one[0] == other[0] for one, other in zip(original, variant, strict=True))
         return Paired(n=n, original_hits=n, variant_hits=same, wins=0, losses=n - same)
     if labels is None:
         raise refuse(f"evidence: {metric} of {candidate!r} needs labels, and {split!r} has none")
     depth = _DEPTH[metric]
-    before = [label in answer[:depth] for label, answer in zip(labels, original.top, strict=True)]
-    after = [label in answer[:depth] for label, answer in zip(labels, variant.top, strict=True)]
+    before = [label in answer[:depth] for label, answer in zip(labels, original, strict=False)]
+    after = [label in answer[:depth] for label, answer in zip(labels, variant, strict=False)]
     wins = sum(hit and not was for was, hit in zip(before, after, strict=True))
     losses = sum(was and not hit for was, hit in zip(before, after, strict=True))
     return Paired(n=n, original_hits=sum(before), variant_hits=sum(after), wins=wins, losses=losses)

@@ -7,6 +7,7 @@ seen. The result is one bundle with a ladder of rungs, from cheap to exact.
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from shoestring.cli.options import add_preprocess, preprocess_from
@@ -35,6 +36,25 @@ def fill(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="onnxruntime, or onnxruntime,native (default: native too where a C compiler is found)",
     )
+    search = parser.add_argument_group("search")
+    search.add_argument(
+        "--race",
+        choices=("certain", "likely", "off"),
+        default="certain",
+        help="stop scoring a candidate when its rejection is certain (changes no result), likely (error 0.001), or never",
+    )
+    search.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="where layers are probed and candidates scored"
+    )
+    search.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes of the local engine (default: 1, this one), or most tasks at a time on Ray (default: its CPUs)",
+    )
+    search.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="of a running cluster (default: this machine's, or $RAY_ADDRESS)"
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--labels", type=Path, metavar="FILE", help="class names in the model's order, one a line")
     data.add_argument("--limit", type=int, metavar="N", help="use at most N images")
@@ -48,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.tables import show_candidates
     from shoestring.domain.budget import Budget
+    from shoestring.engines import open_engine
     from shoestring.evaluate.dataset_labels import read_label_names
     from shoestring.fitting import fit
 
@@ -59,7 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         confidence=arguments.confidence,
     )
-    with console.ShowProgress() as progress:
+    with (
+        open_engine(arguments.engine, arguments.workers, arguments.ray_address) or contextlib.nullcontext() as engine,
+        console.ShowProgress() as progress,
+    ):
         fitted = fit(
             arguments.model,
             arguments.data,
@@ -71,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
             limit=arguments.limit,
             seed=arguments.seed,
             runtimes=arguments.runtimes.split(",") if arguments.runtimes is not None else None,
+            race=arguments.race,
+            engine=engine,
             cache=arguments.cache,
             progress=progress,
         )

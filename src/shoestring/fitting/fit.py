@@ -6,6 +6,7 @@ prepare       pre-processing is settled and checked against the original's own a
 compress      every candidate is made (calibration split)
 compile       each into a native program as well, where a C compiler is found
 measure       all candidates side by side on this machine
+race          they are scored, the cheap ones first, each until its verdict is certain (selection split)
 select        what breaks the budget or is beaten goes (selection split)
 certify       in an order fixed before, on the split that no choice has seen
 store         manifest, evidence, golden set
@@ -27,14 +28,16 @@ from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.score import Paired
+from shoestring.engines.protocol import Engine
 from shoestring.evaluate.dataset import open_dataset
 from shoestring.evaluate.dataset_labels import check_label_range
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.propose import check_diverse, check_not_chance
+from shoestring.evaluate.race import CERTAIN, check_rule
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.fitting import assemble, candidates, certify, prepare, programs
+from shoestring.fitting import assemble, candidates, certify, prepare, programs, racing
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
 from shoestring.fitting.workbench import Workbench
@@ -57,6 +60,8 @@ def fit(
     limit: int | None = None,
     seed: int = 0,
     runtimes: Sequence[str] | None = None,
+    race: str = CERTAIN,
+    engine: Engine | None = None,
     cache: Path | str | None = None,
     progress: Progress = silent,
 ) -> Fitted:
@@ -73,6 +78,9 @@ def fit(
         limit: take at most this many images.
         seed: of the splits.
         runtimes: to try: `onnxruntime`, and `native` for programs compiled here; None tries what is there.
+        race: when scoring a candidate stops: `certain` (its rejection is certain; no ladder changes), `likely` (or all
+            but certain, at an error of 0.001) or `off`.
+        engine: does scoring and probing elsewhere (see `shoestring.engines.open_engine`); None does them here.
         cache: directory of finished steps; None for the user's own.
         progress: called as work goes on.
 
@@ -89,6 +97,7 @@ def fit(
     machine = this_machine()
     check_arguments(budget, chip, out, machine.cores)
     programs.check_runtimes(runtimes)
+    check_rule(race)
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
     imported = import_into(store, Path(model))
@@ -102,14 +111,15 @@ def fit(
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
     spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
-    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress)
+    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine)
     original = check_original(bench, metric, classes)
     notes = [*imported.notes, *dataset.notes, said, describe_splits(splits), prepare.labels_note(original, metric)]
     made, sensitivity, failed = candidates.make(bench, progress)
     compiled, not_compiled = programs.compile_all(bench, made, runtimes, budget.threads)
     made |= compiled
-    scored = candidates.score_and_measure(bench, made, metric, classes, budget)
-    admission = admit(scored, REFERENCE, budget)
+    raced = racing.score_all(bench, made, metric, classes, budget, race)
+    scored = raced.candidates
+    admission = admit(scored, REFERENCE, budget, raced.stopped)
     certificates, refusals = certify.certify_all(bench, made, admission.admitted, metric, budget)
     ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)
     if ladder is None or certify.only_reference_for_lack_of_proof(ladder, refusals):
