@@ -41,7 +41,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "--race",
         choices=("certain", "likely", "off"),
         default="certain",
-        help="stop scoring a candidate when its rejection is certain (changes no result), likely (error 0.001), or never",
+        help="stop scoring a candidate when its rejection is certain (no result changes), likely (error 0.001), never",
     )
     search.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="where layers are probed and candidates scored"

@@ -8,18 +8,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from shoestring.base.errors import ChildCrashedError, ShoestringError
+from shoestring.base.limits import MAX_CHILD_STDERR_BYTES
 from shoestring.engines.protocol import RETRIES, Blob, Task
 from shoestring.engines.work import THREAD_VARIABLES, unpack
 
@@ -42,12 +43,13 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._words = tempfile.TemporaryFile()
         command = [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(sys.path), str(folder)]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._words,
             env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")},
             start_new_session=True,
         )
@@ -69,17 +71,25 @@ class Worker:
         path.unlink()
         return unpack(target, json.loads(answer), data)
 
-    def end(self) -> str:
-        """Kill the process and say how it ended."""
+    def kill(self) -> None:
+        """End the process; a call that waits for it then raises LostError. May be called from another thread."""
         with contextlib.suppress(ProcessLookupError):
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end(self) -> str:
+        """Kill the process and say how it ended."""
+        self.kill()
         code = self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        return f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+        with self._words as words:
+            words.seek(max(0, words.seek(0, os.SEEK_END) - MAX_CHILD_STDERR_BYTES))
+            lines = words.read().decode(errors="replace").split("\n")
+        return f"{how}: {next((line for line in reversed(lines) if line.strip()), 'no last words')}"
 
 
 class LocalEngine:
@@ -96,90 +106,58 @@ class LocalEngine:
         self._scratch = tempfile.TemporaryDirectory(prefix="shoestring-")
         self._folder = Path(self._scratch.name)
         self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
+        self._stopping = False
 
     def map(self, tasks: Sequence[Task], done: Callable[[int, int], None]) -> list[bytes]:
         """See `Engine.map`."""
-        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for number in range(len(tasks)):
-            waiting.put(number)
-        finished: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
-        results: dict[int, bytes | ShoestringError] = {}
-        stop = threading.Event()
-
-        def work() -> None:
-            try:
-                while not stop.is_set():
-                    try:
-                        number = waiting.get_nowait()
-                    except queue.Empty:
-                        return
-                    try:
-                        results[number] = self._run(tasks[number], number)
-                    except ShoestringError as error:
-                        results[number] = error
-                        stop.set()
-                    finished.put(number)
-            except BaseException as error:  # handed to the caller's thread, which raises it
-                finished.put(error)
-
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(self.workers, len(tasks)))]
-        for thread in threads:
-            thread.start()
+        self._stopping = False
+        pool = ThreadPoolExecutor(self.workers)  # a thread waits for a process
         try:
-            self._wait(threads, finished, results, len(tasks), done)
+            futures = [pool.submit(self._run, task, number) for number, task in enumerate(tasks)]
+            for number, future in enumerate(as_completed(futures), 1):
+                if future.exception() is not None:
+                    break
+                done(number, len(tasks))
+            else:
+                return [future.result() for future in futures]
+            # Tasks were begun in order, so all before a failed one have begun and may end: the first error is raised.
+            pool.shutdown(cancel_futures=True)
+            return [future.result() for future in futures]
         finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+            self._stopping = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in list(self._busy):
+                worker.kill()
+            pool.shutdown()
             for path in {self._folder / blob.sha256 for task in tasks for blob in task.blobs.values()}:
                 path.unlink(missing_ok=True)
-        for number in sorted(results):
-            result = results[number]
-            if isinstance(result, ShoestringError):
-                raise result
-        return [data for number in range(len(tasks)) if isinstance(data := results[number], bytes)]
-
-    @staticmethod
-    def _wait(
-        threads: Sequence[threading.Thread],
-        finished: queue.SimpleQueue[int | BaseException],
-        results: dict[int, bytes | ShoestringError],
-        count: int,
-        done: Callable[[int, int], None],
-    ) -> None:
-        """Until all tasks are done or no thread is left; `done` is called in this thread."""
-        number = 0
-        while number < count and (any(thread.is_alive() for thread in threads) or not finished.empty()):
-            with contextlib.suppress(queue.Empty):
-                one = finished.get(timeout=0.2)
-                if isinstance(one, BaseException):
-                    raise one
-                number += 1
-                done(number, count)
 
     def _run(self, task: Task, number: int) -> bytes:
         """One task on one worker, and on another when that one is lost."""
         blobs = {name: str(self._file(blob)) for name, blob in task.blobs.items()}
-        ends = []
+        lost = ""
         for attempt in range(RETRIES + 1):
+            if self._stopping:
+                break
             try:
                 worker = self._idle.pop()
             except IndexError:
                 worker = Worker(self._folder)
+            self._busy.add(worker)
             try:
                 result = worker.call(task.target, dict(task.arguments), blobs, f"result-{number}-{attempt}")
             except LostError:
-                ends.append(worker.end())
+                lost = worker.end()
             except ShoestringError:
                 self._idle.append(worker)
-                raise
-            except BaseException:
-                worker.end()
                 raise
             else:
                 self._idle.append(worker)
                 return result
-        raise ChildCrashedError(f"{task.target}: its worker died {len(ends)} times, the last one {ends[-1]}")
+            finally:
+                self._busy.discard(worker)
+        raise ChildCrashedError(f"{task.target}: its worker died again and again, the last one {lost}")
 
     def _file(self, blob: Blob) -> Path:
         """Where workers find the bytes; written once in a `map`."""

@@ -53,7 +53,11 @@ class Engine(Protocol):
     """Runs tasks."""
 
     name: str
-    workers: int
+
+    @property
+    def workers(self) -> int:
+        """Tasks that run at a time."""
+        ...
 
     def map(self, tasks: Sequence[Task], done: Callable[[int, int], None]) -> list[bytes]:
         """Run all tasks.

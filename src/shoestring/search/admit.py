@@ -10,8 +10,8 @@ that failed is lost, and one that was sorted out before is lost too. Hence two r
   come before what they are reserves for. A further candidate costs no error; it costs power only where it fails and a
   later one would have passed, which is rare because it is the easier one.
 
-A reserve that turns out not to be needed is taken off the ladder after certification (`search.ladder`). Without a margin
-nothing fails and every candidate shares the error, so there are no reserves.
+A reserve that turns out not to be needed is taken off the ladder after certification (`search.ladder`). Without a
+margin nothing fails and every candidate shares the error, so there are no reserves.
 """
 
 from __future__ import annotations

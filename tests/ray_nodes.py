@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 STORE_BYTES = 100_000_000
-SOURCES = Path(__file__).resolve().parents[2] / "src"
+SOURCES = Path(__file__).resolve().parents[1] / "src"
 
 
 @contextlib.contextmanager
