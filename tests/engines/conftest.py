@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,18 +23,29 @@ from shoestring.engines.protocol import Task
 from shoestring.fitting import spread
 
 
-@pytest.fixture(scope="session")
-def probing(tmp_path_factory: pytest.TempPathFactory) -> Probing:
+def make_probing(folder: Path, examples: int) -> Probing:
     """The tiny network, ready to be probed."""
-    path = tmp_path_factory.mktemp("probing") / "tiny.onnx"
+    path = folder / "tiny.onnx"
     path.write_bytes(tiny.make_model().SerializeToString(deterministic=True))
     graph = Graph.load(path)
-    images, _ = tiny.make_images(32, seed=3)
+    images, _ = tiny.make_images(examples, seed=3)
     batches = [{"image": images.astype(np.float32).transpose(0, 3, 1, 2) / 255}]
     ranges = value_ranges(graph, lambda: iter(batches), needed_ranges(graph))
     wanted = float_means(graph, batches, 1)
     ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], 1)
     return Probing(graph, ranges, scheme_for(("avx2",)), batches, 1, wanted, np.concatenate(parts))
+
+
+@pytest.fixture(scope="session")
+def probing(tmp_path_factory: pytest.TempPathFactory) -> Probing:
+    """Probes take a few milliseconds."""
+    return make_probing(tmp_path_factory.mktemp("probing"), 32)
+
+
+@pytest.fixture(scope="session")
+def long_probing(tmp_path_factory: pytest.TempPathFactory) -> Probing:
+    """Probes take part of a second."""
+    return make_probing(tmp_path_factory.mktemp("long"), 1_000)
 
 
 class Catcher:
@@ -49,8 +61,7 @@ class Catcher:
         return [canonical.encode(Sensitivity(task.arguments["layer"], "Conv", 0.0, 0.0)) for task in tasks]
 
 
-@pytest.fixture(scope="session")
-def probes(probing: Probing) -> list[Task]:
+def tasks_of(probing: Probing) -> list[Task]:
     """One task a layer, as a fit sends them."""
     catcher = Catcher()
     spread.probes(catcher)(probing, lambda done, total: None)  # type: ignore[arg-type]
@@ -58,9 +69,27 @@ def probes(probing: Probing) -> list[Task]:
 
 
 @pytest.fixture(scope="session")
+def probes(probing: Probing) -> list[Task]:
+    """A task a layer."""
+    return tasks_of(probing)
+
+
+@pytest.fixture(scope="session")
+def long_probes(long_probing: Probing) -> list[Task]:
+    """Likewise, of the slower ones."""
+    return tasks_of(long_probing)
+
+
+@pytest.fixture(scope="session")
 def answers(probing: Probing) -> list[bytes]:
     """What the probes answer in this process."""
     return [canonical.encode(probing.layer(name)) for name in probing.layers]
+
+
+@pytest.fixture(scope="session")
+def long_answers(long_probing: Probing) -> list[bytes]:
+    """Likewise, of the slower ones."""
+    return [canonical.encode(long_probing.layer(name)) for name in long_probing.layers]
 
 
 @pytest.fixture(scope="session")

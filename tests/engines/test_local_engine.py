@@ -68,7 +68,7 @@ def test_a_task_that_kills_every_worker_is_an_error(probes, workers, monkeypatch
 
 def test_the_error_of_the_first_task_that_fails_is_raised_and_the_workers_live_on(probes, answers, foreign, workers):
     with LocalEngine(2) as engine:
-        with pytest.raises(ChildError, match="instruction set of the worker on .* is .*, of this machine 'z80 none'"):
+        with pytest.raises(ChildError, match=r"instruction set of the worker on .* is .*, of this machine 'z80 none'"):
             engine.map([probes[0], foreign, Task("shoestring.no_such_room:score", {})], quiet)
         assert engine.map(probes, quiet) == answers
 

@@ -1,25 +1,23 @@
 """A real Ray cluster of two nodes on this machine, one of which is killed while it works.
 
-Ray on one machine is two sets of processes that talk over TCP: placing, loss and repetition are real, a slow network and
-another processor are not.
+Ray on one machine is two sets of processes that talk over TCP: placing, loss and repetition are real, a slow network
+and another processor are not.
 """
 
 from __future__ import annotations
-
-import dataclasses
 
 import pytest
 
 import tiny
 from shoestring.base.errors import ChildCrashedError, ChildError
 from shoestring.domain.budget import Budget
+from shoestring.engines.local import LocalEngine
 from shoestring.fitting import candidates, fit
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'shoestring[ray]'")
 
-from ray_nodes import two_nodes  # noqa: E402
-
-from shoestring.engines.ray_cluster import RayEngine  # noqa: E402
+from ray_nodes import STORE_BYTES, two_nodes
+from shoestring.engines.ray_cluster import RayEngine
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -40,14 +38,6 @@ def engine(nodes):
         yield joined
 
 
-def numbered(tasks, count):
-    """Tasks that differ, so that none is the other's answer."""
-    return [
-        dataclasses.replace(tasks[i % len(tasks)], arguments={**tasks[i % len(tasks)].arguments, "number": i})
-        for i in range(count)
-    ]
-
-
 def test_results_are_those_of_this_process_in_order(engine, probes, answers):
     seen = []
     assert engine.workers == 2
@@ -56,8 +46,6 @@ def test_results_are_those_of_this_process_in_order(engine, probes, answers):
 
 
 def test_a_whole_fit_gives_the_same_bytes_as_here_and_as_local_workers(engine, tmp_path, monkeypatch):
-    from shoestring.engines.local import LocalEngine
-
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
     (tmp_path / "task").mkdir()
     task = tiny.write_task(tmp_path / "task", count=300)
@@ -75,36 +63,42 @@ def test_a_whole_fit_gives_the_same_bytes_as_here_and_as_local_workers(engine, t
 
 
 def test_errors_come_back_as_what_they_are(engine, probes, answers, foreign):
-    with pytest.raises(ChildError, match="instruction set of the worker on .* of this machine 'z80 none'"):
+    with pytest.raises(ChildError, match=r"instruction set of the worker on .* of this machine 'z80 none'"):
         engine.map([probes[0], foreign], quiet)
     assert engine.map(probes, quiet) == answers
 
 
 def test_no_cluster_is_said_with_what_to_do(nodes, monkeypatch):
-    with pytest.raises(ChildError, match="there is no Ray cluster at '127.0.0.1:1'") as caught:
+    with pytest.raises(ChildError, match=r"there is no Ray cluster at '127\.0\.0\.1:1'") as caught:
         RayEngine("127.0.0.1:1")
     assert "ray start --head" in str(caught.value.hint)
 
 
-def test_a_node_that_is_killed_costs_no_result(nodes, probes, answers):
-    """The saboteur never repeats a task; the same kill then ends its work, so tasks were on that node."""
+def kill_at_work(cluster, engine, node, task_count):
+    """Progress that kills a node once it has answered two tasks and gets more."""
+    killed = []
+
+    def kill(done: int, total: int) -> None:
+        assert total == task_count
+        if not killed and engine.answered[node.node_id] >= 2 and done <= total - 4:
+            cluster.remove_node(node, allow_graceful=False)
+            killed.append(done)
+
+    return kill, killed
+
+
+def test_a_node_that_is_killed_costs_no_result(nodes, long_probes, long_answers):
+    """The saboteur never repeats a task; the same kill then ends its work, so that tasks were lost with the node."""
     cluster, second = nodes
-    count = 24
-    expected = [answers[i % len(answers)] for i in range(count)]
-
-    def killer(node):
-        def kill(done: int, total: int) -> None:
-            if done == 4:
-                cluster.remove_node(node, allow_graceful=False)
-
-        return kill
-
+    tasks, expected = long_probes * 6, long_answers * 6
     with RayEngine(cluster.address) as engine:
-        assert engine.map(numbered(probes, count), killer(second)) == expected
-        assert engine.workers == 1
-        third = cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
+        kill, killed = kill_at_work(cluster, engine, second, len(tasks))
+        assert engine.map(tasks, kill) == expected
+        assert killed and engine.answered.total() == len(tasks)
+        third = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
         cluster.wait_for_nodes()
-        assert engine.map(numbered(probes, 4), quiet) == expected[:4], "both nodes have a worker that has begun"
         engine._remote = engine._remote.options(max_retries=0)
+        kill, killed = kill_at_work(cluster, engine, third, len(tasks))
         with pytest.raises(ChildCrashedError, match="did not end on the Ray cluster"):
-            engine.map(numbered(probes, count), killer(third))
+            engine.map(tasks, kill)
+        assert killed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from pathlib import Path
 
 from shoestring.cli.options import add_preprocess, preprocess_from
@@ -83,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         open_engine(arguments.engine, arguments.workers, arguments.ray_address) or contextlib.nullcontext() as engine,
         console.ShowProgress() as progress,
+        contextlib.redirect_stdout(sys.stderr),  # Ray tells of lost nodes on stdout, which is for our data
     ):
         fitted = fit(
             arguments.model,

@@ -30,6 +30,10 @@ _BOOTSTRAP = (
 )
 
 
+DYING_SECONDS = 5.0
+"""That a worker which has closed its pipe gets to end by itself, so that we can say how it did."""
+
+
 class LostError(Exception):
     """A worker died while it had a task; never leaves this module."""
 
@@ -43,7 +47,7 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._words = tempfile.TemporaryFile()
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `end`
         command = [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(sys.path), str(folder)]
         self.process = subprocess.Popen(
             command,
@@ -77,8 +81,10 @@ class Worker:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-    def end(self) -> str:
-        """Kill the process and say how it ended."""
+    def end(self, seconds: float = 0.0) -> str:
+        """Kill the process, unless it ends by itself in this time, and say how it ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
         self.kill()
         code = self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -148,7 +154,7 @@ class LocalEngine:
             try:
                 result = worker.call(task.target, dict(task.arguments), blobs, f"result-{number}-{attempt}")
             except LostError:
-                lost = worker.end()
+                lost = worker.end(DYING_SECONDS)
             except ShoestringError:
                 self._idle.append(worker)
                 raise

@@ -7,6 +7,7 @@ nodes, in the same version: tasks go by name.
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,18 +25,34 @@ if TYPE_CHECKING:
 AHEAD = 2
 """Tasks that are handed over for each CPU, so that none waits for us; more would fill the object store with inputs."""
 NAMESPACE = "shoestring"
+CONNECT_SECONDS = 10.0
+START = "start one with `ray start --head`, or name it with --ray-address HOST:6379"
+
+
+def check_listening(address: str) -> None:
+    """Raises ChildError when nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or "/" in host:
+        return  # `auto`, `local` or a URL, which Ray knows better
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ChildError(f"there is no Ray cluster at {address!r}: {error}", hint=START) from None
 
 
 def remote_task(
     target: str, arguments: dict[str, Any], names: tuple[str, ...], *contents: bytes
 ) -> tuple[dict[str, Any], bytes]:
     """Runs on a node: the blobs become files there, since runtimes load files."""
+    import ray
+
     with tempfile.TemporaryDirectory(prefix="shoestring-") as folder:
         paths = {}
         for place, (name, content) in enumerate(zip(names, contents, strict=True)):
             paths[name] = Path(folder) / str(place)
             paths[name].write_bytes(content)
-        return perform(target, arguments, paths)
+        head, result = perform(target, arguments, paths)
+    return {**head, "node": ray.get_runtime_context().get_node_id()}, result
 
 
 class RayEngine:
@@ -44,6 +61,9 @@ class RayEngine:
     Args:
         address: as `ray.init` takes it; None for the cluster of this machine, or $RAY_ADDRESS.
         workers: the most tasks at a time; None for one a CPU of the cluster.
+
+    Attributes:
+        answered: tasks by the node that did them.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -62,14 +82,16 @@ class RayEngine:
         self._joined = not ray.is_initialized()
         if self._joined:
             where = address or os.environ.get("RAY_ADDRESS") or "auto"
+            check_listening(where)
             try:
                 ray.init(address=where, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
             except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 raise ChildError(
                     f"there is no Ray cluster at {where!r}: {str(error).splitlines()[0] if str(error) else error!r}",
-                    hint="start one with `ray start --head`, or name it with --ray-address HOST:6379",
+                    hint=START,
                 ) from None
         self._most = workers
+        self.answered: Counter[str] = Counter()
         self._remote = ray.remote(num_cpus=1, max_retries=RETRIES)(remote_task)
 
     @property
@@ -132,6 +154,7 @@ class RayEngine:
     def _result(self, task: Task, reference: Any) -> bytes | ShoestringError:
         try:
             head, result = self._ray.get(reference)
+            self.answered[head["node"]] += 1
             return unpack(task.target, head, result)
         except ShoestringError as error:
             return error
