@@ -81,7 +81,7 @@ def count_stopped(total: int, losses: int, wins: int, margin: float, repetitions
 @pytest.mark.parametrize(("losses", "wins"), [(10, 0), (40, 30), (130, 120)])
 def test_the_likely_rule_stops_a_candidate_at_the_margin_as_rarely_as_it_says(losses, wins):
     """The drop on the whole split is exactly the margin: 10 of 1,000, with little and with much discordance."""
-    repetitions = 3_000 * SCALE
+    repetitions = 1_500 * SCALE
     stopped = count_stopped(1000, losses, wins, 0.01, repetitions, seed=11)
     assert stopped <= binom.ppf(0.999, repetitions, ERROR), f"{stopped} of {repetitions}"
 

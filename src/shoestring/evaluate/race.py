@@ -28,6 +28,7 @@ RULES = (OFF, CERTAIN, LIKELY)
 ERROR = 1e-3
 """Chance that the likely rule stops a candidate whose drop on the whole split is within the margin."""
 MOST_BET = 0.75  # of the largest bet that cannot lose everything; aGRAPA's truncation in the paper
+ROUNDING = 1e-9
 PRIOR_VARIANCE = 0.05  # of one outcome, before any is seen: most outcomes are 0
 
 
@@ -134,8 +135,10 @@ def most_wealth(differences: Sequence[int], total: int, margin: float) -> float:
     fallen, squares = 0, 0
     for place, difference in enumerate(differences):
         expected = (total * margin - fallen) / (total - place)
-        if expected <= -1:
+        if expected < -1 - ROUNDING:
             return math.inf
+        if expected < -1 + ROUNDING:
+            break  # H holds only if all images left are wins; the certain rule decides
         mean = fallen / (place + 1)
         variance = (PRIOR_VARIANCE + squares) / (place + 1) - mean * mean
         edge = mean - expected
