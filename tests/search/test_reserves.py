@@ -7,7 +7,7 @@ then fails certification, and no fast rung is left.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -21,14 +21,13 @@ from shoestring.domain.ladder import Candidate
 from shoestring.domain.recipe import Recipe
 from shoestring.domain.score import Certificate, Paired, Score
 from shoestring.evaluate.sample_size import critical_losses
-from shoestring.evaluate.statistics import drop_interval
 from shoestring.search import admit as admitting
 from shoestring.search.admit import admit, beats
 from shoestring.search.ladder import build_ladder
 
 ERROR, MARGIN = 0.05, 0.02
 SELECTION, CERTIFICATION = 300, 800
-USERS = 400 * SCALE
+USERS = 1_000 * SCALE
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,6 @@ FALSE = Kind("int8@native", 3.0, 0.045, 0.025)  # a drop of 2 pt: a certificate 
 
 
 @cache
-def interval(losses: int, wins: int) -> tuple[float, float]:
-    return drop_interval(paired(SELECTION, losses, wins), "top-1", 0.95)
-
-
-@cache
 def most_losses(discordant: int) -> int:
     return critical_losses(CERTIFICATION, discordant, MARGIN, ERROR)
 
@@ -73,8 +67,7 @@ def seen(rng: np.random.Generator, kind: Kind) -> Candidate:
     """A candidate as the selection split shows it."""
     losses, wins, _ = rng.multinomial(SELECTION, (kind.loss, kind.win, 1 - kind.loss - kind.win)).tolist()
     counts = paired(SELECTION, losses, wins)
-    low, high = interval(losses, wins)
-    score = Score("top-1", "selection", counts, counts.variant_hits / SELECTION, 0.9, low, high, 0.95)
+    score = Score("top-1", "selection", counts, counts.variant_hits / SELECTION, 0.9, -1.0, 1.0, 0.95)
     timing = Timing(1, kind.ms, kind.ms, kind.ms, 10, kind.ms / 10, 1.0, 1.0)
     recipe = Recipe(kind.name, "int8", (), "simulated")
     return Candidate(recipe, "onnxruntime", "1", kind.name, Cost((timing,), 1, 1), (score,), ())
@@ -113,7 +106,7 @@ def choices(*kinds: Kind, users: int = USERS) -> Counter[str]:
 def without_reserves(monkeypatch: pytest.MonkeyPatch):
     """The procedure before: beaten is out, and the smallest observed drop is tested first."""
 
-    def ease(one: Candidate) -> tuple[float, int, str]:
+    def ease(one: Candidate, budget: Budget) -> tuple[float, int, str]:
         return one.score.paired.drop, one.score.paired.losses, one.name
 
     def switch() -> None:
@@ -127,14 +120,16 @@ def test_a_gentler_program_is_left_when_the_risky_one_fails(without_reserves):
     now = choices(RISKY, GENTLE)
     without_reserves()
     before = choices(RISKY, GENTLE)
-    assert now["fp32"] < 0.02 * USERS, now
-    assert before["fp32"] > 0.1 * USERS, before
+    print(f"of {USERS:,} users without a fast rung: {now['fp32']} with reserves, {before['fp32']} without")
+    assert now["fp32"] < 0.04 * USERS, now
+    assert before["fp32"] > 0.15 * USERS, before
 
 
 def test_reserves_cost_little_where_the_fast_one_is_fine(without_reserves):
     now = choices(FINE, GENTLE)
     without_reserves()
     before = choices(FINE, GENTLE)
+    print(f"of {USERS:,} users with the fastest rung: {now[FINE.name]} with reserves, {before[FINE.name]} without")
     assert now[FINE.name] >= before[FINE.name] - 0.02 * USERS, (now, before)
 
 
@@ -179,5 +174,4 @@ def test_an_unneeded_reserve_is_taken_off_and_says_so():
 
 
 def _with(score: Score, counts: Paired) -> Score:
-    low, high = interval(counts.losses, counts.wins)
-    return Score("top-1", "selection", counts, counts.variant_hits / counts.n, score.original, low, high, 0.95)
+    return replace(score, paired=counts, value=counts.variant_hits / counts.n)
