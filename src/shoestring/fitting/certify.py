@@ -12,7 +12,7 @@ from shoestring.domain.ladder import Candidate, Ladder
 from shoestring.domain.score import Certificate, Paired
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.sample_size import needed_n, too_small_message
-from shoestring.evaluate.statistics import certify, drop_upper, method
+from shoestring.evaluate.statistics import Verdict, certify, drop_upper, method
 from shoestring.fitting.candidates import Artefact, split_labels, traces
 from shoestring.fitting.outcome import row
 from shoestring.fitting.workbench import Workbench
@@ -37,15 +37,24 @@ def certify_all(
     Returns:
         Certificates by name, and by name the reason why there is none.
     """
-    labels = split_labels(bench, "certification")
     tested = [candidate for candidate in admitted if candidate.name != REFERENCE]
     counts: dict[str, Paired] = {}
-    for candidate in tested:
-        original, variant = traces(bench, made[candidate.name], "certification")
-        counts[candidate.name] = paired(original.top, variant.top, labels)
-    verdicts = certify(list(counts.items()), metric, budget.max_drop, budget.confidence)
+    verdicts: list[Verdict] = []
+    if budget.max_drop is None:
+        counts = {one.name: _counts(bench, made[one.name]) for one in tested}
+        verdicts += certify(list(counts.items()), metric, None, budget.confidence)
+    else:  # one after the other: what comes after a failure is not tested, so it is not scored either
+        for candidate in tested:
+            counts[candidate.name] = _counts(bench, made[candidate.name])
+            verdicts += certify([(candidate.name, counts[candidate.name])], metric, budget.max_drop, budget.confidence)
+            if not verdicts[-1].certified:
+                break
     certificates, refusals = {}, {}
-    for candidate, verdict in zip(tested, verdicts, strict=True):
+    for candidate in tested[len(verdicts) :]:
+        refusals[candidate.name] = (
+            f"{NOT_CERTIFIED}: not tested: {verdicts[-1].name}, earlier in the fixed order, failed"
+        )
+    for candidate, verdict in zip(tested, verdicts, strict=False):
         name = candidate.name
         if verdict.certified and verdict.max_drop is not None and verdict.p_value is not None:
             certificates[name] = Certificate(
@@ -63,6 +72,12 @@ def certify_all(
         else:
             refusals[name] = f"{NOT_CERTIFIED}: {verdict.reason}{_sample_size(candidate, counts[name], metric, budget)}"
     return certificates, refusals
+
+
+def _counts(bench: Workbench, artefact: Artefact) -> Paired:
+    """Outcomes on the whole certification split."""
+    original, variant = traces(bench, artefact, "certification")
+    return paired(original.top, variant.top, split_labels(bench, "certification"))
 
 
 def _sample_size(candidate: Candidate, counts: Paired, metric: str, budget: Budget) -> str:
