@@ -110,7 +110,7 @@ def admission(user: User, costs: dict[str, Cost], budget: Budget, rule: str) -> 
 
 def test_racing_admits_the_same_in_the_same_order(drawn_costs):
     rng = np.random.default_rng(17)
-    saved = 0
+    saved = asked = 0
     for _ in range(300 * SCALE):
         user, budget = draw_user(rng), BUDGETS[int(rng.integers(len(BUDGETS)))]
         full, all_images = admission(user, drawn_costs, budget, OFF)
@@ -119,6 +119,8 @@ def test_racing_admits_the_same_in_the_same_order(drawn_costs):
         assert {item.candidate.name for item in raced.rejected} == {item.candidate.name for item in full.rejected}
         assert images <= all_images
         saved += all_images - images
+        asked += all_images
+    print(f"of {asked:,} images to score, the race left out {saved:,}")
     assert saved > 0
 
 

@@ -14,6 +14,7 @@ from shoestring.domain.score import Paired
 if TYPE_CHECKING:
     from shoestring.bundle.opening import Bundle
     from shoestring.domain.evidence import Evidence, Trace
+    from shoestring.domain.ladder import Ladder
 
 ORIGINAL = "original"
 CERTIFICATION = "certification"
@@ -27,15 +28,25 @@ def recheck_counts(bundle: Bundle) -> None:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
     """
     evidence = bundle.evidence()
+    recheck_scores(bundle.manifest.ladder, evidence)
     for rung in bundle.manifest.ladder.rungs:
-        for score in rung.candidate.scores:
-            _compare(evidence, rung.name, score.split, score.metric, score.paired)
         if rung.certificate is not None:
             certificate = rung.certificate
             if certificate.metric != evidence.metric:
                 raise refuse(f"the certificate of {rung.name!r} is of {certificate.metric}, not of {evidence.metric}")
             _compare(evidence, rung.name, CERTIFICATION, certificate.metric, certificate.paired)
-    for rejected in bundle.manifest.ladder.rejected:
+
+
+def recheck_scores(ladder: Ladder, evidence: Evidence) -> None:
+    """Hold the scores of all candidates against the evidence; those of rungs are of every image.
+
+    Raises:
+        BundleError: a count differs, or the answers it rests on are not in the evidence.
+    """
+    for rung in ladder.rungs:
+        for score in rung.candidate.scores:
+            _compare(evidence, rung.name, score.split, score.metric, score.paired)
+    for rejected in ladder.rejected:
         for score in rejected.candidate.scores:
             _compare(evidence, rejected.candidate.name, score.split, score.metric, score.paired, whole=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoestring.base.errors import BundleError, DataError, UsageError
-from shoestring.bundle.recheck import CERTIFICATION, count
+from shoestring.bundle.recheck import CERTIFICATION, count, recheck_scores
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.ladder import Rung
@@ -26,7 +26,7 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
         How many certificates hold.
 
     Raises:
-        BundleError: a split shares images with another, counts differ, a p-value is not what the evidence gives, or a
+        BundleError: a split shares images with another, counts of a certificate or score differ, a p-value is not what the evidence gives, or a
             rung that is not the reference has no certificate.
     """
     check_disjoint(evidence)
@@ -37,6 +37,7 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
             checked += 1
         elif rung.name != REFERENCE:
             raise BundleError(f"rung {rung.name!r} has no certificate, and is not {REFERENCE!r}, which needs none")
+    recheck_scores(manifest.ladder, evidence)
     return checked
 
 
