@@ -26,8 +26,8 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
         How many certificates hold.
 
     Raises:
-        BundleError: a split shares images with another, counts of a certificate or score differ, a p-value is not what the evidence gives, or a
-            rung that is not the reference has no certificate.
+        BundleError: a split shares images with another, counts of a certificate or a score differ, a p-value is not
+            what the evidence gives, or a rung that is not the reference has no certificate.
     """
     check_disjoint(evidence)
     checked, tested = 0, count_tested(manifest)
