@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the parsers, and the table of targets in docs/native.md, so that they cannot drift.
+"""Writes docs/cli.md from the parsers, and tables in docs/native.md and docs/doctor.md, so that they cannot drift.
 
 `python docs/generate.py [--check]`.
 """
@@ -9,10 +9,15 @@ import sys
 from pathlib import Path
 
 from shoestring.cli.main import VERBS, build_parser
+from shoestring.diagnosis import DISEASES
+from shoestring.diagnosis.accelerators import accelerators
 from shoestring.native.deliver import known_targets
 
 COMMANDS = Path(__file__).with_name("cli.md")
 NATIVE = Path(__file__).with_name("native.md")
+DOCTOR = Path(__file__).with_name("doctor.md")
+DISEASE_MARK = "<!-- diseases: written by docs/generate.py -->"
+SET_MARK = "<!-- sets: written by docs/generate.py -->"
 MARK = "<!-- targets: written by docs/generate.py -->"
 
 
@@ -48,8 +53,24 @@ def native_page() -> str:
     return f"{before}{MARK}\n{chr(10).join(rows)}\n{MARK}{after}"
 
 
+def doctor_page() -> str:
+    """The page as it is, with its two tables written anew: the diseases, and the operator sets."""
+    diseases = ["| disease | what happens | looks at | after |", "|---" * 4 + "|"]
+    for one in DISEASES:
+        diseases.append(f"| `{one.id}`: {one.name} | {one.what} | {one.needs} | {one.source} |")
+    sets = ["| set | operators on 8-bit codes | others | source |", "|---" * 4 + "|"]
+    for row in accelerators():
+        sets.append(f"| `{row.name}`: {row.title} | {', '.join(row.operators)} | {row.outside} | {row.source} |")
+    text = DOCTOR.read_text()
+    for mark, rows in ((DISEASE_MARK, diseases), (SET_MARK, sets)):
+        before, _, after = text.split(mark)
+        lines = "\n".join(rows)
+        text = f"{before}{mark}\n{lines}\n{mark}{after}"
+    return text
+
+
 def main() -> int:
-    pages = {COMMANDS: page(), NATIVE: native_page()}
+    pages = {COMMANDS: page(), NATIVE: native_page(), DOCTOR: doctor_page()}
     if "--check" in sys.argv[1:]:
         stale = [path.name for path, text in pages.items() if path.read_text() != text]
         if stale:

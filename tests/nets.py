@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from shoestring.compress.graph import Graph
+
+if TYPE_CHECKING:
+    from shoestring.compress.passes import Workshop
 
 SIDE = 16
 
@@ -98,3 +103,32 @@ def run(model: bytes, x: np.ndarray) -> np.ndarray:
 
     with registry.get("onnxruntime").load(model, 1) as session:
         return session.run({session.inputs[0].name: x})[session.outputs[0].name]
+
+
+def make_workshop(graph: Graph, x: np.ndarray, examples: int = 16) -> Workshop:
+    """What calibration on the pictures `x` (n, 3, SIDE, SIDE) finds for `graph`, on one thread."""
+    from shoestring.compress.bias import first_examples, float_means, output_spans
+    from shoestring.compress.equalize import channel_sizes, equalize_all
+    from shoestring.compress.observe import value_ranges
+    from shoestring.compress.passes import Workshop
+    from shoestring.compress.quantize import needed_ranges
+
+    def feed() -> Iterator[dict[str, np.ndarray]]:
+        return ({"image": x[i : i + 8]} for i in range(0, len(x), 8))
+
+    batches = first_examples(feed, examples)
+    sizes = channel_sizes(graph, feed, 1)
+    graph = graph.copy()
+    equalize_all(graph, sizes)
+    ranges = value_ranges(graph, feed, needed_ranges(graph))
+    spans = output_spans(graph, ranges, (0, 255))
+    return Workshop(
+        original=graph,
+        ranges=ranges,
+        sizes=sizes,
+        batches=batches,
+        rounding_batches=batches,
+        means=float_means(graph, batches, 1, spans),
+        spans=spans,
+        threads=1,
+    )

@@ -7,14 +7,20 @@ import pytest
 
 from nets import Net, images, residual_graph, run
 from shoestring.base.outputs import mean_kl, sqnr_db
-from shoestring.compress.bias import correct_biases, first_examples, float_means
+from shoestring.compress.bias import (
+    clamped_mean,
+    correct_biases,
+    correct_layer,
+    first_examples,
+    float_means,
+    output_spans,
+)
 from shoestring.compress.graph import Graph
 from shoestring.compress.observe import channel_means, value_ranges
 from shoestring.compress.quantize import needed_ranges, to_qdq
 from shoestring.compress.scheme import scheme_named
-from shoestring.compress.sensitivity import MAX_FLOAT_PART, float_sets, probe
+from shoestring.compress.sensitivity import probe
 from shoestring.compress.walk import walk
-from shoestring.domain.evidence import Sensitivity
 
 X = images(48)
 
@@ -93,13 +99,22 @@ def test_the_probe_names_the_poisoned_layer() -> None:
     assert said[-1] == (6, 6)
 
 
-def test_float_sets_grow_and_stay_small() -> None:
-    worst = tuple(Sensitivity(f"l{i:02d}", "Conv", 0.5**i, 20.0) for i in range(40))
-    sets = float_sets(worst)
-    assert [len(one) for one in sets] == sorted({len(one) for one in sets})
-    assert all(one == tuple(item.layer for item in worst[: len(one)]) for one in sets)
-    flat = tuple(Sensitivity(f"l{i:02d}", "Conv", 1.0, 20.0) for i in range(40))
-    assert max(len(one) for one in float_sets(flat)) <= MAX_FLOAT_PART * 40
+def test_what_an_activation_cuts_off_does_not_move_the_bias() -> None:
+    """Errors of values far above the clip would shift a plain mean; the clamped mean ignores them."""
+    graph = residual_graph(4)
+    ranges = value_ranges(graph, feed, needed_ranges(graph))
+    spans = output_spans(graph, ranges, (0, 255))
+    assert spans["n_stem"][0] == 0
+    assert spans["n_stem"][1] == pytest.approx(ranges["stem_act"].high, rel=1e-3)
+    assert spans["n_project"][0] < 0
+    assert "n_logits" not in spans
+    quantized = to_qdq(graph, ranges, scheme_named("u8s8"), frozenset())
+    rng = np.random.default_rng(0)
+    target_values = rng.normal(1, 2, (4, 8, 6, 6)).astype(np.float32)
+    seen = target_values + np.where(target_values > 3, 5.0, 0.25).astype(np.float32)
+    target, _ = clamped_mean([target_values], np.zeros(8), (0.0, 3.0))
+    correct_layer(quantized, "n_stem", [seen], target, (0.0, 3.0))
+    assert np.allclose((seen - target_values)[target_values < 2], 0, atol=0.02)
 
 
 def test_divergence_is_zero_only_for_equal_answers() -> None:

@@ -6,18 +6,15 @@ import numpy as np
 import onnx
 import pytest
 
-from nets import Net, images, residual_graph, residual_net, run
+from nets import Net, images, make_workshop, residual_graph, residual_net, run
 from shoestring.base.errors import ModelError, UsageError
 from shoestring.base.outputs import sqnr_db
 from shoestring.compress.apply import apply
-from shoestring.compress.bias import first_examples, float_means
 from shoestring.compress.candidates import dynamic_recipes, float_recipes, static_recipes
 from shoestring.compress.graph import Graph
-from shoestring.compress.observe import value_ranges
 from shoestring.compress.passes import PASSES, Workshop
 from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.passes.static_int8 import StaticInt8
-from shoestring.compress.quantize import needed_ranges
 from shoestring.compress.scheme import scheme_named
 from shoestring.domain.evidence import Sensitivity
 from shoestring.domain.recipe import Recipe, Step
@@ -25,15 +22,9 @@ from shoestring.domain.recipe import Recipe, Step
 X = images(32)
 
 
-def feed():
-    return ({"image": X[i : i + 8]} for i in range(0, len(X), 8))
-
-
 @pytest.fixture(scope="module")
 def workshop() -> Workshop:
-    graph = residual_graph()
-    batches = first_examples(feed, 16)
-    return Workshop(value_ranges(graph, feed, needed_ranges(graph)), batches, float_means(graph, batches, 1), 1)
+    return make_workshop(residual_graph(), X)
 
 
 def static(**options: object) -> Recipe:
@@ -118,12 +109,14 @@ def test_dynamic_int8_is_not_tried_on_convolutions() -> None:
 def test_static_recipes_run_and_are_deterministic(tmp_path, workshop: Workshop) -> None:
     worst = tuple(Sensitivity(name, "Conv", kl, 20.0) for name, kl in (("n_stem", 0.5), ("n_expand", 0.1)))
     graph = Graph(residual_net())
-    for recipe in static_recipes(scheme_named("u8s8"), worst):
+    for recipe in static_recipes(
+        scheme_named("u8s8"), worst, [("n_stem",), ("n_stem", "n_expand"), ("n_expand",)], drift=True
+    ):
         notes = apply(recipe, graph, workshop, tmp_path / "one.onnx")
         apply(recipe, graph, workshop, tmp_path / "two.onnx")
         assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
         assert any("8 bits" in note for note in notes)
-        kept = recipe.steps[1].options["float_layers"]
+        kept = next(step for step in recipe.steps if step.name == "static_int8").options["float_layers"]
         assert bool(kept) == any("left in float" in note for note in notes)
         found = run((tmp_path / "one.onnx").read_bytes(), X)
         assert sqnr_db(run(graph.to_bytes(), X), found) > 25

@@ -11,7 +11,7 @@ import pytest
 
 import tiny
 from shoestring.base import canonical
-from shoestring.compress.bias import float_means
+from shoestring.compress.bias import float_means, output_spans
 from shoestring.compress.graph import Graph
 from shoestring.compress.observe import value_ranges
 from shoestring.compress.quantize import needed_ranges
@@ -31,7 +31,7 @@ def make_probing(folder: Path, examples: int) -> Probing:
     images, _ = tiny.make_images(examples, seed=3)
     batches = [{"image": images.astype(np.float32).transpose(0, 3, 1, 2) / 255}]
     ranges = value_ranges(graph, lambda: iter(batches), needed_ranges(graph))
-    wanted = float_means(graph, batches, 1)
+    wanted = float_means(graph, batches, 1, output_spans(graph, ranges, scheme_for(("avx2",)).activation_limits))
     ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], 1)
     return Probing(graph, ranges, scheme_for(("avx2",)), batches, 1, wanted, np.concatenate(parts))
 

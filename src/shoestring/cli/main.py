@@ -14,6 +14,7 @@ from shoestring._version import __version__
 VERBS = {
     "fit": "compress a model for a chip and prove what it costs and loses",
     "inspect": "say what a model or a bundle holds",
+    "doctor": "name the known diseases of a model, with evidence and cure",
     "run": "answer images with a bundle",
     "bench": "measure a model or a bundle on this machine",
     "compile": "turn a model into native code: a library, a program or C",

@@ -4,6 +4,9 @@ After Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
 4.2, in its empirical form. Layers are corrected in execution order, each on inputs that earlier, already corrected
 layers produced:
 correcting all at once from one run overshoots, because every later layer's shift holds the earlier ones'.
+
+Means are compared after both sides were clamped to what the layer's 8-bit output can hold. Where an activation cuts
+values off, errors beyond the cut reach nobody; on MobileNetV2 they outweigh all others, and correcting them hurts.
 """
 
 from __future__ import annotations
@@ -13,17 +16,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.compress.layers import is_weighted
+from shoestring.compress.layers import is_weighted, plan
 from shoestring.compress.observe import Feed, channel_means
+from shoestring.compress.qdq import INT32_LIMIT, affine
 from shoestring.compress.walk import Batch, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shoestring.compress.graph import Graph
+    from shoestring.compress.observe import Range
 
 Array = npt.NDArray[Any]
-INT32_LIMIT = 2**31 - 1
+Span = tuple[float, float]
+STEPS = 4
+"""Each sets the shift by the part of the values that lies inside the span; the rest is gone after two or three."""
+FEWEST = 0.05  # part of the values that must lie inside for a channel to be corrected in full
 
 
 def first_examples(feed: Feed, count: int) -> list[Batch]:
@@ -38,24 +46,49 @@ def first_examples(feed: Feed, count: int) -> list[Batch]:
     return taken
 
 
-def float_means(original: Graph, batches: list[Batch], threads: int) -> dict[str, Array]:
-    """Mean of every channel of every weighted layer's output in the float graph, by node name."""
+def output_spans(original: Graph, ranges: Mapping[str, Range], limits: tuple[int, int]) -> dict[str, Span]:
+    """Smallest and largest value that each layer's quantized output can hold, by node name.
+
+    Args:
+        original: float32.
+        ranges: of `needed_ranges`.
+        limits: smallest and largest integer of an activation.
+    """
+    spans = {}
+    for layer in plan(original, frozenset()):
+        if is_weighted(original, layer.node) and layer.output in ranges and layer.output not in original.outputs:
+            found = affine(ranges[layer.output], limits)
+            low, high = ((limit - found.zero_point) * found.scale for limit in limits)
+            spans[layer.node.name] = (low, high)
+    return spans
+
+
+def float_means(
+    original: Graph, batches: list[Batch], threads: int, spans: Mapping[str, Span] | None = None
+) -> dict[str, Array]:
+    """Mean of every channel of every weighted layer's output in the float graph, by node name, clamped to its span."""
     layers = [node for node in original.nodes if is_weighted(original, node) and node.op_type != "MatMul"]
     ranks = {node.output[0]: original.weights[node.input[1]].ndim for node in layers}
-    means = channel_means(original, lambda: iter([dict(batch) for batch in batches]), ranks, threads)
+    clamped = {node.output[0]: spans[node.name] for node in layers if spans and node.name in spans}
+    means = channel_means(original, lambda: iter([dict(batch) for batch in batches]), ranks, threads, clamped)
     return {node.name: means[node.output[0]] for node in layers}
 
 
 def correct_biases(
-    quantized: Graph, wanted: Mapping[str, Array], batches: list[Batch], threads: int
+    quantized: Graph,
+    wanted: Mapping[str, Array],
+    batches: list[Batch],
+    threads: int,
+    spans: Mapping[str, Span] | None = None,
 ) -> tuple[float, list[Array]]:
-    """Change the biases of `quantized` in place so that every channel's mean before its activation is the original's.
+    """Change the biases of `quantized` in place so that every channel's mean is the original's.
 
     Args:
         quantized: made by `to_qdq`.
-        wanted: `float_means` of the original on the same batches.
+        wanted: `float_means` of the original on the same batches and spans.
         batches: their live activations are held in memory.
         threads: of the runtime.
+        spans: `output_spans`; layers without one are compared as they are.
 
     Returns:
         The root mean square of the shifts, relative to the spread of each layer's channel means; and the graph's first
@@ -67,26 +100,58 @@ def correct_biases(
     relative = [0.0]
     result = quantized.outputs[0]
     outputs: list[Array] = []
-    for tensor, seen in walk(quantized, [dict(batch) for batch in batches], [*layers, result], threads):
-        if tensor in layers and not outputs:
-            target = wanted[layers[tensor]]
-            shift = target - _channel_mean(seen)
-            relative.append(float(np.sqrt(np.mean(shift**2)) / (np.std(target) + 1e-12)))
-            moved = _move_bias(quantized, layers[tensor], shift)
-            for array in seen:
-                array += moved.reshape(-1, *([1] * (array.ndim - 2))).astype(array.dtype)
+    stops = [name for node in quantized.nodes for name in node.output if name in layers or name == result]
+    for tensor, seen in walk(quantized, [dict(batch) for batch in batches], stops, threads):
+        if tensor in layers:
+            name = layers[tensor]
+            relative.append(correct_layer(quantized, name, seen, wanted[name], (spans or {}).get(name)))
         if tensor == result:
             outputs = seen
     return float(np.sqrt(np.mean(np.square(relative)))), outputs
 
 
-def _channel_mean(arrays: list[Array]) -> Array:
-    """Mean over batch and positions; the channel is axis 1."""
-    total = sum(array.astype(np.float64).mean(axis=tuple(range(2, array.ndim))).sum(axis=0) for array in arrays)
-    return np.asarray(total) / sum(len(array) for array in arrays)
+def correct_layer(quantized: Graph, name: str, seen: list[Array], target: Array, span: Span | None) -> float:
+    """Correct one layer's bias in the graph and in its outputs at hand.
+
+    Args:
+        quantized: whose weights hold the layer's integer bias.
+        name: of the layer's node.
+        seen: its outputs, one array a batch, channels on axis 1; changed in place.
+        target: (channels,), the float means.
+        span: that both are clamped to, or None.
+
+    Returns:
+        Root mean square of the shift, relative to the spread of `target`.
+    """
+    shift = np.zeros(len(target))
+    for _ in range(1 if span is None else STEPS):
+        mean, inside = clamped_mean(seen, shift, span)
+        shift = shift + (target - mean) / np.maximum(inside, FEWEST)
+    moved = move_bias(quantized, name, shift)
+    for array in seen:
+        array += _along_channels(moved, array)
+    return float(np.sqrt(np.mean(moved**2)) / (np.std(target) + 1e-12))
 
 
-def _move_bias(quantized: Graph, name: str, shift: Array) -> Array:
+def clamped_mean(arrays: list[Array], shift: Array, span: Span | None) -> tuple[Array, Array]:
+    """Mean over batch and positions of each channel (axis 1), shifted and clamped; and the part that lies inside."""
+    count = sum(len(array) for array in arrays)
+    total, inside = np.zeros(len(shift)), np.zeros(len(shift))
+    for array in arrays:
+        axes = tuple(range(2, array.ndim))
+        moved = array + _along_channels(shift, array)
+        if span is not None:
+            inside += np.mean((moved > span[0]) & (moved < span[1]), axis=axes).sum(axis=0)
+            moved = np.clip(moved, *span)
+        total += moved.mean(axis=axes, dtype=np.float64).sum(axis=0)
+    return total / count, np.ones(len(shift)) if span is None else inside / count
+
+
+def _along_channels(values: Array, array: Array) -> Array:
+    return values.reshape(-1, *([1] * (array.ndim - 2))).astype(array.dtype)
+
+
+def move_bias(quantized: Graph, name: str, shift: Array) -> Array:
     """Add `shift` to the bias, rounded to its integer steps; returns what was really added."""
     scales = quantized.weights[f"{name}/bias/scale"].astype(np.float64)
     before = quantized.weights[f"{name}/bias/integers"].astype(np.int64)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shoestring.compress.graph import Graph
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.scheme import Scheme
-from shoestring.compress.sensitivity import float_sets
 from shoestring.domain.evidence import Sensitivity
 from shoestring.domain.recipe import Recipe, Step
 
 REFERENCE = "fp32"
 LOWER = Step("lower_mean", {})
+SHARED = (LOWER, Step("equalize", {}))
+"""Rewrites of the float graph that all statically quantized candidates begin with."""
 DYNAMIC_PART = 0.5
 """Dynamic ranges are tried where at least this part of the weights sits in matrix products."""
 
@@ -35,22 +38,30 @@ def dynamic_recipes(graph: Graph) -> tuple[Recipe, ...]:
     return (Recipe("int8-dynamic", "int8", (LOWER, Step("dynamic_int8", {})), why),)
 
 
-def static_recipes(scheme: Scheme, sensitivity: tuple[Sensitivity, ...]) -> tuple[Recipe, ...]:
-    """int8 throughout, and with the layers that hurt most left in float.
+def static_recipes(
+    scheme: Scheme, sensitivity: tuple[Sensitivity, ...], float_sets: Sequence[Sequence[str]], *, drift: bool
+) -> tuple[Recipe, ...]:
+    """int8 throughout, and with some layers in float.
 
     Args:
         scheme: integer types of the chip.
-        sensitivity: worst first, as `sensitivity.probe` gives it.
+        sensitivity: of every weighted layer.
+        float_sets: layers to leave in float; sets of the same size keep the first one's name and get a letter.
+        drift: as `rounding.follow_drift` found.
     """
     total = sum(item.kl for item in sensitivity)
-    recipes = [_static("int8", "int8", scheme, (), f"8 bits throughout; {scheme.why}")]
-    for kept in float_sets(sensitivity):
+    recipes = [_static("int8", "int8", scheme, (), drift, f"8 bits throughout; {scheme.why}")]
+    for kept in float_sets:
         part = sum(item.kl for item in sensitivity if item.layer in kept) / total
-        why = f"the {len(kept)} layers that cause {100 * part:.0f} % of the rounding error stay in float"
-        recipes.append(_static(f"int8-float{len(kept)}", "int8-mixed", scheme, kept, why))
+        layers = "layer that causes" if len(kept) == 1 else "layers that cause"
+        why = f"the {len(kept)} {layers} {100 * part:.0f} % of the rounding error, at the least cost, stay in float"
+        name = f"int8-float{len(kept)}"
+        same = sum(recipe.name.rstrip("bcdefgh") == name for recipe in recipes)
+        recipes.append(_static(name + "abcdefgh"[same] * (same > 0), "int8-mixed", scheme, tuple(kept), drift, why))
     return tuple(recipes)
 
 
-def _static(name: str, precision: str, scheme: Scheme, kept: tuple[str, ...], why: str) -> Recipe:
+def _static(name: str, precision: str, scheme: Scheme, kept: tuple[str, ...], drift: bool, why: str) -> Recipe:
     quantize = Step("static_int8", {"scheme": scheme.name, "float_layers": kept})
-    return Recipe(name, precision, (LOWER, quantize, Step("correct_bias", {})), why)
+    steps = (*SHARED, quantize, Step("round_weights", {"scheme": scheme.name, "drift": drift}))
+    return Recipe(name, precision, steps, why)

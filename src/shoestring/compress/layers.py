@@ -58,7 +58,8 @@ def foldable_activation(graph: Graph, node: onnx.NodeProto) -> onnx.NodeProto | 
     if reader.op_type == "Relu":
         return reader
     if reader.op_type == "Clip" and len(reader.input) > 1 and reader.input[1] in graph.weights:
-        return reader if float(graph.weights[reader.input[1]]) == 0.0 else None
+        low = graph.weights[reader.input[1]]
+        return reader if low.size == 1 and float(low.reshape(())) == 0.0 else None
     return None
 
 

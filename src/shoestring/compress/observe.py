@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shoestring.base.errors import EngineError
-from shoestring.compress.graph import Graph, make_node
+from shoestring.compress.graph import Graph, make_node, scalar
 from shoestring.runtimes import registry
 
 if TYPE_CHECKING:
@@ -68,17 +68,49 @@ def value_ranges(graph: Graph, feed: Feed, tensors: Iterable[str], threads: int 
     return {name: Range(low[name], high[name]) for name in names}
 
 
-def channel_means(graph: Graph, feed: Feed, tensors: Mapping[str, int], threads: int = 1) -> dict[str, Array]:
+def channel_maxima(graph: Graph, feed: Feed, tensors: Iterable[str], threads: int = 1) -> dict[str, Array]:
+    """Largest magnitude of each channel (axis 1) of (n, channels, height, width) tensors over all batches."""
+    names = list(tensors)
+    if not names:
+        return {}
+    probed = graph.copy()
+    for name in names:
+        probed.nodes.append(make_node("Abs", [name], [f"{name}/magnitude"], f"{name}/magnitude"))
+        probed.nodes.append(_reduce_node(probed, "ReduceMax", f"{name}/magnitude", f"{name}/top", [0, 2, 3]))
+    found: dict[str, Array] = {}
+    for _, seen in run_batches(probed, feed, [f"{name}/top" for name in names], threads):
+        for name in names:
+            top = seen[f"{name}/top"]
+            found[name] = np.maximum(found[name], top) if name in found else top
+    return found
+
+
+def channel_means(
+    graph: Graph,
+    feed: Feed,
+    tensors: Mapping[str, int],
+    threads: int = 1,
+    clamped: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, Array]:
     """Mean of each channel over all batches and positions, float64.
 
     Args:
         tensors: name and number of dimensions; the channel is axis 1, or the last one below three dimensions.
+        clamped: smallest and largest value that counts, of the tensors that are clamped first.
     """
+    if not tensors:
+        return {}
     probed = graph.copy()
     for name, rank in tensors.items():
         channel = 1 if rank > 2 else rank - 1
         axes = [axis for axis in range(rank) if axis != channel]
-        probed.nodes.append(_mean_node(probed, name, f"{name}/mean", axes))
+        source = name
+        if clamped and name in clamped:
+            source = f"{name}/clamped"
+            ends = [f"{name}/from", f"{name}/to"]
+            probed.weights |= {end: scalar(value) for end, value in zip(ends, clamped[name], strict=True)}
+            probed.nodes.append(make_node("Clip", [name, *ends], [source], source))
+        probed.nodes.append(_reduce_node(probed, "ReduceMean", source, f"{name}/mean", axes))
     means = [f"{name}/mean" for name in tensors]
     totals: dict[str, Array] = {}
     count = 0
@@ -90,13 +122,13 @@ def channel_means(graph: Graph, feed: Feed, tensors: Mapping[str, int], threads:
     return {name: total / count for name, total in totals.items()}
 
 
-def _mean_node(graph: Graph, name: str, result: str, axes: list[int]) -> onnx.NodeProto:
-    """ReduceMean over `axes`, which are an input since opset 18 and an attribute before."""
+def _reduce_node(graph: Graph, operator: str, name: str, result: str, axes: list[int]) -> onnx.NodeProto:
+    """A reduction over `axes`, which are an input since opset 18 and an attribute before."""
     if graph.opset < 18:
-        return make_node("ReduceMean", [name], [result], result, keepdims=0, axes=axes)
-    constant = f"{name}/axes"
+        return make_node(operator, [name], [result], result, keepdims=0, axes=axes)
+    constant = f"{result}/axes"
     graph.weights[constant] = np.array(axes, dtype=np.int64)
-    return make_node("ReduceMean", [name, constant], [result], result, keepdims=0)
+    return make_node(operator, [name, constant], [result], result, keepdims=0)
 
 
 def _with_probes(graph: Graph, probes: list[onnx.NodeProto]) -> Graph:

@@ -16,6 +16,7 @@ from shoestring.compress.observe import Range
 
 Array = npt.NDArray[Any]
 TINY = 1e-8  # smallest scale of a tensor that is always zero
+INT32_LIMIT = 2**31 - 1
 BIAS_LIMIT = 2**30  # a quarter of int32: leaves the accumulator room for the products
 
 
@@ -68,4 +69,4 @@ def quantize_weight(weight: Array, scales: Array, axis: int, limit: int) -> Arra
 def quantize_bias(bias: Array, scales: Array, input_scale: float) -> Array:
     """Biases in the accumulator's scale, int32."""
     integers = np.rint(bias.astype(np.float64) / (scales.astype(np.float64) * input_scale))
-    return np.clip(integers, -(2**31) + 1, 2**31 - 1).astype(np.int32)
+    return np.clip(integers, -INT32_LIMIT, INT32_LIMIT).astype(np.int32)

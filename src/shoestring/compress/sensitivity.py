@@ -1,7 +1,7 @@
 """How much each layer's rounding hurts, by probes: quantize that layer alone, correct its bias, compare the outputs.
 
-The ranking is a heuristic: noise of single layers does not always add up (on MobileNetV2 it does not), which is why
-several sets of float layers become candidates and are scored as they are.
+Noise of single layers adds up well enough to choose sets of float layers by (search.mixed), not to trust: several sets
+become candidates and are scored as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shoestring.base.outputs import mean_kl, sqnr_db
-from shoestring.compress.bias import correct_biases, float_means
+from shoestring.compress.bias import correct_biases, float_means, output_spans
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.observe import Range
 from shoestring.compress.quantize import to_qdq
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from shoestring.compress.graph import Graph
 
 Array = npt.NDArray[Any]
-SHARES = (0.5, 0.7, 0.85)
-"""Parts of the summed divergence that the mixed candidates take away; the selection split decides between them."""
-MAX_FLOAT_PART = 0.2
-"""At most this part of the weighted layers stays in float; with more, fp32 is the honest answer."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,8 @@ class Probing:
     def layer(self, name: str) -> Sensitivity:
         """The sensitivity of one layer; depends on no other probe."""
         alone = to_qdq(self.graph, self.ranges, self.scheme, frozenset(self.layers) - {name})
-        _, outputs = correct_biases(alone, self.wanted, self.batches, self.threads)
+        spans = output_spans(self.graph, self.ranges, self.scheme.activation_limits)
+        _, outputs = correct_biases(alone, self.wanted, self.batches, self.threads, spans)
         noisy = np.concatenate(outputs)
         operator = next(node.op_type for node in self.graph.nodes if node.name == name)
         return Sensitivity(name, operator, mean_kl(self.reference, noisy), sqnr_db(self.reference, noisy))
@@ -92,7 +89,7 @@ def probe(
         progress: called with (done, all).
         spread: probes elsewhere; None probes one layer after the other, here.
     """
-    wanted = float_means(graph, batches, threads)
+    wanted = float_means(graph, batches, threads, output_spans(graph, ranges, scheme.activation_limits))
     ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], threads)
     probing = Probing(graph, ranges, scheme, batches, threads, wanted, np.concatenate(parts))
     found = _one_by_one(probing, progress) if spread is None else spread(probing, progress)
@@ -105,24 +102,3 @@ def _one_by_one(probing: Probing, progress: Callable[[int, int], None]) -> list[
         found.append(probing.layer(name))
         progress(done + 1, len(layers))
     return found
-
-
-def float_sets(sensitivity: tuple[Sensitivity, ...]) -> tuple[tuple[str, ...], ...]:
-    """Sets of layers to leave in float, growing: the fewest worst layers that hold each of SHARES of the divergence.
-
-    Args:
-        sensitivity: worst first.
-    """
-    total = sum(item.kl for item in sensitivity)
-    most = max(1, int(MAX_FLOAT_PART * len(sensitivity)))
-    sets: list[tuple[str, ...]] = []
-    for share in SHARES:
-        running, chosen = 0.0, []
-        for item in sensitivity[:most]:
-            if running >= share * total:
-                break
-            running += item.kl
-            chosen.append(item.layer)
-        if chosen and tuple(chosen) not in sets:
-            sets.append(tuple(chosen))
-    return tuple(sets)

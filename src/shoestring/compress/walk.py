@@ -28,11 +28,11 @@ def walk(graph: Graph, batches: list[Batch], stops: list[str], threads: int) -> 
     Args:
         graph: whose nodes are in execution order.
         batches: graph inputs, one dict a batch; consumed.
-        stops: names of tensors in execution order.
+        stops: names of tensors in execution order, or of graph inputs.
     """
     position = 0
     for stop in stops:
-        end = next(i for i, node in enumerate(graph.nodes) if stop in node.output) + 1
+        end = next((i for i, node in enumerate(graph.nodes) if stop in node.output), -1) + 1
         piece = graph.nodes[position:end]
         if piece:
             _advance(graph, piece, _read_later(graph, end) | {stop}, batches, threads)

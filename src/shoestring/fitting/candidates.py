@@ -22,6 +22,7 @@ from shoestring.domain.recipe import Recipe
 from shoestring.domain.score import Paired, Score
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.statistics import drop_interval
+from shoestring.fitting.mixing import find_mixtures
 from shoestring.fitting.progress import Progress
 from shoestring.fitting.workbench import Workbench
 from shoestring.runtimes import registry
@@ -60,7 +61,8 @@ def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tup
     refusal = PASSES["static_int8"].requires(bench.graph, {"scheme": scheme.name})
     if refusal is None:
         sensitivity = bench.sensitivity(scheme)
-        recipes += static_recipes(scheme, sensitivity)
+        sets = [one.float_layers for one in find_mixtures(bench, scheme, sensitivity)]
+        recipes += static_recipes(scheme, sensitivity, sets, drift=bench.follow_drift(scheme))
     else:
         refusals.append(f"static int8 was not tried: {refusal}")
     made: dict[str, Artefact] = {}

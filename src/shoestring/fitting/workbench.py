@@ -14,9 +14,10 @@ from shoestring._version import __version__
 from shoestring.analysis import profile
 from shoestring.base.cache import Cache
 from shoestring.base.canonical import digest
-from shoestring.compress import sensitivity
-from shoestring.compress.bias import first_examples, float_means
+from shoestring.compress import rounding, sensitivity
+from shoestring.compress.bias import first_examples, float_means, output_spans
 from shoestring.compress.clip import clipped_ranges
+from shoestring.compress.equalize import channel_sizes, equalize_all
 from shoestring.compress.graph import Graph
 from shoestring.compress.observe import Range, value_ranges
 from shoestring.compress.passes import Workshop
@@ -36,6 +37,7 @@ from shoestring.fitting.progress import Progress
 from shoestring.fitting.sources import sources_digest
 from shoestring.inputs.image import tensor
 from shoestring.runtimes import registry
+from shoestring.runtimes.protocol import Array
 
 MAX_BATCH = 16
 RUN_BYTES = 48_000_000
@@ -45,6 +47,9 @@ WALK_BYTES = 100_000_000
 """Live activations that corrections and probes may hold."""
 MAX_THREADS = 16
 """That a rung is measured and scored with: what a compiled program can use at most, and more than boards have cores."""
+ROUNDING_BYTES = 500_000_000
+"""Live activations that rounding may hold, in each of two networks: 50 photos of MobileNetV2."""
+MAX_ROUNDING_EXAMPLES = 200
 MAX_WALK_EXAMPLES = 32
 MIN_WALK_EXAMPLES = 4
 
@@ -110,9 +115,28 @@ class Workbench:
         return self.fixed_batch or int(np.clip(RUN_BYTES // max(1, bytes_each), 1, MAX_BATCH))
 
     @functools.cached_property
-    def graph(self) -> Graph:
-        """The float graph that recipes start from, with the rewrites that all of them share."""
+    def lowered(self) -> Graph:
+        """The float graph with means as pools."""
         return LowerMean().run(Graph.load(self.model.path), {})[0]
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The float graph that is quantized, with the rewrites that all candidates of 8 bits share."""
+        graph = self.lowered.copy()
+        equalize_all(graph, self.sizes)
+        return graph
+
+    @functools.cached_property
+    def sizes(self) -> Mapping[str, Array]:
+        """Of the channels that equalization scales, over the calibration split; kept."""
+        question = {**self.basis, "model": self.model.sha256, "images": self.calibration_digest, "of": "sizes"}
+
+        def compute() -> dict[str, tuple[float, ...]]:
+            seen = channel_sizes(self.lowered, lambda: self.feed(self.splits.calibration), self.machine.cores)
+            return {name: tuple(float(value) for value in values) for name, values in seen.items()}
+
+        kept = self.cache.noun("sizes", question, dict[str, tuple[float, ...]], compute)
+        return {name: np.array(values) for name, values in kept.items()}
 
     def feed(self, indices: Sequence[int]) -> Iterator[Batch]:
         """Model inputs for calibration, in batches; a fixed batch drops a last one that is not full.
@@ -169,10 +193,28 @@ class Workbench:
         return first_examples(lambda: self.feed(self.splits.calibration), count)
 
     @functools.cached_property
+    def rounding_batches(self) -> list[Batch]:
+        """The calibration examples that rounding holds in memory."""
+        peak = max(1, self.profile.peak_activation_bytes)
+        count = int(np.clip(ROUNDING_BYTES // peak, MIN_WALK_EXAMPLES, MAX_ROUNDING_EXAMPLES))
+        return first_examples(lambda: self.feed(self.splits.calibration), count)
+
+    @functools.cached_property
     def workshop(self) -> Workshop:
         """What recipes need from calibration."""
-        means = float_means(self.graph, self.walk_batches, self.machine.cores)
-        return Workshop(self.ranges(scheme_for(self.machine.isa)), self.walk_batches, means, self.machine.cores)
+        scheme = scheme_for(self.machine.isa)
+        spans = output_spans(self.graph, self.ranges(scheme), scheme.activation_limits)
+        means = float_means(self.graph, self.walk_batches, self.machine.cores, spans)
+        return Workshop(
+            original=self.graph,
+            ranges=self.ranges(scheme),
+            sizes=self.sizes,
+            batches=self.walk_batches,
+            rounding_batches=self.rounding_batches,
+            means=means,
+            spans=spans,
+            threads=self.machine.cores,
+        )
 
     def sensitivity(self, scheme: Scheme) -> tuple[Sensitivity, ...]:
         """How much each layer's rounding hurts, worst first; kept."""
@@ -199,6 +241,17 @@ class Workbench:
             )
 
         return self.cache.noun("sensitivity", question, tuple[Sensitivity, ...], compute)
+
+    def follow_drift(self, scheme: Scheme) -> bool:
+        """Whether weights should make up for the rounding of earlier layers; kept."""
+        question = {**self.basis, "model": self.model.sha256, "images": self.calibration_digest, "scheme": scheme}
+
+        def compute() -> bool:
+            self.progress("trying how to round", 0, 0)
+            ranges, threads = self.ranges(scheme), self.machine.cores
+            return rounding.follow_drift(self.graph, ranges, scheme, self.rounding_batches, threads)
+
+        return self.cache.noun("drift", question, bool, compute)
 
     @functools.cached_property
     def calibration_digest(self) -> str:

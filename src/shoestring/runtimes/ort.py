@@ -43,7 +43,7 @@ class OrtRuntime:
 
     def version(self) -> str:
         """Of the engine. Raises MissingExtraError when it is not installed."""
-        return str(_engine().__version__)
+        return str(engine_module().__version__)
 
     def load(self, model: Path | bytes, threads: int) -> OrtSession:
         """Load a self-contained ONNX model; weights kept in other files are refused, not looked for.
@@ -58,22 +58,15 @@ class OrtRuntime:
             EngineError: it refuses the model, or an input or output is not a tensor of numbers.
         """
         check_threads(threads)
-        engine = _engine()
-        options = engine.SessionOptions()
-        options.graph_optimization_level = engine.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.execution_mode = engine.ExecutionMode.ORT_SEQUENTIAL
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _SEVERITY_FATAL
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_DIRECTORY)
+        engine = engine_module()
+        options = session_options(engine, threads)
         data = model_bytes(model)
         if not data:
             raise EngineError(f"ONNX Runtime refuses {model_name(model)}: it is empty")
         try:
             session = engine.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except _engine_errors() as error:
-            raise EngineError(f"ONNX Runtime refuses {model_name(model)}: {_reason(error)}") from error
+        except engine_errors() as error:
+            raise EngineError(f"ONNX Runtime refuses {model_name(model)}: {reason(error)}") from error
         return OrtSession(engine, session)
 
 
@@ -95,8 +88,8 @@ class OrtSession(CheckedSession):
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         try:
             answers = self._session.run(self._names, dict(feeds), self._options)
-        except _engine_errors() as error:
-            raise EngineError(f"ONNX Runtime failed to run the model: {_reason(error)}") from error
+        except engine_errors() as error:
+            raise EngineError(f"ONNX Runtime failed to run the model: {reason(error)}") from error
         return dict(zip(self._names, answers, strict=True))
 
     def _free(self) -> None:
@@ -104,7 +97,8 @@ class OrtSession(CheckedSession):
         self._options = None
 
 
-def _engine() -> Any:
+def engine_module() -> Any:
+    """The onnxruntime module. Raises MissingExtraError."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -112,7 +106,20 @@ def _engine() -> Any:
     return onnxruntime
 
 
-def _engine_errors() -> tuple[type[Exception], ...]:
+def session_options(engine: Any, threads: int) -> Any:
+    """SessionOptions that every session of ours has."""
+    options = engine.SessionOptions()
+    options.graph_optimization_level = engine.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.execution_mode = engine.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _SEVERITY_FATAL
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_DIRECTORY)
+    return options
+
+
+def engine_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises: its own classes, which share no base, and those its C++ exceptions are mapped to."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -120,7 +127,8 @@ def _engine_errors() -> tuple[type[Exception], ...]:
     return (*own, RuntimeError, ValueError, MemoryError)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Its message without ONNX Runtime's own codes."""
     return one_line(_PREFIX.sub("", str(error)) or error)
 
 

@@ -2,13 +2,16 @@
 
 from shoestring.compress.passes.correct_bias import CorrectBias
 from shoestring.compress.passes.dynamic_int8 import DynamicInt8
+from shoestring.compress.passes.equalize import Equalize
 from shoestring.compress.passes.fp16_weights import Fp16Weights
 from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.passes.protocol import Options, Pass, Workshop
+from shoestring.compress.passes.round_weights import RoundWeights
 from shoestring.compress.passes.static_int8 import StaticInt8
 
 PASSES: dict[str, Pass] = {
-    step.name: step for step in (LowerMean(), StaticInt8(), CorrectBias(), Fp16Weights(), DynamicInt8())
+    step.name: step
+    for step in (LowerMean(), Equalize(), StaticInt8(), CorrectBias(), RoundWeights(), Fp16Weights(), DynamicInt8())
 }
 
 __all__ = ["PASSES", "Options", "Pass", "Workshop"]

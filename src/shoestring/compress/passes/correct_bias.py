@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from shoestring.compress.bias import INT32_LIMIT, correct_biases
+from shoestring.compress.bias import correct_biases
 from shoestring.compress.graph import Graph
 from shoestring.compress.passes.protocol import Options, Workshop
+from shoestring.compress.qdq import INT32_LIMIT
 
 SUFFIX = "/bias/integers"
 
@@ -22,7 +23,7 @@ class CorrectBias:
         return None
 
     def run(self, graph: Graph, options: Options, workshop: Workshop) -> tuple[Graph, tuple[str, ...]]:
-        shift, _ = correct_biases(graph, workshop.means, workshop.batches, workshop.threads)
+        shift, _ = correct_biases(graph, workshop.means, workshop.batches, workshop.threads, workshop.spans)
         examples = sum(len(next(iter(batch.values()))) for batch in workshop.batches)
         return graph, (
             f"biases corrected on {examples} examples; rms shift {shift:.3f} of the spread of the channel means",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 
 from shoestring.compress.graph import Graph, attribute, make_node
 from shoestring.compress.passes.protocol import Options, Workshop
@@ -49,5 +50,7 @@ def _axes(graph: Graph, node: object) -> set[int]:
 
 
 def _ranks(graph: Graph) -> dict[str, int]:
-    values = [*graph.proto.graph.value_info, *graph.proto.graph.input]
+    """Number of dimensions of every tensor whose shape ONNX can infer; a copied graph has no stored shapes."""
+    inferred = onnx.shape_inference.infer_shapes(onnx.ModelProto.FromString(graph.to_bytes()))
+    values = [*inferred.graph.value_info, *inferred.graph.input]
     return {value.name: len(value.type.tensor_type.shape.dim) for value in values}

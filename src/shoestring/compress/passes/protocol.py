@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from shoestring.compress.bias import Span
 from shoestring.compress.graph import Graph
 from shoestring.compress.observe import Range
 from shoestring.compress.walk import Batch
@@ -22,15 +23,23 @@ class Workshop:
     """What calibration found, once for all recipes of a model.
 
     Args:
+        original: the float graph after the rewrites that recipes share; not changed.
         ranges: of every tensor that may be quantized.
+        sizes: of the channels that equalization scales.
         batches: a few examples for corrections that need activations in memory.
+        rounding_batches: more of them, for rounding.
         means: each weighted layer's channel means in the float graph, on `batches`.
+        spans: that these means are clamped to, by node name.
         threads: of the runtime.
     """
 
+    original: Graph
     ranges: Mapping[str, Range]
+    sizes: Mapping[str, npt.NDArray[np.floating[Any]]]
     batches: list[Batch]
+    rounding_batches: list[Batch]
     means: Mapping[str, npt.NDArray[np.floating[Any]]]
+    spans: Mapping[str, Span]
     threads: int
 
 
