@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 STORE_BYTES = 100_000_000
 SOURCES = Path(__file__).resolve().parents[1] / "src"
+
+
+def cut_power(cluster: Any, node: Any) -> None:
+    """Kill all that runs on a node at once; Ray's own removal leaves workers about a second to end their task."""
+    raylet = node.all_processes["raylet"][0].process.pid
+    children = Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split()
+    for pid in (raylet, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    cluster.remove_node(node, allow_graceful=False)
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def probing(tmp_path_factory: pytest.TempPathFactory) -> Probing:
 @pytest.fixture(scope="session")
 def long_probing(tmp_path_factory: pytest.TempPathFactory) -> Probing:
     """Probes take part of a second."""
-    return make_probing(tmp_path_factory.mktemp("long"), 1_000)
+    return make_probing(tmp_path_factory.mktemp("long"), 2_000)
 
 
 class Catcher:
