@@ -57,6 +57,9 @@ proof: $(VENV)/.test
 	SHOESTRING_PROOF=50 $(BIN)/python -m pytest --timeout=3600 -rP tests/attacks/test_hostile_bundles.py \
 	    tests/attacks/test_hostile_streams.py tests/attacks/test_hostile_deltas.py \
 	    tests/evaluate/test_statistics_coverage.py tests/evaluate/test_cascade_coverage.py
+	$(BIN)/python -m pip install -q -e '.[ray]'
+	SHOESTRING_PROOF=20 $(BIN)/python -m pytest --timeout=3600 -rPs tests/engines tests/evaluate/test_race.py \
+	    tests/search/test_reserves.py tests/fitting/test_racing.py
 	SHOESTRING_PROOF=3 $(BIN)/python -m pytest --timeout=3600 -rs tests/native/test_native_kernels_x86.py \
 	    tests/native/test_native_kernels_arm.py tests/native/front/test_native_front_fuzz.py
 

@@ -14,6 +14,8 @@ from shoestring.base import canonical
 from shoestring.base.errors import BundleError
 from shoestring.bundle import open_bundle, pack, recheck_counts
 from shoestring.bundle.recheck import count
+from shoestring.domain.evidence import Trace
+from shoestring.domain.ladder import Rejected
 from shoestring.domain.manifest import Manifest
 
 PARTS = make_bundle_parts()
@@ -79,6 +81,7 @@ def _with_evidence(change: Any) -> tuple[Manifest, dict[str, bytes]]:
         (lambda e: e["traces"].pop(0), "answers of 'original' on 'selection' are not there"),
         (lambda e: e["splits"][2].update(labels=None), "needs labels"),
         (lambda e: e["traces"][1]["top"][0].reverse(), "'int8' on 'selection'"),
+        (lambda e: e["traces"][1]["top"].pop(), "29 answers of 'int8' on 'selection', 30 of 'original'"),
         (lambda e: e.update(metric="agreement"), "is of top-1, not of agreement"),
         (lambda e: e.update(extra=1), "unknown key 'extra'"),
         (lambda e: e.pop("seed"), "seed"),
@@ -87,6 +90,34 @@ def _with_evidence(change: Any) -> tuple[Manifest, dict[str, bytes]]:
 def test_answers_that_do_not_bear_the_counts_are_found(tmp_path: Path, change: Any, words: str) -> None:
     manifest, blobs = _with_evidence(change)
     with pytest.raises(BundleError, match=words):
+        _recheck(tmp_path, manifest, blobs)
+
+
+def _with_rejected(seen: int, losses: int = 0) -> tuple[Manifest, dict[str, bytes]]:
+    """`int8-short` was rejected after `seen` images, of which it is said to have lost this many more than it did."""
+    rung = PARTS.manifest.ladder.rungs[1]
+    evidence = PARTS.evidence
+    top = evidence.trace(rung.name, "selection").top[:seen]
+    recipe = replace(rung.candidate.recipe, name="int8-short")
+    short = replace(evidence, traces=(*evidence.traces, Trace("int8-short", "selection", top)))
+    manifest, blobs = swap_blob(PARTS, PARTS.manifest.evidence, canonical.encode(short))
+    counts = count(short, "int8-short", "selection", "top-1", whole=False)
+    claimed = replace(counts, losses=counts.losses + losses, variant_hits=counts.variant_hits - losses)
+    candidate = replace(rung.candidate, recipe=recipe, scores=(make_score(claimed, "top-1"),))
+    rejected = Rejected(candidate, f"certain after {seen} of 30 images")
+    return replace(manifest, ladder=replace(manifest.ladder, rejected=(rejected,))), blobs
+
+
+@pytest.mark.parametrize("seen", [1, 12, 30])
+def test_the_score_of_a_rejected_candidate_is_of_the_images_it_answered(tmp_path: Path, seen: int) -> None:
+    manifest, blobs = _with_rejected(seen)
+    assert manifest.ladder.rejected[0].candidate.score.paired.n == seen
+    _recheck(tmp_path, manifest, blobs)
+
+
+def test_a_rejected_candidate_that_is_said_to_be_worse_than_it_was_is_found(tmp_path: Path) -> None:
+    manifest, blobs = _with_rejected(12, losses=2)
+    with pytest.raises(BundleError, match="top-1 of 'int8-short' on 'selection': the answers give"):
         _recheck(tmp_path, manifest, blobs)
 
 

@@ -148,6 +148,11 @@ def _share_an_image(evidence: dict[str, Any]) -> None:
     evidence["splits"][2]["images"][0] = evidence["splits"][1]["images"][0]
 
 
+def _answers(evidence: dict[str, Any], candidate: str, split: str) -> list[list[int]]:
+    """The answers of one trace."""
+    return next(t["top"] for t in evidence["traces"] if (t["candidate"], t["split"]) == (candidate, split))
+
+
 BROKEN_EVIDENCE: list[tuple[Change, str]] = [
     (_share_an_image, "is in 'selection' and in 'certification'"),
     (_set("splits", 0, "name", value="selection"), "two splits"),
@@ -156,12 +161,19 @@ BROKEN_EVIDENCE: list[tuple[Change, str]] = [
     (_set("splits", 0, "labels", 0, value=-1), "below zero"),
     (_set("traces", 0, "split", value="moon"), "'moon', a split that is not there"),
     (_set("traces", 1, "candidate", value="original"), "two traces of 'original'"),
-    (lambda e: e["traces"][0]["top"].pop(), "29 answers"),
+    (lambda e: e["traces"][0]["top"].pop(), "29 answers of 'original'"),
+    (lambda e: _answers(e, "int8", "selection").clear(), "0 answers of 'int8' for 30 images of 'selection'"),
+    (lambda e: _answers(e, "int8", "selection").append([0]), "31 answers of 'int8' for 30 images of 'selection'"),
+    (lambda e: _answers(e, "int8", "certification").pop(), "answers of 'int8' for .* images of 'certification'"),
     (_set("traces", 0, "top", 0, value=[]), "answers classes"),
     (_set("traces", 0, "top", 0, value=[1, 1]), "answers classes"),
     (_set("traces", 0, "top", 0, value=[-1]), "answers classes"),
     (_set("traces", 0, "top", 0, value=[0, 1, 2, 3, 4, 5]), "answers classes"),
 ]
+
+
+def test_scoring_may_stop_early_on_the_selection_split() -> None:
+    check_evidence(_changed(PARTS.evidence, lambda evidence: _answers(evidence, "int8", "selection").pop()))
 
 
 @pytest.mark.parametrize(("change", "words"), BROKEN_EVIDENCE, ids=[words for _, words in BROKEN_EVIDENCE])

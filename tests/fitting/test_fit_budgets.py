@@ -30,7 +30,7 @@ def test_a_limit_rejects_with_its_numbers(task, warm, budget, rejected):
     fitted = fit(task.model, task.data, budget=budget, cache=warm)
     found = reasons(fitted)
     for name, words in rejected.items():
-        assert found[name] == words
+        assert found[name] == f"{words}; scored on 64 of 100 images"
     assert not {rung.name for rung in fitted.ladder.rungs} & rejected.keys()
     assert fitted.manifest.budget == budget
 
@@ -52,8 +52,11 @@ def test_a_candidate_that_loses_too_much_is_rejected_on_the_selection_split(task
     monkeypatch.setitem(PASSES, "fp16_weights", Ruins())
     fitted = fit(task.model, task.data, budget=Budget(max_drop=0.05), cache=tmp_path / "cache")
     reason = reasons(fitted)["fp16-weights"]
-    assert reason.startswith("top-1 falls by ") and reason.endswith(" pt on the selection split, more than 5.00 pt")
-    assert float(reason.split()[3]) > 50
+    assert reason.startswith("top-1 falls by more than 5.00 pt on the selection split: certain after 64 of 100 images")
+    (score,) = [item.candidate.score for item in fitted.ladder.rejected if item.candidate.name == "fp16-weights"]
+    assert score.paired.n == 64 and score.paired.drop > 0.5
+    assert len(fitted.evidence.trace("fp16-weights", "selection").top) == 64
+    assert len(fitted.evidence.trace("original", "selection").top) == 100
     assert "fp16-weights" not in {trace.candidate for trace in fitted.evidence.traces if trace.split == "certification"}
 
 

@@ -100,9 +100,9 @@ def test_a_fit_that_certifies_where_it_chose_is_caught(task, warm, watch, monkey
 def test_a_fit_that_peeks_before_it_chooses_is_caught(task, warm, watch, monkeypatch):
     honest = candidates.score
 
-    def peeking(bench: Any, artefact: Any, metric: str, classes: int) -> Any:
+    def peeking(bench: Any, artefact: Any, *more: Any) -> Any:
         candidates.traces(bench, artefact, "certification")
-        return honest(bench, artefact, metric, classes)
+        return honest(bench, artefact, *more)
 
     monkeypatch.setattr(candidates, "score", peeking)
     fitted = fit(task.model, task.data, budget=BUDGET, cache=warm)

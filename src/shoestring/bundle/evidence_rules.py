@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from shoestring.domain.evidence import Evidence, Reading, Split, Trace
 
 MAX_TOP = 5
+SELECTION = "selection"
+ORIGINAL = "original"
 
 
 def check_evidence(evidence: Evidence) -> None:
@@ -55,7 +57,10 @@ def _check_split(split: Split, where: dict[str, str]) -> None:
 
 def _check_trace(trace: Trace, split: Split) -> None:
     given, wanted = len(trace.top), len(split.images)
-    if given != wanted:
+    # Scoring may stop early where candidates are chosen, never where they are certified; what they are held against
+    # is always whole. That a rung's answers are whole is for `recheck` to see, which knows the rungs.
+    may_be_short = split.name == SELECTION and trace.candidate != ORIGINAL
+    if given > wanted or given < (min(1, wanted) if may_be_short else wanted):
         raise refuse(f"evidence: {given} answers of {trace.candidate!r} for {wanted} images of {split.name!r}")
     for answer in trace.top:
         if not 1 <= len(answer) <= MAX_TOP or min(answer) < 0 or len(set(answer)) != len(answer):

@@ -15,6 +15,7 @@ from shoestring.domain.score import Paired
 if TYPE_CHECKING:
     from shoestring.bundle.opening import Bundle
     from shoestring.domain.evidence import Evidence, Trace
+    from shoestring.domain.ladder import Ladder
 
 ORIGINAL = "original"
 CERTIFICATION = "certification"
@@ -22,15 +23,14 @@ _DEPTH = {"top-1": 1, "top-5": 5}
 
 
 def recheck_counts(bundle: Bundle) -> None:
-    """Hold each rung's scores and certificate against the evidence, and those of the cascade.
+    """Hold scores and certificates of rungs, rejected candidates and the cascade against the evidence.
 
     Raises:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
     """
     evidence = bundle.evidence()
+    recheck_scores(bundle.manifest.ladder, evidence)
     for rung in bundle.manifest.ladder.rungs:
-        for score in rung.candidate.scores:
-            _compare(evidence, rung.name, score.split, score.metric, score.paired)
         if rung.certificate is not None:
             certificate = rung.certificate
             if certificate.metric != evidence.metric:
@@ -40,13 +40,29 @@ def recheck_counts(bundle: Bundle) -> None:
         check_cascade_counts(evidence, bundle.manifest.ladder.cascade)
 
 
-def _compare(evidence: Evidence, candidate: str, split: str, metric: str, claimed: Paired) -> None:
-    found = count(evidence, candidate, split, metric)
+def recheck_scores(ladder: Ladder, evidence: Evidence) -> None:
+    """Hold the scores of all candidates against the evidence; those of rungs are of every image.
+
+    Raises:
+        BundleError: a count differs, or the answers it rests on are not in the evidence.
+    """
+    for rung in ladder.rungs:
+        for score in rung.candidate.scores:
+            _compare(evidence, rung.name, score.split, score.metric, score.paired)
+    for rejected in ladder.rejected:
+        for score in rejected.candidate.scores:
+            _compare(evidence, rejected.candidate.name, score.split, score.metric, score.paired, whole=False)
+
+
+def _compare(
+    evidence: Evidence, candidate: str, split: str, metric: str, claimed: Paired, *, whole: bool = True
+) -> None:
+    found = count(evidence, candidate, split, metric, whole=whole)
     if found != claimed:
         raise refuse(f"{metric} of {candidate!r} on {split!r}: the answers give {_words(found)}, not {_words(claimed)}")
 
 
-def count(evidence: Evidence, candidate: str, split: str, metric: str) -> Paired:
+def count(evidence: Evidence, candidate: str, split: str, metric: str, *, whole: bool = True) -> Paired:
     """Paired counts by the definition of `domain.score.Paired`.
 
     Args:
@@ -54,22 +70,26 @@ def count(evidence: Evidence, candidate: str, split: str, metric: str) -> Paired
         candidate: a variant's name.
         split: where to count.
         metric: `top-1`, `top-5` or `agreement`.
+        whole: the candidate must have answered every image; else only the first ones, which are counted.
 
     Raises:
         BundleError: the evidence lacks the answers or the labels, or the split is empty.
     """
-    original, variant = _trace(evidence, ORIGINAL, split), _trace(evidence, candidate, split)
-    labels, n = evidence.split(split).labels, len(original.top)
-    if n == 0:
+    original, variant = _trace(evidence, ORIGINAL, split).top, _trace(evidence, candidate, split).top
+    labels, n = evidence.split(split).labels, len(variant)
+    if n == 0 or not original:
         raise refuse(f"evidence: split {split!r} has no images")
+    if n > len(original) or (whole and n != len(original)):
+        raise refuse(f"evidence: {n} answers of {candidate!r} on {split!r}, {len(original)} of {ORIGINAL!r}")
+    original = original[:n]
     if metric == "agreement":
-        same = sum(one[0] == other[0] for one, other in zip(original.top, variant.top, strict=True))
+        same = sum(one[0] == other[0] for one, other in zip(original, variant, strict=True))
         return Paired(n=n, original_hits=n, variant_hits=same, wins=0, losses=n - same)
     if labels is None:
         raise refuse(f"evidence: {metric} of {candidate!r} needs labels, and {split!r} has none")
     depth = _DEPTH[metric]
-    before = [label in answer[:depth] for label, answer in zip(labels, original.top, strict=True)]
-    after = [label in answer[:depth] for label, answer in zip(labels, variant.top, strict=True)]
+    before = [label in answer[:depth] for label, answer in zip(labels, original, strict=False)]
+    after = [label in answer[:depth] for label, answer in zip(labels, variant, strict=False)]
     wins = sum(hit and not was for was, hit in zip(before, after, strict=True))
     losses = sum(was and not hit for was, hit in zip(before, after, strict=True))
     return Paired(n=n, original_hits=sum(before), variant_hits=sum(after), wins=wins, losses=losses)

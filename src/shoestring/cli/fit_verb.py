@@ -7,6 +7,8 @@ seen. The result is one bundle with a ladder of rungs, from cheap to exact.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from pathlib import Path
 
 from shoestring.cli.options import add_preprocess, preprocess_from
@@ -49,6 +51,25 @@ def fill(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="look for a cascade: cheap rungs answer first, and unsure ones pass the image on (needs --max-drop)",
     )
+    search = parser.add_argument_group("search")
+    search.add_argument(
+        "--race",
+        choices=("certain", "likely", "off"),
+        default="certain",
+        help="stop scoring a candidate when its rejection is certain (no result changes), likely (error 0.001), never",
+    )
+    search.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="where layers are probed and candidates scored"
+    )
+    search.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes of the local engine (default: 1, this one), or most tasks at a time on Ray (default: its CPUs)",
+    )
+    search.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="of a running cluster (default: this machine's, or $RAY_ADDRESS)"
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--labels", type=Path, metavar="FILE", help="class names in the model's order, one a line")
     data.add_argument("--limit", type=int, metavar="N", help="use at most N images")
@@ -62,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade
     from shoestring.domain.budget import Budget
+    from shoestring.engines import open_engine
     from shoestring.evaluate.dataset_labels import read_label_names
     from shoestring.fitting import fit
 
@@ -73,7 +95,11 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         confidence=arguments.confidence,
     )
-    with console.ShowProgress() as progress:
+    with (
+        open_engine(arguments.engine, arguments.workers, arguments.ray_address) or contextlib.nullcontext() as engine,
+        console.ShowProgress() as progress,
+        contextlib.redirect_stdout(sys.stderr),  # Ray tells of lost nodes on stdout, which is for our data
+    ):
         fitted = fit(
             arguments.model,
             arguments.data,
@@ -87,6 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
             runtimes=arguments.runtimes.split(",") if arguments.runtimes is not None else None,
             students=arguments.student,
             cascade=arguments.cascade,
+            race=arguments.race,
+            engine=engine,
             cache=arguments.cache,
             progress=progress,
         )

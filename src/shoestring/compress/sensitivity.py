@@ -6,10 +6,12 @@ become candidates and are scored as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from shoestring.base.outputs import mean_kl, sqnr_db
 from shoestring.compress.bias import correct_biases, float_means, output_spans
@@ -23,6 +25,49 @@ from shoestring.domain.evidence import Sensitivity
 if TYPE_CHECKING:
     from shoestring.compress.graph import Graph
 
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Probing:
+    """Everything that the probe of one layer needs.
+
+    Args:
+        graph: float32.
+        ranges: of `needed_ranges`.
+        scheme: integer types.
+        batches: examples the outputs are compared on.
+        threads: of the runtime.
+        wanted: `float_means` of the graph on these examples.
+        reference: the graph's first output on them.
+    """
+
+    graph: Graph
+    ranges: Mapping[str, Range]
+    scheme: Scheme
+    batches: list[Batch]
+    threads: int
+    wanted: Mapping[str, Array]
+    reference: Array
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the weighted layers, in execution order."""
+        return [node.name for node in self.graph.nodes if is_weighted(self.graph, node)]
+
+    def layer(self, name: str) -> Sensitivity:
+        """The sensitivity of one layer; depends on no other probe."""
+        alone = to_qdq(self.graph, self.ranges, self.scheme, frozenset(self.layers) - {name})
+        spans = output_spans(self.graph, self.ranges, self.scheme.activation_limits)
+        _, outputs = correct_biases(alone, self.wanted, self.batches, self.threads, spans)
+        noisy = np.concatenate(outputs)
+        operator = next(node.op_type for node in self.graph.nodes if node.name == name)
+        return Sensitivity(name, operator, mean_kl(self.reference, noisy), sqnr_db(self.reference, noisy))
+
+
+Spread = Callable[[Probing, Callable[[int, int], None]], Sequence[Sensitivity]]
+"""Probes every layer elsewhere: the same answers as `Probing.layer`, in the order of `Probing.layers`."""
+
 
 def probe(
     graph: Graph,
@@ -31,6 +76,7 @@ def probe(
     batches: list[Batch],
     threads: int,
     progress: Callable[[int, int], None],
+    spread: Spread | None = None,
 ) -> tuple[Sensitivity, ...]:
     """Sensitivity of every weighted layer, worst first.
 
@@ -41,18 +87,18 @@ def probe(
         batches: examples the outputs are compared on.
         threads: of the runtime.
         progress: called with (done, all).
+        spread: probes elsewhere; None probes one layer after the other, here.
     """
-    names = [node.name for node in graph.nodes if is_weighted(graph, node)]
-    spans = output_spans(graph, ranges, scheme.activation_limits)
-    wanted = float_means(graph, batches, threads, spans)
+    wanted = float_means(graph, batches, threads, output_spans(graph, ranges, scheme.activation_limits))
     ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], threads)
-    reference = np.concatenate(parts)
-    found = []
-    for done, name in enumerate(names):
-        alone = to_qdq(graph, ranges, scheme, frozenset(names) - {name})
-        _, outputs = correct_biases(alone, wanted, batches, threads, spans)
-        noisy = np.concatenate(outputs)
-        operator = next(node.op_type for node in graph.nodes if node.name == name)
-        found.append(Sensitivity(name, operator, mean_kl(reference, noisy), sqnr_db(reference, noisy)))
-        progress(done + 1, len(names))
+    probing = Probing(graph, ranges, scheme, batches, threads, wanted, np.concatenate(parts))
+    found = _one_by_one(probing, progress) if spread is None else spread(probing, progress)
     return tuple(sorted(found, key=lambda item: (-item.kl, item.layer)))
+
+
+def _one_by_one(probing: Probing, progress: Callable[[int, int], None]) -> list[Sensitivity]:
+    layers, found = probing.layers, []
+    for done, name in enumerate(layers):
+        found.append(probing.layer(name))
+        progress(done + 1, len(layers))
+    return found

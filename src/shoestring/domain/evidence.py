@@ -21,7 +21,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Trace:
-    """What one variant answered on one split: for each image the class indices, best first (at most five)."""
+    """What one variant answered on one split: for each image the class indices, best first (at most five).
+
+    On the selection split the answers may end early, for a candidate that was rejected before its last image; they are
+    then those of the split's first images.
+    """
 
     candidate: str
     split: str

@@ -25,6 +25,7 @@ from shoestring.fitting.candidates import (
     Artefact,
     describe_measurement,
     runtime_versions,
+    selection_trace,
     split_labels,
     thread_counts,
     traces,
@@ -101,11 +102,15 @@ def make_evidence(
     sensitivity: tuple[Sensitivity, ...],
     seed: int,
 ) -> Evidence:
-    """Splits, traces of every candidate on selection and of every rung on certification, machine and versions."""
+    """Splits, traces of every candidate on selection and of every rung on certification, machine and versions.
+
+    The trace of a candidate whose scoring was stopped ends where its score does.
+    """
     kept: list[Trace] = []
-    for artefact in made.values():
-        original, variant = traces(bench, artefact, "selection")
-        kept += [variant] if kept else [original, variant]
+    scored = [*(rung.candidate for rung in ladder.rungs), *(item.candidate for item in ladder.rejected)]
+    counts = {candidate.name: candidate.score.paired.n for candidate in scored}
+    kept.append(bench.trace("original", bench.model.path, bench.model.sha256, "selection"))
+    kept += [selection_trace(bench, artefact, counts[artefact.name]) for artefact in made.values()]
     first = True
     for rung in ladder.rungs:
         original, variant = traces(bench, made[rung.name], "certification")

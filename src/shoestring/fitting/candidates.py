@@ -1,4 +1,4 @@
-"""Make every candidate, score it on the selection split and measure what it costs."""
+"""Make every candidate, measure what it costs, and score it on the selection split (in the order of `racing`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shoestring.costmodel.measure import SECONDS_EACH, Measured, describe, measu
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost
 from shoestring.domain.evidence import Sensitivity, Trace
-from shoestring.domain.ladder import HOME_RUNTIME, Candidate, candidate_name
+from shoestring.domain.ladder import HOME_RUNTIME, candidate_name
 from shoestring.domain.recipe import Recipe
 from shoestring.domain.score import Paired, Score
 from shoestring.evaluate.metrics import paired
@@ -93,27 +93,14 @@ def make_one(bench: Workbench, graph: Graph, recipe: Recipe) -> Artefact:
     return Artefact(recipe, path, sha256_hex(data), len(data), notes)
 
 
-def score_and_measure(
-    bench: Workbench, made: dict[str, Artefact], metric: str, classes: int, budget: Budget
-) -> list[Candidate]:
-    """All candidates with their scores and costs."""
-    scores = {name: score(bench, artefact, metric, classes) for name, artefact in made.items()}
-    costs = measure_all(bench, made, thread_counts(bench, budget))
-    versions = runtime_versions(made)
-    return [
-        Candidate(one.recipe, one.runtime, versions[one.runtime], one.sha256, costs[name], scores[name], one.notes)
-        for name, one in made.items()
-    ]
-
-
 def runtime_versions(made: Mapping[str, Artefact]) -> dict[str, str]:
     """Version of every runtime that an artefact is for."""
     return {name: registry.get(name).version() for name in sorted({one.runtime for one in made.values()})}
 
 
 def thread_counts(bench: Workbench, budget: Budget) -> tuple[int, ...]:
-    """One thread, all of them, and what the budget asks for."""
-    return tuple(sorted({1, bench.threads, budget.threads or 1}))
+    """One thread, all of them, half of them (two threads of one core may be slower than one), and the budget's."""
+    return tuple(sorted({1, (bench.threads + 1) // 2, bench.threads, budget.threads or 1}))
 
 
 def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int, ...]) -> dict[str, Cost]:
@@ -143,13 +130,17 @@ def describe_measurement(made: dict[str, Artefact], threads: tuple[int, ...]) ->
     return describe(len(made), REFERENCE, threads, seconds_each=SECONDS_EACH)
 
 
-def score(bench: Workbench, artefact: Artefact, metric: str, classes: int) -> tuple[Score, ...]:
-    """Scores on the selection split, paired with the original."""
-    original, variant = traces(bench, artefact, "selection")
-    labels = split_labels(bench, "selection")
-    found = [_score(metric, "selection", paired(original.top, variant.top, labels))]
+def score(
+    bench: Workbench, artefact: Artefact, metric: str, classes: int, count: int | None = None
+) -> tuple[Score, ...]:
+    """Scores on the selection split, or its first `count` images, paired with the original."""
+    original = bench.trace("original", bench.model.path, bench.model.sha256, "selection")
+    variant = selection_trace(bench, artefact, count)
+    first, labels = original.top[: len(variant.top)], split_labels(bench, "selection")
+    labels = None if labels is None else labels[: len(variant.top)]
+    found = [_score(metric, "selection", paired(first, variant.top, labels))]
     if labels is not None and classes >= TOP_5_CLASSES:
-        found.append(_score("top-5", "selection", paired(original.top, variant.top, labels, 5)))
+        found.append(_score("top-5", "selection", paired(first, variant.top, labels, 5)))
     return tuple(found)
 
 
@@ -158,6 +149,12 @@ def traces(bench: Workbench, artefact: Artefact, split: str) -> tuple[Trace, Tra
     original = bench.trace("original", bench.model.path, bench.model.sha256, split)
     own = bench.of(artefact.name)
     return original, own.trace(artefact.name, artefact.path, artefact.sha256, split, artefact.runtime)
+
+
+def selection_trace(bench: Workbench, artefact: Artefact, count: int | None) -> Trace:
+    """What the artefact answers on the first `count` images of the selection split; None for all."""
+    own = bench.of(artefact.name)
+    return own.trace(artefact.name, artefact.path, artefact.sha256, "selection", artefact.runtime, count)
 
 
 def split_labels(bench: Workbench, split: str) -> tuple[int, ...] | None:

@@ -110,7 +110,8 @@ def contest(
 def possible_stages(scored: Sequence[Candidate], budget: Budget) -> list[Candidate]:
     """Candidates within the budget's cost that no faster one beats in accuracy, and the reference; fastest first."""
     able = sorted(
-        (one for one in scored if over_budget(one, budget) is None), key=lambda one: (latency_ms(one, budget), one.name)
+        (one for one in scored if over_budget(one.cost, budget) is None),
+        key=lambda one: (latency_ms(one, budget), one.name),
     )
     front: list[Candidate] = []
     for one in able:

@@ -37,8 +37,17 @@ def certify_all(
     Returns:
         Certificates by name, and by name the reason why there is none.
     """
-    counts = rung_counts(bench, made, admitted)
-    verdicts = certify(list(counts.items()), metric, budget.max_drop, budget.confidence)
+    tested = [candidate for candidate in admitted if candidate.name != REFERENCE]
+    if budget.max_drop is None:
+        counts = rung_counts(bench, made, tested)
+        verdicts = list(certify(list(counts.items()), metric, None, budget.confidence))
+    else:  # one after the other: what comes after a failure is not tested, so it is not scored either
+        counts, verdicts = {}, []
+        for candidate in tested:
+            counts |= rung_counts(bench, made, [candidate])
+            verdicts += certify([(candidate.name, counts[candidate.name])], metric, budget.max_drop, budget.confidence)
+            if not verdicts[-1].certified:
+                break
     return settle(bench, admitted, counts, {verdict.name: verdict for verdict in verdicts}, metric, budget)
 
 
@@ -61,13 +70,26 @@ def settle(
     metric: str,
     budget: Budget,
 ) -> tuple[dict[str, Certificate], dict[str, str]]:
-    """Certificates of the admitted candidates that passed, and the reasons of those that did not, by name."""
+    """Certificates of the admitted candidates that passed, and the reasons of those that did not, by name.
+
+    Args:
+        bench: with the splits.
+        admitted: in their fixed order.
+        counts: on the certification split, of those that were tested.
+        verdicts: likewise; one without a verdict comes after the first that failed.
+        metric: `top-1` or `agreement`.
+        budget: its max_drop is the margin.
+    """
+    failed = next((name for name, verdict in verdicts.items() if not verdict.certified), None)
     certificates, refusals = {}, {}
     for candidate in admitted:
         name = candidate.name
         if name == REFERENCE:
             continue
-        verdict = verdicts[name]
+        verdict = verdicts.get(name)
+        if verdict is None:
+            refusals[name] = f"{NOT_CERTIFIED}: not tested: {failed}, earlier in the fixed order, failed"
+            continue
         if verdict.certified and verdict.max_drop is not None and verdict.p_value is not None:
             certificates[name] = Certificate(
                 metric=metric,

@@ -6,6 +6,7 @@ prepare       pre-processing is settled and checked against the original's own a
 compress      every candidate is made (calibration split)
 compile       each into a native program as well, where a C compiler is found
 measure       all candidates side by side on this machine
+race          they are scored, the cheap ones first, each until its verdict is certain (selection split)
 select        what breaks the budget or is beaten goes (selection split)
 certify       rungs and cascades, in an order fixed before, on the split that no choice has seen
 store         manifest, evidence, golden set
@@ -24,18 +25,20 @@ from shoestring.base.errors import BudgetError, UsageError
 from shoestring.chips.host import this_machine
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
-from shoestring.domain.ladder import HOME_RUNTIME, Candidate, Ladder
+from shoestring.domain.ladder import HOME_RUNTIME, Ladder
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.score import Paired
+from shoestring.engines.protocol import Engine
 from shoestring.evaluate.dataset import open_dataset
 from shoestring.evaluate.dataset_labels import check_label_range
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.propose import check_diverse, check_not_chance
+from shoestring.evaluate.race import CERTAIN, check_rule
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.fitting import assemble, candidates, cascades, certify, prepare, programs
+from shoestring.fitting import assemble, candidates, cascades, certify, prepare, programs, racing
 from shoestring.fitting import students as students_
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
@@ -61,6 +64,8 @@ def fit(
     runtimes: Sequence[str] | None = None,
     students: Sequence[Path | str] = (),
     cascade: bool = True,
+    race: str = CERTAIN,
+    engine: Engine | None = None,
     cache: Path | str | None = None,
     progress: Progress = silent,
 ) -> Fitted:
@@ -79,6 +84,9 @@ def fit(
         runtimes: to try: `onnxruntime`, and `native` for programs compiled here; None tries what is there.
         students: other ONNX models for the same images and classes; compressed likewise, and paired with the original.
         cascade: whether to look for a cascade, which needs a margin.
+        race: when scoring a candidate stops: `certain` (its rejection is certain; no ladder changes), `likely` (or all
+            but certain, at an error of 0.001) or `off`.
+        engine: does scoring and probing elsewhere (see `shoestring.engines.open_engine`); None does them here.
         cache: directory of finished steps; None for the user's own.
         progress: called as work goes on.
 
@@ -95,6 +103,7 @@ def fit(
     machine = this_machine()
     check_arguments(budget, chip, out, machine.cores)
     programs.check_runtimes(runtimes)
+    check_rule(race)
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
     imported = import_into(store, Path(model))
@@ -108,7 +117,7 @@ def fit(
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
     spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
-    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress)
+    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine)
     pupils = students_.prepare(bench, students, classes, lambda path: import_into(store, path))
     bench = replace(bench, students=pupils)
     original = check_original(bench, metric, classes)
@@ -118,8 +127,8 @@ def fit(
     made |= compiled
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads)
     made |= taught
-    scored = candidates.score_and_measure(bench, made, metric, classes, budget)
-    ladder, found = prove(bench, made, scored, budget, classes, cascade)
+    raced = racing.score_all(bench, made, metric, classes, budget, race)
+    ladder, found = prove(bench, made, raced, budget, classes, cascade)
     notes += [*failed, *not_compiled, *not_taught, *([found.note] if found.note else [])]
     fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, tuple(notes), found.readings)
     if out is not None:
@@ -131,7 +140,7 @@ def fit(
 def prove(
     bench: Workbench,
     made: Mapping[str, candidates.Artefact],
-    scored: Sequence[Candidate],
+    raced: racing.Raced,
     budget: Budget,
     classes: int,
     cascade: bool,
@@ -141,8 +150,9 @@ def prove(
     Raises:
         BudgetError: nothing meets the budget.
     """
+    scored = raced.candidates
     metric = scored[0].score.metric
-    admission = admit(scored, REFERENCE, budget)
+    admission = admit(scored, REFERENCE, budget, raced.stopped)
     tested = cascades.contest(bench, made, scored, admission, budget, classes) if cascade else cascades.NOT_WANTED
     certificates, refusals, found = cascades.certify_all(bench, made, admission.admitted, metric, budget, tested)
     ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)

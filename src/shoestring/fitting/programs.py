@@ -10,7 +10,8 @@ from shoestring.base.canonical import sha256_hex
 from shoestring.base.errors import ChildError, MissingExtraError, ModelError, UsageError
 from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.fitting.candidates import Artefact
-from shoestring.fitting.workbench import Workbench, sources_digest
+from shoestring.fitting.sources import sources_digest
+from shoestring.fitting.workbench import Workbench
 from shoestring.native.build import Compiler, find_compiler
 from shoestring.native.targets import Target, host_target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shoestring.base.errors import BundleError, DataError, UsageError
 from shoestring.bundle.cascade_recheck import check_cascade_counts
-from shoestring.bundle.recheck import CERTIFICATION, count
+from shoestring.bundle.recheck import CERTIFICATION, count, recheck_scores
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.ladder import Rung
@@ -27,8 +27,8 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
         How many certificates hold.
 
     Raises:
-        BundleError: a split shares images with another, counts differ, a p-value is not what the evidence gives, or a
-            rung that is not the reference has no certificate.
+        BundleError: a split shares images with another, counts of a certificate or a score differ, a p-value is not
+            what the evidence gives, or a rung that is not the reference has no certificate.
     """
     check_disjoint(evidence)
     checked, tested = 0, count_tested(manifest)
@@ -45,6 +45,7 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
             raise BundleError("there is a cascade without a margin that its thresholds were learnt for")
         check_p_value("certificate of the cascade", cascade.certificate, 1)
         checked += 1
+    recheck_scores(manifest.ladder, evidence)
     return checked
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +30,16 @@ from shoestring.domain.evidence import Sensitivity, Trace
 from shoestring.domain.manifest import student_name
 from shoestring.domain.model import Model, Profile
 from shoestring.domain.preprocess import Preprocess
+from shoestring.engines.protocol import Engine
 from shoestring.evaluate.dataset import Dataset
-from shoestring.evaluate.metrics import top_classes
 from shoestring.evaluate.splits import Splits
+from shoestring.fitting import scoring, spread
 from shoestring.fitting.progress import Progress
+from shoestring.fitting.sources import sources_digest
 from shoestring.inputs.image import tensor
 from shoestring.inputs.rescale import rescale
 from shoestring.runtimes import registry
-from shoestring.runtimes.protocol import Array, Session
+from shoestring.runtimes.protocol import Array
 
 MAX_BATCH = 16
 RUN_BYTES = 48_000_000
@@ -69,6 +68,7 @@ class Workbench:
         machine: this one.
         cache: of finished steps.
         progress: where it is said what is done.
+        engine: does scoring and probing in other processes or on other machines; None does them here.
         through: for a student, the original's pre-processing, from whose pixels its own are made.
         students: workbenches of other models whose candidates stand beside the original's, by name.
     """
@@ -81,6 +81,7 @@ class Workbench:
     machine: Machine
     cache: Cache
     progress: Progress
+    engine: Engine | None = None
     through: Preprocess | None = None
     students: Mapping[str, Workbench] = field(default_factory=dict)
 
@@ -166,35 +167,29 @@ class Workbench:
             if self.fixed_batch is None or len(pixels) == size:
                 yield {self.model.inputs[0].name: tensor(pixels, self.spec)}
 
-    def trace(self, name: str, artefact: Path, sha256: str, split: str, runtime: str | None = None) -> Trace:
-        """What a model file answers on a split, on the bench's own runtime or another one; kept."""
-        engine = runtime or self.runtime
-        indices: tuple[int, ...] = getattr(self.splits, split)
-        images = digest([self.dataset.hashes[i] for i in indices])
-        question = {**self.basis_on(engine), "artefact": sha256, "images": images}
+    def trace(
+        self, name: str, artefact: Path, sha256: str, split: str, runtime: str | None = None, count: int | None = None
+    ) -> Trace:
+        """What a model file answers on a split, on the bench's own runtime or another one; kept.
 
-        def compute() -> Trace:
-            top: list[tuple[int, ...]] = []
-            with registry.get(engine).load(artefact, self.threads) as session:
-                for logits in self.outputs(session, indices, f"scoring {name} on {split}"):
-                    top += top_classes(logits)
-            return Trace("", split, tuple(top))
+        Args:
+            name: for the trace and for progress.
+            artefact: the model file.
+            sha256: of it.
+            split: `selection` or `certification`.
+            runtime: None for the bench's own.
+            count: only the first images; None for all.
+        """
+        subject = scoring.Subject(name, artefact, sha256, runtime or self.runtime)
+        return Trace(name, split, scoring.answers(self, subject, split, count))
 
-        kept = self.cache.noun("traces", question, Trace, compute)
-        return Trace(name, split, kept.top)
-
-    def outputs(self, session: Session, indices: Sequence[int], what: str) -> Iterator[Array]:
-        """Outputs (n, classes) for these images, in batches; a last partial batch of a fixed-batch model is padded."""
-        size, done = self.batch(self.profile.peak_activation_bytes), 0
-        for pixels in self.dataset.batches(indices, self.spec, size):
-            count = len(pixels)
-            if self.fixed_batch is not None and count < size:
-                pixels = np.concatenate([pixels, np.repeat(pixels[-1:], size - count, axis=0)])
-            yield session.run({self.model.inputs[0].name: tensor(pixels, self.spec)})[self.model.outputs[0].name][
-                :count
-            ]
-            done += count
-            self.progress(what, done, len(indices))
+    @property
+    def feeding(self) -> scoring.Feeding:
+        """From pixels to outputs."""
+        batch = self.batch(self.profile.peak_activation_bytes)
+        return scoring.Feeding(
+            self.spec, self.model.inputs[0].name, self.model.outputs[0].name, batch, self.fixed_batch
+        )
 
     def ranges(self, scheme: Scheme) -> Mapping[str, Range]:
         """Ranges of all tensors: smallest and largest over the calibration split, signed ones clipped; kept."""
@@ -254,7 +249,13 @@ class Workbench:
                 self.progress("probing layers", done, total)
 
             return sensitivity.probe(
-                self.graph, self.ranges(scheme), scheme, self.walk_batches, self.machine.cores, say
+                self.graph,
+                self.ranges(scheme),
+                scheme,
+                self.walk_batches,
+                self.machine.cores,
+                say,
+                None if self.engine is None else spread.probes(self.engine),
             )
 
         return self.cache.noun("sensitivity", question, tuple[Sensitivity, ...], compute)
@@ -274,21 +275,3 @@ class Workbench:
     def calibration_digest(self) -> str:
         """Of the images that ranges and corrections rest on."""
         return digest([self.dataset.hashes[i] for i in self.splits.calibration])
-
-
-@functools.cache
-def sources_digest(room: str) -> str:
-    """SHA-256 over the sources of a room (Python, C, data): other code may make other models of the same question."""
-    hasher = hashlib.sha256()
-    for name, data in sorted(_sources(resources.files(f"shoestring.{room}"), "")):
-        hasher.update(name.encode() + b"\0" + data)
-    return hasher.hexdigest()
-
-
-def _sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Name below the room and content of every source file."""
-    for item in folder.iterdir():
-        if item.is_dir():
-            yield from _sources(item, f"{prefix}{item.name}/")
-        elif item.name.endswith((".py", ".toml", ".c", ".h")):
-            yield prefix + item.name, item.read_bytes()

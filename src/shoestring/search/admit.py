@@ -1,12 +1,28 @@
-"""Which candidates may go on to certification, and why the others may not. Looks at the selection split only."""
+"""Which candidates may go on to certification, and why the others may not. Looks at the selection split only.
+
+With a margin, certification goes through a fixed sequence up to the first failure, so a candidate that comes after one
+that failed is lost, and one that was sorted out before is lost too. Hence two rules:
+
+- A candidate is sorted out only by one that is no worse in latency, size, observed drop *and discordance* (losses plus
+  wins). Of two with the same drop, the one with fewer of both is far easier to certify: where a fast one with many
+  looks as accurate as a slower, gentler one, the gentler stays as a reserve.
+- The sequence starts with the candidate that is easiest to certify (see `ease`), so reserves come before what they are
+  reserves for. A further candidate costs no error; it costs power only where it fails and a later one would have
+  passed, which is rare because it is the easier one (tests/search/test_reserves.py simulates both).
+
+A reserve that turns out not to be needed is taken off the ladder after certification (`search.ladder`). Without a
+margin nothing fails and every candidate shares the error, so there are no reserves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shoestring.base.units import format_bytes, format_ms, format_points
 from shoestring.domain.budget import Budget
+from shoestring.domain.cost import Cost
 from shoestring.domain.ladder import Candidate, Rejected
 
 NOISE = 1.03
@@ -15,20 +31,20 @@ NOISE = 1.03
 
 @dataclass(frozen=True)
 class Admission:
-    """Admitted candidates in the fixed order of certification (most accurate first), and the rejected ones."""
+    """Admitted candidates in the fixed order of certification (easiest first), and the rejected ones."""
 
     admitted: tuple[Candidate, ...]
     rejected: tuple[Rejected, ...]
 
 
 def latency_ms(candidate: Candidate, budget: Budget) -> float:
-    """Median at the budget's thread count."""
+    """Median at the budget's thread count; without one, at the count that is fastest for this candidate."""
     return candidate.cost.at(budget.threads).median_ms
 
 
-def over_budget(candidate: Candidate, budget: Budget) -> str | None:
-    """The first cost limit that the candidate breaks, with both numbers; None when it keeps them all."""
-    latency, cost = latency_ms(candidate, budget), candidate.cost
+def over_budget(cost: Cost, budget: Budget) -> str | None:
+    """The first limit that a cost breaks, with both numbers; None when it keeps them all."""
+    latency = cost.at(budget.threads).median_ms
     if budget.latency_ms is not None and latency > budget.latency_ms:
         return f"latency {format_ms(latency)} is above the budget of {format_ms(budget.latency_ms)}"
     if budget.memory_bytes is not None and cost.peak_rss_bytes > budget.memory_bytes:
@@ -38,18 +54,21 @@ def over_budget(candidate: Candidate, budget: Budget) -> str | None:
     return None
 
 
-def admit(candidates: Sequence[Candidate], reference: str, budget: Budget) -> Admission:
+def admit(
+    candidates: Sequence[Candidate], reference: str, budget: Budget, stopped: Mapping[str, str] | None = None
+) -> Admission:
     """Sort out what breaks the budget, loses too much on the selection split, or is beaten in every respect.
 
     Args:
         candidates: all, the reference among them; its scores are the original's own.
         reference: name of the candidate that computes the original's function; never sorted out for its score.
         budget: limits.
+        stopped: by name, why a candidate's scoring ended early; it is rejected, and beats nobody.
     """
     kept: list[Candidate] = []
     rejected: list[Rejected] = []
     for candidate in candidates:
-        reason = over_budget(candidate, budget)
+        reason = (stopped or {}).get(candidate.name) or over_budget(candidate.cost, budget)
         drop = candidate.score.paired.drop
         if reason is None and budget.max_drop is not None and drop > budget.max_drop and candidate.name != reference:
             reason = (
@@ -62,13 +81,59 @@ def admit(candidates: Sequence[Candidate], reference: str, budget: Budget) -> Ad
             rejected.append(Rejected(candidate, reason))
     admitted = []
     for candidate in kept:
-        better = next((other for other in kept if other.name != reference and beats(other, candidate, budget)), None)
+        better = next((other for other in kept if other.name != reference and replaces(other, candidate, budget)), None)
         if better is None or candidate.name == reference:
             admitted.append(candidate)
         else:
             rejected.append(Rejected(candidate, beaten_reason(better, candidate, budget)))
-    fixed_order = sorted(admitted, key=lambda c: (c.score.paired.drop, c.score.paired.losses, c.name))
+    fixed_order = sorted(admitted, key=lambda candidate: ease(candidate, budget))
     return Admission(tuple(fixed_order), tuple(rejected))
+
+
+def ease(candidate: Candidate, budget: Budget) -> tuple[float, float, int, str]:
+    """Sorts by how easily a candidate is certified.
+
+    With a margin m: by (m - d) / sqrt(q), the distance of the drop d from the margin in units of its standard error,
+    which the power of the test rises with whatever the number of images; q is the discordance. A gain is taken for
+    none (d >= 0), since compression rarely mends a model and a gain on the selection split is mostly luck; and one
+    outcome is added to q, since none seen is not none. Without a margin every candidate is tested: by the drop.
+    """
+    paired = candidate.score.paired
+    far = 0.0
+    if budget.max_drop is not None:
+        far = (budget.max_drop - max(0.0, paired.drop)) / math.sqrt((discordant(candidate) + 1) / paired.n)
+    return -far, paired.drop, paired.losses, candidate.name
+
+
+def discordant(candidate: Candidate) -> int:
+    """Images of the selection split on which candidate and original are not both right or both wrong."""
+    return candidate.score.paired.losses + candidate.score.paired.wins
+
+
+def replaces(one: Candidate, other: Candidate, budget: Budget) -> bool:
+    """Whether `other` is needed neither beside `one` nor, with a margin, as its reserve."""
+    no_reserve = budget.max_drop is None or discordant(one) <= discordant(other)
+    return no_reserve and beats(one, other, budget)
+
+
+def overtaken(one: Candidate, cost: Cost, lowest_drop: float, differing: int, budget: Budget) -> bool:
+    """Whether `one`, scored in full, will replace a candidate of this cost however its remaining images turn out.
+
+    Here noise excuses nothing: whatever the other would have replaced, `one` then replaces too, so that stopping the
+    other changes no admission.
+
+    Args:
+        one: kept by the budget, not the reference.
+        cost: of the other.
+        lowest_drop: what the other's drop cannot fall below.
+        differing: losses and wins of the other so far.
+        budget: decides the thread count, and whether there are reserves.
+    """
+    fast, slow = latency_ms(one, budget), cost.at(budget.threads).median_ms
+    small, large, drop = one.cost.size_bytes, cost.size_bytes, one.score.paired.drop
+    no_reserve = budget.max_drop is None or discordant(one) <= differing
+    no_worse = fast <= slow and small <= large and drop <= lowest_drop
+    return no_reserve and no_worse and (fast * NOISE < slow or small * NOISE < large or drop < lowest_drop)
 
 
 def beats(one: Candidate, other: Candidate, budget: Budget) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from shoestring.domain.budget import Budget
 from shoestring.domain.ladder import Candidate, Ladder, Rejected, Rung
 from shoestring.domain.score import Certificate
-from shoestring.search.admit import latency_ms
+from shoestring.search.admit import beaten_reason, beats, latency_ms
 
 PATIENCE = 1.25
 """Without an accuracy budget the most accurate rung is chosen among those at most this many times slower than the
@@ -32,7 +32,7 @@ def build_ladder(
         reference: needs no certificate: it computes the original's own function.
         budget: decides the thread count and the chosen rung.
     """
-    rungs = []
+    rungs: list[Rung] = []
     out = list(rejected)
     for candidate in admitted:
         certificate = certificates.get(candidate.name)
@@ -40,10 +40,25 @@ def build_ladder(
             out.append(Rejected(candidate, refusals[candidate.name]))
             continue
         rungs.append(Rung(candidate, candidate.cost.at(budget.threads).threads, certificate))
+    rungs, spare = without_reserves(rungs, budget)
+    out += spare
     if not rungs:
         return None
     rungs.sort(key=lambda rung: (latency_ms(rung.candidate, budget), rung.candidate.cost.size_bytes, rung.name))
     return Ladder(tuple(rungs), tuple(out), choose(rungs, budget).name)
+
+
+def without_reserves(rungs: Sequence[Rung], budget: Budget) -> tuple[list[Rung], list[Rejected]]:
+    """The rungs that are needed, and the reserves that are not, since what they stood in for was certified too."""
+    needed, spare = list(rungs), []
+    for rung in rungs:
+        proven = (one.candidate for one in needed if one.certificate is not None)
+        better = next((one for one in proven if beats(one, rung.candidate, budget)), None)
+        if better is not None and rung.certificate is not None:
+            needed.remove(rung)
+            reason = f"certified as a reserve, and not needed: {beaten_reason(better, rung.candidate, budget)}"
+            spare.append(Rejected(rung.candidate, reason))
+    return needed, spare
 
 
 def choose(rungs: Sequence[Rung], budget: Budget) -> Rung:
