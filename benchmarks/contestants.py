@@ -30,7 +30,9 @@ PEERS = {
     "ONNX Runtime, documented": "peers_ort:documented",
     "NNCF, default": "peers_nncf:default",
     "NNCF, accuracy control": "peers_nncf:accuracy_control",
+    "Olive, static": "peers_olive:static",
 }
+NATIVE = "native"
 PEER_SECONDS = 3600.0
 NO_TELEMETRY = {"NNCF_CI": "1"}  # the switch by which NNCF sends nothing to its makers
 
@@ -45,6 +47,7 @@ class Contestant:
         seconds: it took to make, imports left out, or None.
         note: how it was made, or the reason of the failure in one line.
         chosen: whether our fit chose it.
+        runtime: that runs it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Contestant:
     seconds: float | None
     note: str
     chosen: bool = False
+    runtime: str = HOME_RUNTIME
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,13 @@ def say(words: str) -> None:
 
 
 def ours(ground: Ground, scratch: Path) -> list[Contestant]:
-    """Every rung of our fit, from an empty cache. The time is that of the whole fit, so every rung has the same."""
+    """Every rung of our fit with native programs, from an empty cache, then of one without, which shares its steps."""
+    found = _ours(ground, scratch, (HOME_RUNTIME, NATIVE), "Shoestring", "seconds of the whole fit")
+    again = "native left out; the fit shares the steps of the one before, so its seconds say nothing"
+    return found + _ours(ground, scratch, (HOME_RUNTIME,), "Shoestring without native:", again)
+
+
+def _ours(ground: Ground, scratch: Path, runtimes: tuple[str, ...], who: str, words: str) -> list[Contestant]:
     start = time.perf_counter()
     try:
         fitted = fit(
@@ -91,12 +101,12 @@ def ours(ground: Ground, scratch: Path) -> list[Contestant]:
             labels=ground.dataset.names,
             limit=ground.limit,
             seed=ground.seed,
-            runtimes=(HOME_RUNTIME,),  # peers give ONNX files, and all are judged on one runtime
+            runtimes=runtimes,
             cache=scratch / "cache",
             progress=lambda what, done, total: say(f"  {what}") if done == 0 else None,
         )
     except ShoestringError as error:
-        return [Contestant("Shoestring", None, time.perf_counter() - start, one_line(error))]
+        return [Contestant(who, None, time.perf_counter() - start, one_line(error))]
     seconds = time.perf_counter() - start
     certified = [ground.dataset.hashes[index] for index in ground.splits.certification]
     if list(fitted.evidence.split("certification").images) != certified:
@@ -104,8 +114,16 @@ def ours(ground: Ground, scratch: Path) -> list[Contestant]:
     made = []
     for rung in fitted.ladder.rungs:
         path = fitted.blobs[rung.candidate.artefact_sha256]
-        note = f"{rung.candidate.recipe.why}; seconds of the whole fit"
-        made.append(Contestant(f"Shoestring {rung.name}", Path(path), seconds, note, rung.name == fitted.ladder.chosen))
+        made.append(
+            Contestant(
+                f"{who} {rung.name}",
+                Path(path),
+                seconds if NATIVE in runtimes else None,
+                f"{rung.candidate.recipe.why}; {words}",
+                rung.name == fitted.ladder.chosen,
+                rung.candidate.runtime,
+            )
+        )
     return made
 
 

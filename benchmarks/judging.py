@@ -19,9 +19,8 @@ from shoestring.runtimes import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from contestants import Ground
+    from contestants import Contestant, Ground
     from shoestring.runtimes.protocol import Session
 
 RUNTIME = "onnxruntime"
@@ -55,7 +54,7 @@ class Verdict:
     sqnr_db: float
 
 
-def judge(ground: Ground, models: Mapping[str, Path], threads: int) -> tuple[dict[str, Verdict], dict[str, str]]:
+def judge(ground: Ground, models: Mapping[str, Contestant], threads: int) -> tuple[dict[str, Verdict], dict[str, str]]:
     """Verdicts by name, and by name the reasons of those that could not be run. Images are decoded once for all.
 
     Raises:
@@ -74,7 +73,7 @@ def judge(ground: Ground, models: Mapping[str, Path], threads: int) -> tuple[dic
 
 
 def answer_all(
-    ground: Ground, models: Mapping[str, Path], threads: int
+    ground: Ground, models: Mapping[str, Contestant], threads: int
 ) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
     """Outputs (n, classes) of every model on the certification split, and why others gave none."""
     indices, fixed = ground.splits.certification, ground.input.shape[0]
@@ -82,9 +81,9 @@ def answer_all(
     parts: dict[str, list[np.ndarray[Any, Any]]] = {}
     with contextlib.ExitStack() as stack:
         sessions: dict[str, Session] = {}
-        for name, path in models.items():
+        for name, one in models.items():
             try:
-                sessions[name] = stack.enter_context(registry.get(RUNTIME).load(path, threads))
+                sessions[name] = stack.enter_context(registry.get(one.runtime).load(one.path, threads))
             except EngineError as error:
                 failures[name] = one_line(error)
         say(f"judging {len(sessions)} models on {len(indices)} images")

@@ -31,7 +31,7 @@ from native_nets import MobileNetV1, ResNet, YoloV3Tiny, settle
 from photos import crops, from_wheels
 from shoestring.base import disk
 from shoestring.compress.apply import apply
-from shoestring.compress.bias import float_means
+from shoestring.compress.bias import float_means, output_spans
 from shoestring.compress.clip import clipped_ranges
 from shoestring.compress.graph import Graph, attribute
 from shoestring.compress.layers import is_weighted
@@ -169,7 +169,17 @@ def workshop_for(graph: Graph, images: Images) -> Workshop:
     limits, walked = scheme_named(SCHEME).activation_limits, batches[:WALKED]
     seen = value_ranges(graph, lambda: iter(batches), needed_ranges(graph), 1)
     ranges = clipped_ranges(graph, seen, walked, limits, 1)
-    return Workshop(ranges, walked, float_means(graph, walked, 1), 1)
+    spans = output_spans(graph, ranges, limits)
+    return Workshop(
+        original=graph,
+        ranges=ranges,
+        sizes={},
+        batches=walked,
+        rounding_batches=walked,
+        means=float_means(graph, walked, 1, spans),
+        spans=spans,
+        threads=1,
+    )
 
 
 def recipe(name: str, kept: tuple[str, ...]) -> Recipe:

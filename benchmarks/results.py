@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from contestants import Contestant
     from judging import Verdict
+    from native_peak import Peak
     from shoestring.domain.cost import Cost, Timing
 
 CHOSEN = " *"
-PACKAGES = ("numpy", "onnx", "onnxruntime", "nncf")
+PACKAGES = ("numpy", "onnx", "onnxruntime", "nncf", "olive-ai")
 
 
 def record(contestant: Contestant, verdict: Verdict | None, cost: Cost | None, failure: str | None) -> dict[str, Any]:
@@ -99,6 +100,22 @@ def table(contestants: Sequence[Contestant], verdicts: Mapping[str, Verdict], co
             [*row, format_bytes(costs[one.name].peak_rss_bytes), format_bytes(costs[one.name].size_bytes), made]
         )
     return align(rows)
+
+
+def roofline(field: Sequence[Contestant], costs: Mapping[str, Cost], macs: int, peak: Peak | None) -> list[str]:
+    """How near each contestant comes to the peak of 8-bit products on one core; float layers count at that peak too."""
+    if peak is None:
+        return ["no roofline: AVX512-VNNI or a C compiler is missing"]
+    lines = [f"one core's peak: {peak.int8_gmacs:.0f} GMAC/s in 8 bits; the model takes {macs / 1e6:.0f} M"]
+    for one in field:
+        timing = (
+            next((timing for timing in costs[one.name].timings if timing.threads == 1), None)
+            if one.name in costs
+            else None
+        )
+        if timing is not None:
+            lines.append(f"  {one.name}: {percent(peak.share('int8', macs, timing.median_ms, 1))} of it on one thread")
+    return lines
 
 
 def percent(part: float) -> str:

@@ -87,7 +87,17 @@ def main() -> None:
     inputs = minilm.encode(tokenizer, minilm.texts(CALIBRATION + args.texts, SEED))
     tested = inputs[CALIBRATION:]
     graph = Graph(minilm.build(weights))
-    bench = Workshop({}, inputs[:CALIBRATION], {}, 1)
+    examples = inputs[:CALIBRATION]
+    bench = Workshop(
+        original=graph,
+        ranges={},
+        sizes={},
+        batches=examples,
+        rounding_batches=examples,
+        means={},
+        spans={},
+        threads=1,
+    )
     isa = this_machine().isa
     with tempfile.TemporaryDirectory() as folder:
         models, seconds = {}, {}

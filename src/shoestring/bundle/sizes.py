@@ -35,12 +35,12 @@ def roles(manifest: Manifest) -> dict[str, str]:
     golden = manifest.golden
     found = {manifest.evidence: "evidence", golden.inputs: "golden inputs"}
     found |= {sha256: f"golden outputs of {name}" for name, sha256 in golden.outputs.items()}
-    return found | {rung.candidate.artefact_sha256: rung.name for rung in manifest.ladder.rungs}
+    return found | {rung.candidate.artefact_sha256: rung.name for rung in manifest.ladder.runnable}
 
 
 def sizes(manifest: Manifest) -> tuple[Size, ...]:
     """Every blob of a sound manifest: rungs in the order of the ladder, then the rest by name."""
-    names, order = roles(manifest), [rung.name for rung in manifest.ladder.rungs]
+    names, order = roles(manifest), [rung.name for rung in manifest.ladder.runnable]
     found = [
         Size(
             names[blob.sha256],

@@ -38,7 +38,7 @@ def test_int8(scheme: str) -> None:
     model = quantized(scheme=scheme)
     program = read_program(model, "net")
     # The network has no operator in float but the reading of its image.
-    assert set(kinds(program)) == {"Quantize i8", "Conv i8", "Binary i8", "Mean i8", "Linear f32"}
+    assert set(kinds(program)) == {"Quantize i8", "Conv i8", "Binary i8", "Mean i8", "Reshape i8", "Linear f32"}
     assert kinds(program)["Quantize i8"] == 1
     assert program.notes == ()
     compare(program, model, 0.02)

@@ -1,6 +1,6 @@
 """Us beside the peers, in one run on this machine.
 
-    python benchmarks/fit.py --model X.onnx --preprocess X.toml --data PHOTOS --out results.json
+    python benchmarks/compress.py --model X.onnx --preprocess X.toml --data PHOTOS --out results.json
 
 See docs/benchmarks.md: what each contestant is, who saw which images, and what the columns mean.
 """
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 import results
 from contestants import PEER_SECONDS, REFERENCE, Contestant, Ground, ours, peers, say
 from judging import RUNTIME, judge
+from native_peak import measure_peak
 from peers_inputs import fill_batch
+from shoestring.analysis import profile
 from shoestring.base import disk
 from shoestring.base.canonical import plain
 from shoestring.base.errors import ShoestringError
@@ -93,12 +95,12 @@ def pinned(processors: str | None) -> Iterator[None]:
 
 
 def time_all(
-    ground: Ground, models: dict[str, Path], threads: Sequence[int], args: argparse.Namespace
+    ground: Ground, models: dict[str, Contestant], threads: Sequence[int], args: argparse.Namespace
 ) -> dict[str, Cost]:
     """Side by side, on an image of the certification split."""
     pixels = next(ground.dataset.batches(ground.splits.certification[:1], ground.spec, 1))
     feeds = {ground.input.name: fill_batch(tensor(pixels, ground.spec), ground.input.shape[0])}
-    entries = [Measured(name, path, RUNTIME, path.stat().st_size) for name, path in models.items()]
+    entries = [Measured(name, one.path, one.runtime, one.path.stat().st_size) for name, one in models.items()]
     with pinned(args.pin):
         return measure(entries, REFERENCE, threads, seconds_each=args.seconds, feeds=feeds, progress=say)
 
@@ -110,7 +112,7 @@ def compare(args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     say("our fit, from an empty cache")
     field = [Contestant(REFERENCE, ground.model, None, "the user's own file"), *ours(ground, scratch)]
     field += peers(ground, scratch, args.peer_seconds)
-    models = {one.name: one.path for one in field if one.path is not None}
+    models = {one.name: one for one in field if one.path is not None}
     verdicts, broken = judge(ground, models, machine.cores)
     costs = time_all(ground, {name: models[name] for name in verdicts}, threads, args)
     failures = broken | {one.name: one.note for one in field if one.path is None}
@@ -127,6 +129,8 @@ def compare(args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "failures": failures,
     }
     print(results.page(said, field, verdicts, costs))
+    for line in results.roofline(field, costs, profile(args.model).macs, measure_peak(0, False)):
+        print(line)
     records = [
         results.record(one, verdicts.get(one.name), costs.get(one.name), failures.get(one.name)) for one in field
     ]
