@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Span = tuple[float, float]
-STEPS = 4
-"""Each sets the shift by the part of the values that lies inside the span; the rest is gone after two or three."""
+STEPS = 3
+"""Each sets the shift by the part of the values that lies inside the span; the rest is gone after two."""
 FEWEST = 0.05  # part of the values that must lie inside for a channel to be corrected in full
 
 

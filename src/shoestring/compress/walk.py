@@ -56,7 +56,12 @@ def _advance(graph: Graph, piece: list[onnx.NodeProto], keep: set[str], batches:
             answers = session.run({name: batch[name] for name in inputs})
             for name in batch.keys() - keep:
                 del batch[name]
-            batch.update({name: np.array(value) for name, value in answers.items()})
+            batch.update({name: _own(value) for name, value in answers.items()})
+
+
+def _own(value: Array) -> Array:
+    """An array that the caller may write into."""
+    return value if value.flags.writeable and value.flags.owndata else np.array(value)
 
 
 def _piece_model(graph: Graph, piece: list[onnx.NodeProto], inputs: Batch, outputs: list[str]) -> bytes:

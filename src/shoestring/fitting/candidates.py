@@ -30,6 +30,8 @@ from shoestring.runtimes import registry
 
 TOP_5_CLASSES = 10  # with fewer classes the first five are most of them
 INTERVAL_CONFIDENCE = 0.95
+SECONDS_ALL = 16.0  # of timing at one thread count, for all candidates together ...
+SECONDS_LEAST = 1.0  # ... but no candidate gets less
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,12 @@ def thread_counts(bench: Workbench, budget: Budget) -> tuple[int, ...]:
 
 def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int, ...]) -> dict[str, Cost]:
     """Cost of every artefact, measured side by side; kept for this machine and this set of candidates."""
+    seconds = seconds_each(len(made))
     question = {
         "artefacts": {name: artefact.sha256 for name, artefact in made.items()},
         "machine": bench.machine,
         "threads": threads,
-        "seconds": SECONDS_EACH,
+        "seconds": seconds,
         "runtimes": runtime_versions(made),
     }
 
@@ -118,16 +121,21 @@ def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int,
             [Measured(name, one.path, one.runtime, one.size_bytes) for name, one in made.items()],
             REFERENCE,
             threads,
-            seconds_each=SECONDS_EACH,
+            seconds_each=seconds,
             progress=lambda words: bench.progress(f"measuring: {words}", 0, 0),
         )
 
     return bench.cache.noun("costs", question, dict[str, Cost], compute)
 
 
+def seconds_each(count: int) -> float:
+    """How long each of `count` candidates is timed at a thread count: many of them share SECONDS_ALL."""
+    return max(SECONDS_LEAST, min(SECONDS_EACH, SECONDS_ALL / count))
+
+
 def describe_measurement(made: dict[str, Artefact], threads: tuple[int, ...]) -> str:
     """How `measure_all` measured, for the evidence."""
-    return describe(len(made), REFERENCE, threads, seconds_each=SECONDS_EACH)
+    return describe(len(made), REFERENCE, threads, seconds_each=seconds_each(len(made)))
 
 
 def score(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,7 @@ class Workshop:
         means: each weighted layer's channel means in the float graph, on `batches`.
         spans: that these means are clamped to, by node name.
         threads: of the runtime.
+        kept: what passes leave for later recipes of the same model, by question.
     """
 
     original: Graph
@@ -41,6 +42,7 @@ class Workshop:
     means: Mapping[str, npt.NDArray[np.floating[Any]]]
     spans: Mapping[str, Span]
     threads: int
+    kept: dict[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
 
 
 class Pass(Protocol):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 SET_ASIDE = 3  # one in so many batches judges; the others are rounded on
+MOST_EXAMPLES = 32  # that both together take: what is asked is a yes or no
 CLEARLY = 0.9  # of the divergence without: what is added must earn its place
 
 
@@ -42,8 +43,9 @@ def follow_drift(
         batches: examples; with fewer than SET_ASIDE batches the answer is no.
         threads: of the runtime.
     """
-    judges = batches[::SET_ASIDE]
-    learners = [batch for i, batch in enumerate(batches) if i % SET_ASIDE]
+    most = sum(_running(batches) <= MOST_EXAMPLES)
+    judges = batches[:most:SET_ASIDE]
+    learners = [batch for i, batch in enumerate(batches[:most]) if i % SET_ASIDE]
     if not learners:
         return False
     spans = output_spans(original, ranges, scheme.activation_limits)
@@ -54,6 +56,11 @@ def follow_drift(
         round_layers(original, tried, learners, scheme.weight_limit, threads, spans, drift=drift)
         divergence.append(mean_kl(wanted, _answers(tried, judges, threads)))
     return divergence[1] < CLEARLY * divergence[0]
+
+
+def _running(batches: list[Batch]) -> Array:
+    """Examples up to and with each batch."""
+    return np.cumsum([len(next(iter(batch.values()))) for batch in batches])
 
 
 def _answers(graph: Graph, batches: list[Batch], threads: int) -> Array:
