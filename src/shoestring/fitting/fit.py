@@ -38,7 +38,7 @@ from shoestring.evaluate.race import CERTAIN, check_rule
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.fitting import assemble, candidates, cascades, certify, prepare, programs, racing
+from shoestring.fitting import assemble, candidates, cascades, certify, learned, prepare, programs, racing
 from shoestring.fitting import students as students_
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
@@ -113,6 +113,8 @@ def fit(
     if dataset.labels is not None:
         check_label_range(dataset.labels, classes)
     splits = split(dataset, seed=seed)
+    for path in (model, *students):
+        learned.check_not_learned(Path(path), dataset, splits, store)
     metric = "agreement" if dataset.labels is None else "top-1"
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
