@@ -102,7 +102,7 @@ def test_students_are_paired_with_the_original_and_told_in_the_manifest(climbing
     names = {row["candidate"] for row in climbing.rows()}
     assert {"small:fp32", "small:int8", "fp32", "int8"} <= names
     original = climbing.manifest.ladder.rung("fp32").candidate.score.paired.original_hits
-    whole = [row.candidate.score.paired for row in climbing.ladder.rejected]
+    whole = [one.candidate.score.paired for one in (*climbing.ladder.rejected, *climbing.ladder.rungs)]
     whole = [one for one in whole if one.n == climbing.manifest.ladder.rung("fp32").candidate.score.paired.n]
     assert whole and all(one.original_hits == original for one in whole)
 

@@ -21,8 +21,10 @@ DYNAMIC_PART = 0.5
 def float_recipes() -> tuple[Recipe, ...]:
     """Recipes that need no calibration."""
     return (
-        Recipe(REFERENCE, "fp32", (LOWER,), "the original's own function, optimised; the reference"),
-        Recipe("fp16-weights", "fp16-weights", (LOWER, Step("fp16_weights", {})), "half the size at the speed of fp32"),
+        Recipe(REFERENCE, "fp32", (LOWER,), "the original's own function, optimised; the reference", 0.0),
+        Recipe(
+            "fp16-weights", "fp16-weights", (LOWER, Step("fp16_weights", {})), "half the size at the speed of fp32", 0.0
+        ),
     )
 
 
@@ -50,18 +52,23 @@ def static_recipes(
         drift: as `rounding.follow_drift` found.
     """
     total = sum(item.kl for item in sensitivity)
-    recipes = [_static("int8", "int8", scheme, (), drift, f"8 bits throughout; {scheme.why}")]
+    recipes = [_static("int8", "int8", scheme, (), drift, f"8 bits throughout; {scheme.why}", total)]
     for kept in float_sets:
-        part = sum(item.kl for item in sensitivity if item.layer in kept) / total
+        spared = sum(item.kl for item in sensitivity if item.layer in kept)
         layers = "layer that causes" if len(kept) == 1 else "layers that cause"
-        why = f"the {len(kept)} {layers} {100 * part:.0f} % of the rounding error, at the least cost, stay in float"
+        share = f"{100 * spared / total:.0f} % of the rounding error"
+        why = f"the {len(kept)} {layers} {share}, at the least cost, stay in float"
         name = f"int8-float{len(kept)}"
         same = sum(recipe.name.rstrip("bcdefgh") == name for recipe in recipes)
-        recipes.append(_static(name + "abcdefgh"[same] * (same > 0), "int8-mixed", scheme, tuple(kept), drift, why))
+        recipes.append(
+            _static(name + "abcdefgh"[same] * (same > 0), "int8-mixed", scheme, tuple(kept), drift, why, total - spared)
+        )
     return tuple(recipes)
 
 
-def _static(name: str, precision: str, scheme: Scheme, kept: tuple[str, ...], drift: bool, why: str) -> Recipe:
+def _static(
+    name: str, precision: str, scheme: Scheme, kept: tuple[str, ...], drift: bool, why: str, loss: float
+) -> Recipe:
     quantize = Step("static_int8", {"scheme": scheme.name, "float_layers": kept})
     steps = (*SHARED, quantize, Step("round_weights", {"scheme": scheme.name, "drift": drift}))
-    return Recipe(name, precision, steps, why)
+    return Recipe(name, precision, steps, why, loss)

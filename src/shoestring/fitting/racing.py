@@ -116,6 +116,6 @@ def _reason(
         if sure is not None:
             return sure
     for rival in rivals:
-        if overtaken(rival, cost, now.lowest_drop, now.losses + now.wins, budget):
+        if overtaken(rival, cost, now.lowest_drop, now.losses + now.wins, budget, one.recipe.loss):
             return f"cannot become better than {rival.name} in latency, drop or size: certain {now.words}"
     return None

@@ -136,7 +136,7 @@ def make_all(
     for name, pupil in bench.students.items():
         own, _, refused = make(pupil, pupil.progress)
         named = [
-            replace(one, recipe=replace(one.recipe, name=f"{name}{STUDENT_MARK}{one.recipe.name}"))
+            replace(one, recipe=replace(one.recipe, name=f"{name}{STUDENT_MARK}{one.recipe.name}", loss=None))
             for one in own.values()
         ]
         found = {one.name: one for one in named}

@@ -116,7 +116,9 @@ def replaces(one: Candidate, other: Candidate, budget: Budget) -> bool:
     return no_reserve and beats(one, other, budget)
 
 
-def overtaken(one: Candidate, cost: Cost, lowest_drop: float, differing: int, budget: Budget) -> bool:
+def overtaken(
+    one: Candidate, cost: Cost, lowest_drop: float, differing: int, budget: Budget, loss: float | None = None
+) -> bool:
     """Whether `one`, scored in full, will replace a candidate of this cost however its remaining images turn out.
 
     Here noise excuses nothing: whatever the other would have replaced, `one` then replaces too, so that stopping the
@@ -128,23 +130,41 @@ def overtaken(one: Candidate, cost: Cost, lowest_drop: float, differing: int, bu
         lowest_drop: what the other's drop cannot fall below.
         differing: losses and wins of the other so far.
         budget: decides the thread count, and whether there are reserves.
+        loss: predicted of the other, or None.
     """
     fast, slow = latency_ms(one, budget), cost.at(budget.threads).median_ms
     small, large, drop = one.cost.size_bytes, cost.size_bytes, one.score.paired.drop
     no_reserve = budget.max_drop is None or discordant(one) <= differing
-    no_worse = fast <= slow and small <= large and drop <= lowest_drop
+    no_worse = fast <= slow and small <= large and drop <= lowest_drop and not _loses_more(one.recipe.loss, loss)
     return no_reserve and no_worse and (fast * NOISE < slow or small * NOISE < large or drop < lowest_drop)
 
 
 def beats(one: Candidate, other: Candidate, budget: Budget) -> bool:
-    """Whether `one` is clearly better in latency, drop or size and, within noise, worse in none of them."""
+    """Whether `one` is clearly better in latency, drop or size and, within noise, worse in none of them.
+
+    Where the other's predicted loss is smaller, a smaller drop counts only beyond the noise of both.
+    """
     if one.name == other.name:
         return False
     fast, slow = latency_ms(one, budget), latency_ms(other, budget)
     small, large = one.cost.size_bytes, other.cost.size_bytes
     drop, other_drop = one.score.paired.drop, other.score.paired.drop
     no_worse = fast <= slow * NOISE and small <= large * NOISE and drop <= other_drop
+    if _loses_more(one.recipe.loss, other.recipe.loss) and not clearly_below(one, other):
+        return False
     return no_worse and (fast * NOISE < slow or small * NOISE < large or drop < other_drop)
+
+
+def clearly_below(one: Candidate, other: Candidate) -> bool:
+    """Whether the drop of `one` is smaller by more than a standard error of the difference of both (in images, taking
+    what differs from the original as Poisson counts; the selection split of unlabelled photos often has ten).
+    """
+    gap = (other.score.paired.drop - one.score.paired.drop) * other.score.paired.n
+    return gap > math.sqrt(discordant(one) + discordant(other))
+
+
+def _loses_more(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and one > other
 
 
 def beaten_reason(better: Candidate, candidate: Candidate, budget: Budget) -> str:

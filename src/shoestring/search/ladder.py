@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from shoestring.domain.budget import Budget
 from shoestring.domain.ladder import Candidate, Ladder, Rejected, Rung
 from shoestring.domain.score import Certificate
-from shoestring.search.admit import beaten_reason, beats, latency_ms
+from shoestring.search.admit import beaten_reason, beats, clearly_below, latency_ms
 
 PATIENCE = 1.25
 """Without an accuracy budget the most accurate rung is chosen among those at most this many times slower than the
@@ -64,11 +64,19 @@ def without_reserves(rungs: Sequence[Rung], budget: Budget) -> tuple[list[Rung],
 def choose(rungs: Sequence[Rung], budget: Budget) -> Rung:
     """The rung the budget asks for; all rungs keep its limits.
 
-    With an accuracy budget: the fastest. Without one: the most accurate among those within PATIENCE of the fastest.
+    With an accuracy budget: the fastest. Without one: the most accurate among those within PATIENCE of the fastest: of
+    those that no other's drop is clearly below, the one with the smallest predicted loss, then the smallest drop.
     """
     fastest = min(rungs, key=lambda rung: latency_ms(rung.candidate, budget))
     if budget.max_drop is not None:
         return fastest
     limit = PATIENCE * latency_ms(fastest.candidate, budget)
     near = [rung for rung in rungs if latency_ms(rung.candidate, budget) <= limit]
-    return min(near, key=lambda rung: (rung.candidate.score.paired.drop, latency_ms(rung.candidate, budget)))
+    best = [one for one in near if not any(clearly_below(other.candidate, one.candidate) for other in near)]
+
+    def key(rung: Rung) -> tuple[float, float, float]:
+        loss = rung.candidate.recipe.loss
+        drop, latency = rung.candidate.score.paired.drop, latency_ms(rung.candidate, budget)
+        return (float("inf") if loss is None else loss), drop, latency
+
+    return min(best, key=key)
