@@ -23,7 +23,7 @@ def costs(
 
     def median(name: str) -> float:
         _, colon, recipe = name.rpartition(":")
-        return SLOW[recipe] / (10 if colon else 1)
+        return SLOW[recipe.rstrip("bcd")] / (10 if colon else 1)
 
     def timing(name: str, count: int) -> Timing:
         ratio = median(name) / SLOW[reference]

@@ -8,12 +8,13 @@ import pytest
 
 import tiny
 from shoestring.cli.main import main
-from shoestring.fitting import candidates
+from shoestring.fitting import candidates, mixing
 
 
 @pytest.fixture
 def task(tmp_path, monkeypatch):
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
+    monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
     (tmp_path / "task").mkdir()
     return tiny.write_task(tmp_path / "task", count=200)
 

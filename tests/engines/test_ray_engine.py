@@ -12,7 +12,7 @@ import tiny
 from shoestring.base.errors import ChildCrashedError, ChildError
 from shoestring.domain.budget import Budget
 from shoestring.engines.local import LocalEngine
-from shoestring.fitting import candidates, fit
+from shoestring.fitting import candidates, fit, mixing
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'shoestring[ray]'")
 
@@ -47,6 +47,7 @@ def test_results_are_those_of_this_process_in_order(engine, probes, answers):
 
 def test_a_whole_fit_gives_the_same_bytes_as_here_and_as_local_workers(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
+    monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
     (tmp_path / "task").mkdir()
     task = tiny.write_task(tmp_path / "task", count=300)
 

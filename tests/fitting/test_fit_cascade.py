@@ -23,7 +23,7 @@ from shoestring.domain.cascade import Cascade, identity
 from shoestring.domain.manifest import Manifest
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset import open_dataset
-from shoestring.fitting import Fitted, candidates, fit, readings
+from shoestring.fitting import Fitted, candidates, fit, mixing, readings
 from shoestring.fitting.readings import Overhead
 from shoestring.fitting.recheck import recheck
 from shoestring.report import render
@@ -53,6 +53,7 @@ def climbing(task: tiny.Task, student: Path, cache: Path) -> Fitted:
     """The task fitted with the student: a cascade pays."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "measure", costs)
+        patch.setattr(mixing, "measure_layers", tiny.known_layer_times)
         patch.setattr(readings, "median_ms", lambda step: 0.25)
         return fit(task.model, task.data, budget=BUDGET, students=[student], runtimes=("onnxruntime",), cache=cache)
 

@@ -24,8 +24,8 @@ class Recipe:
         precision: `fp32`, `fp16-weights`, `fp16`, `bf16`, `int8`, `int8-mixed`, `int8-w4` or `w4`.
         steps: passes in order.
         why: one sentence that says why this candidate is tried.
-        loss: predicted divergence of the outputs from the original's, nats, from probes on the calibration split; None
-            where nothing predicts it.
+        loss: mean divergence of the outputs from the original's, nats: predicted from probes on the calibration split,
+            and once the candidate is made, measured on the selection split; None where neither was done.
     """
 
     name: str

@@ -130,7 +130,7 @@ def overtaken(
         lowest_drop: what the other's drop cannot fall below.
         differing: losses and wins of the other so far.
         budget: decides the thread count, and whether there are reserves.
-        loss: predicted of the other, or None.
+        loss: of the other, or None.
     """
     fast, slow = latency_ms(one, budget), cost.at(budget.threads).median_ms
     small, large, drop = one.cost.size_bytes, cost.size_bytes, one.score.paired.drop
@@ -142,7 +142,7 @@ def overtaken(
 def beats(one: Candidate, other: Candidate, budget: Budget) -> bool:
     """Whether `one` is clearly better in latency, drop or size and, within noise, worse in none of them.
 
-    Where the other's predicted loss is smaller, a smaller drop counts only beyond the noise of both.
+    Where the other's loss is smaller, a smaller drop counts only beyond the noise of both.
     """
     if one.name == other.name:
         return False

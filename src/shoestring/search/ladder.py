@@ -65,7 +65,7 @@ def choose(rungs: Sequence[Rung], budget: Budget) -> Rung:
     """The rung the budget asks for; all rungs keep its limits.
 
     With an accuracy budget: the fastest. Without one: the most accurate among those within PATIENCE of the fastest: of
-    those that no other's drop is clearly below, the one with the smallest predicted loss, then the smallest drop.
+    those that no other's drop is clearly below, the one with the smallest loss, then the smallest drop.
     """
     fastest = min(rungs, key=lambda rung: latency_ms(rung.candidate, budget))
     if budget.max_drop is not None:
