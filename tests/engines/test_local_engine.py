@@ -44,12 +44,13 @@ def test_results_are_those_of_this_process_in_the_order_of_the_tasks(probes, ans
 
 def test_a_worker_that_is_killed_costs_no_result(probes, answers, workers):
     def kill(done: int, total: int) -> None:
-        if done in (2, 5):
-            os.kill(workers[-1].process.pid, signal.SIGKILL)
+        alive = [one for one in workers if one.process.poll() is None]  # the one killed before may not be replaced yet
+        if done in (2, 5) and alive:
+            os.kill(alive[-1].process.pid, signal.SIGKILL)
 
     with LocalEngine(2) as engine:
         assert engine.map(probes * 4, kill) == answers * 4
-    assert len(workers) >= 3 and workers[1].process.returncode == -signal.SIGKILL
+    assert len(workers) >= 3 and any(one.process.returncode == -signal.SIGKILL for one in workers)
 
 
 def test_a_task_that_kills_every_worker_is_an_error(probes, workers, monkeypatch):
