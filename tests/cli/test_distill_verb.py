@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import tiny
 from shoestring.importers.trained_on import hashes_path
+from training.students import KnownMeter
 
 
 def words(task: tiny.Task, out: Path, *more: str) -> list[str]:
@@ -41,21 +40,6 @@ def test_flags_that_make_no_sense_exit_with_2(
     said = cli(*words(task, tmp_path / "student.onnx"), *change)
     assert said.code == 2
     assert message in said.err
-
-
-@dataclass(frozen=True)
-class KnownMeter:
-    """A millisecond for every thousand weights, as tests/training has it."""
-
-    batches: Any
-    scheme: Any
-    machine: Any
-    threads: int
-    remark: Any
-    seconds_each: float = 0.0
-
-    def __call__(self, graph: Any) -> float:
-        return sum(value.size for value in graph.copy().weights.values() if value.dtype == np.float32) / 1000
 
 
 def test_a_student_is_written_and_described_as_json_and_as_words(

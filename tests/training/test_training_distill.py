@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +31,6 @@ from shoestring.training.settings import Settings  # noqa: E402
 QUICK = Settings(epochs=5, batch=16)
 
 
-@dataclass(frozen=True)
-class KnownMeter:
-    """A stand-in for `RealMeter`: a millisecond for every thousand weights."""
-
-    batches: Any
-    scheme: Any
-    machine: Any
-    threads: int
-    remark: Any
-    seconds_each: float = 0.0
-
-    def __call__(self, graph: Any) -> float:
-        used = graph.copy().weights.values()
-        return sum(value.size for value in used if value.dtype == np.float32) / 1000
-
-
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> tiny.Task:
     return tiny.write_task(tmp_path_factory.mktemp("task"), 300)
@@ -55,7 +38,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> tiny.Task:
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setattr(run, "RealMeter", KnownMeter)
+    monkeypatch.setattr(run, "RealMeter", students.KnownMeter)
     monkeypatch.setenv("SHOESTRING_CACHE", str(tmp_path / "cache"))
     threads = torch.get_num_threads()
     yield
@@ -133,7 +116,7 @@ def test_what_was_measured_and_raced_is_not_done_again(
         go(task, tmp_path / "student.onnx", work=work, progress=stop)
     assert len(list(work.glob("race-*.pt"))) == 2
     (work / "chosen.json").unlink()
-    monkeypatch.setattr(KnownMeter, "__call__", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(students.KnownMeter, "__call__", lambda *_: pytest.fail("measured again"))
     monkeypatch.setattr(run.Trainer, "_step", lambda *_: pytest.fail("raced again"))
     said: list[str] = []
     with pytest.raises(pytest.fail.Exception, match="raced again"):  # by the training itself, which has steps left

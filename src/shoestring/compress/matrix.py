@@ -49,6 +49,16 @@ def observed(
     return {name: fresh[name] if name in fresh else ranges[name] for name in names}
 
 
+def refusal(graph: Graph, kept: frozenset[str]) -> str | None:
+    """Why no matrix product can be taken, or None: an unknown layer was named, or none is left."""
+    missing = kept - {node.name for node in graph.nodes}
+    if missing:
+        return f"no layer is called {sorted(missing)[0]!r}"
+    if not products(graph, kept):
+        return "no MatMul or Gemm has constant float32 weights of two dimensions"
+    return None
+
+
 def in_out_weight(graph: Graph, node: onnx.NodeProto) -> Array:
     """The weight as (inputs, outputs), a Gemm's alpha applied."""
     weight = graph.weights[node.input[1]]

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from shoestring.analysis.graphs import View, main_view, read
 from shoestring.analysis.macs import macs
 from shoestring.base.errors import DataError, EngineError, ModelError
@@ -18,6 +16,7 @@ from shoestring.diagnosis.seeing import Batches, batched_run, pieces, see
 from shoestring.diagnosis.trying import try_preprocess
 from shoestring.diagnosis.weights import read_layers
 from shoestring.inputs.image import tensor
+from shoestring.inputs.matching import check_fits
 from shoestring.native.front import read_program
 from shoestring.runtimes import registry
 
@@ -61,7 +60,7 @@ def examine(
     no_images = no_trial = NO_DATA
     if dataset is not None:
         if preprocess is not None and len(model.inputs) == 1:
-            _check_fits(model, preprocess)
+            check_fits(model.inputs[0], preprocess)
         trial, no_trial, spec = _trial(model, dataset, preprocess)
         if len(model.inputs) != 1:
             no_images = no_trial
@@ -136,17 +135,6 @@ def _feed(model: Model, dataset: Dataset, spec: Preprocess) -> Iterator[Mapping[
     for batch in dataset.batches(range(len(dataset)), spec, size):
         for _, piece in pieces(tensor(batch, spec), entry.shape[0] or len(batch)):
             yield {entry.name: piece}
-
-
-def _check_fits(model: Model, spec: Preprocess) -> None:
-    example = tensor(np.zeros((1, spec.height, spec.width, spec.channels), np.uint8), spec)
-    wanted = model.inputs[0]
-    if example.shape[1:] != wanted.shape[1:] or str(example.dtype) != wanted.dtype:
-        raise DataError(
-            f"pre-processing gives {example.dtype} {example.shape[1:]}, "
-            f"the model's input {wanted.name!r} takes {wanted.dtype} {wanted.shape[1:]}",
-            hint="check height, width, layout, colour and dtype",
-        )
 
 
 def _seen(

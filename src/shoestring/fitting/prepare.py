@@ -9,14 +9,14 @@ import numpy as np
 
 from shoestring._version import __version__
 from shoestring.base.cache import Cache
-from shoestring.base.errors import DataError, ModelError
+from shoestring.base.errors import ModelError
 from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.score import Paired
 from shoestring.evaluate.dataset import Dataset
 from shoestring.evaluate.propose import propose
-from shoestring.inputs.image import tensor
+from shoestring.inputs.matching import check_fits
 from shoestring.inputs.spec import describe
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array
@@ -73,7 +73,7 @@ def settle_preprocess(
         DataError: the given one does not suit the model's input, or none could be proposed.
     """
     if given is not None:
-        check_fits(model, given)
+        check_fits(model.inputs[0], given)
         return given, f"pre-processing as given: {describe(given)}"
     question = {
         "version": __version__,
@@ -103,18 +103,6 @@ def _proposed(model: Model, dataset: Dataset, indices: Sequence[int]) -> Propose
 
         found = propose(spec, run, dataset, indices)
     return Proposed(found.spec, found.why)
-
-
-def check_fits(model: Model, spec: Preprocess) -> None:
-    """Raises DataError when the pre-processing does not give what the model's input takes."""
-    example = tensor(np.zeros((1, spec.height, spec.width, spec.channels), np.uint8), spec)
-    wanted = model.inputs[0]
-    if example.shape[1:] != wanted.shape[1:] or str(example.dtype) != wanted.dtype:
-        raise DataError(
-            f"pre-processing gives {example.dtype} {example.shape[1:]}, "
-            f"the model's input {wanted.name!r} takes {wanted.dtype} {wanted.shape[1:]}",
-            hint="check height, width, layout, colour and dtype",
-        )
 
 
 def labels_note(paired: Paired, metric: str) -> str:

@@ -13,10 +13,11 @@ from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset import Dataset
 from shoestring.fitting.candidates import Artefact, make
-from shoestring.fitting.prepare import check_fits, check_model
+from shoestring.fitting.prepare import check_model
 from shoestring.fitting.programs import compile_all
 from shoestring.fitting.workbench import Workbench
 from shoestring.inputs.image import Pixels
+from shoestring.inputs.matching import check_fits
 from shoestring.inputs.rescale import rescale, resized
 
 MAX_STUDENTS = 8  # each brings some ten candidates, all measured side by side
@@ -103,7 +104,7 @@ def student_spec(bench: Workbench, model: Model, classes: int) -> Preprocess:
         raise ModelError(f"the student {model.source_name} has an input of free size {wanted.shape}")
     same = (height, width) == (bench.spec.height, bench.spec.width)
     spec = replace(bench.spec, layout=layout) if same else resized(bench.spec, height, width, layout, wanted.dtype)
-    check_fits(model, spec)
+    check_fits(model.inputs[0], spec)
     return spec
 
 

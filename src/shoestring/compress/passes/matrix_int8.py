@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoestring.compress.graph import Graph
-from shoestring.compress.matrix import observed, products, to_matrix_qdq
+from shoestring.compress.matrix import observed, products, refusal, to_matrix_qdq
 from shoestring.compress.passes.protocol import Options, Workshop
 from shoestring.compress.passes.static_int8 import float_layers
 from shoestring.compress.scheme import scheme_named
@@ -15,12 +15,7 @@ class MatrixInt8:
     name = "matrix_int8"
 
     def requires(self, graph: Graph, options: Options) -> str | None:
-        missing = float_layers(options) - {node.name for node in graph.nodes}
-        if missing:
-            return f"no layer is called {sorted(missing)[0]!r}"
-        if not products(graph, float_layers(options)):
-            return "no MatMul or Gemm has constant float32 weights of two dimensions"
-        return None
+        return refusal(graph, float_layers(options))
 
     def run(self, graph: Graph, options: Options, workshop: Workshop) -> tuple[Graph, tuple[str, ...]]:
         kept, scheme = float_layers(options), scheme_named(str(options["scheme"]))

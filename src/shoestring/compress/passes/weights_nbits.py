@@ -13,7 +13,7 @@ from shoestring.base.errors import UsageError
 from shoestring.compress.blocks import Grid, best_grid, pack, pack_zeros, range_grid, round_nearest
 from shoestring.compress.grams import Array, mean_squares
 from shoestring.compress.graph import Graph
-from shoestring.compress.matrix import in_out_weight, products, replace_product
+from shoestring.compress.matrix import in_out_weight, products, refusal, replace_product
 from shoestring.compress.passes.protocol import Options, Workshop
 from shoestring.compress.passes.static_int8 import float_layers
 from shoestring.compress.sequential import round_in_order, tensors
@@ -34,12 +34,7 @@ class WeightsNBits:
 
     def requires(self, graph: Graph, options: Options) -> str | None:
         _settings(options)
-        missing = float_layers(options) - {node.name for node in graph.nodes}
-        if missing:
-            return f"no layer is called {sorted(missing)[0]!r}"
-        if not products(graph, float_layers(options)):
-            return "no MatMul or Gemm has constant float32 weights of two dimensions"
-        return None
+        return refusal(graph, float_layers(options))
 
     def run(self, graph: Graph, options: Options, workshop: Workshop) -> tuple[Graph, tuple[str, ...]]:
         method, block, symmetric, level = _settings(options)
