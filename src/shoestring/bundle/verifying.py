@@ -173,11 +173,11 @@ class _Peek(msgspec.Struct):
 def _check_format(text: bytes) -> None:
     """Name another format before its keys are found odd. What is no manifest at all is for the parser to refuse."""
     try:
-        number = msgspec.json.decode(text, type=_Peek).format
+        peek: _Peek = msgspec.json.decode(text, type=_Peek)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
-    if number != FORMAT:
-        raise refuse_format(number)
+    if peek.format != FORMAT:
+        raise refuse_format(peek.format)
 
 
 def _take_blob(tape: _Tape, blob: Blob) -> Entry:

@@ -1,0 +1,48 @@
+"""One published or own measurement of a model on a chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table of measurements.
+
+    Args:
+        chip: name in the table; `Chip.rows` of the catalogue points at it.
+        model: name in the source.
+        input: `224x224x3`, or what the source says.
+        runtime: `ncnn`, `onnxruntime`, `native` ...
+        device: engine it ran on: `cpu`, `gpu-vulkan`, `gpu-cuda`, `npu`, `edgetpu`, `fpga-dpu`, `mcu`.
+        precision: `fp32`, `fp16`, `int8` ...
+        threads: or None where the source is silent.
+        latency_ms: of one example, or None.
+        tokens_s: decoded tokens a second of a language model, or None.
+        watts: of the whole board while it ran, or None.
+        ghz: clock, or None.
+        version: of the runtime.
+        date: ISO day.
+        flags: known problems, empty when none.
+        source: document with revision.
+        macs_m: millions of multiply-accumulates as the source or its graph gives them, or None.
+        params_m: millions of parameters, or None.
+    """
+
+    chip: str
+    model: str
+    input: str
+    runtime: str
+    device: str
+    precision: str
+    threads: int | None
+    latency_ms: float | None
+    tokens_s: float | None
+    watts: float | None
+    ghz: float | None
+    version: str
+    date: str
+    flags: str
+    source: str
+    macs_m: float | None = None
+    params_m: float | None = None
