@@ -101,7 +101,8 @@ class RuntimeSupport:
     """How a runtime gets onto this chip.
 
     Args:
-        runtime: our name (`native`, `onnxruntime`, `litert`, `openvino`, `ncnn`, `tensorrt`, `llamacpp`) or the maker's.
+        runtime: our name (`native`, `onnxruntime`, `litert`, `openvino`, `ncnn`, `tensorrt`, `llamacpp`), or its
+            maker's.
         engine: what of the chip it drives, one of ENGINES.
         how: `wheel`, `build`, `image` (comes with the vendor's system), `export` (code generated elsewhere) or `none`.
         what: for people: package, version, system.

@@ -18,11 +18,13 @@ class Row:
         precision: `fp32`, `fp16`, `int8` ...
         threads: or None where the source is silent.
         latency_ms: of one example, or None.
+        fps: examples a second when streamed, which is not 1 / latency, or None.
         tokens_s: decoded tokens a second of a language model, or None.
         watts: of the whole board while it ran, or None.
         ghz: clock, or None.
         version: of the runtime.
         date: ISO day.
+        conditions: how it was run, as the source tells.
         flags: known problems, empty when none.
         source: document with revision.
         macs_m: millions of multiply-accumulates as the source or its graph gives them, or None.
@@ -37,11 +39,13 @@ class Row:
     precision: str
     threads: int | None
     latency_ms: float | None
+    fps: float | None
     tokens_s: float | None
     watts: float | None
     ghz: float | None
     version: str
     date: str
+    conditions: str
     flags: str
     source: str
     macs_m: float | None = None
