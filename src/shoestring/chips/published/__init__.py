@@ -1,7 +1,7 @@
 """Published measurements and the networks they were taken with, as data.
 
-`rows.csv` holds one measurement a line, batch 1; `texts.csv` spells out its sources and conditions; `networks.csv` counts
-the networks of ncnn's benchmark from their published graphs.
+`rows.csv` holds one measurement a line, batch 1; `texts.csv` spells out its sources and conditions; `networks.csv` has
+the counts of ncnn's benchmark networks, from their published graphs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shoestring.domain.features import Features
 from shoestring.domain.measured import Row
@@ -17,7 +17,7 @@ from shoestring.domain.measured import Row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COUNTS = (
+_COUNTS = (
     "conv3x3_macs",
     "conv1x1_macs",
     "convk_macs",
@@ -42,12 +42,11 @@ def published_rows() -> tuple[Row, ...]:
 @functools.cache
 def published_networks() -> dict[tuple[str, str], Features]:
     """Features by (model, input), as rows name them. A network's 8-bit form has the counts of its float form."""
-    return {
-        (line["model"], line["input"]): Features(
-            name=line["model"], input=line["input"], **{name: int(line[name]) for name in COUNTS}
-        )
-        for line in _lines("networks.csv")
-    }
+    found = {}
+    for line in _lines("networks.csv"):
+        counts: dict[str, Any] = {name: int(line[name]) for name in _COUNTS}
+        found[line["model"], line["input"]] = Features(name=line["model"], input=line["input"], **counts)
+    return found
 
 
 def _row(line: dict[str, str], texts: dict[str, str]) -> Row:
