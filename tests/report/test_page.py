@@ -228,14 +228,14 @@ def test_hostile_names_stay_text() -> None:
 
 
 def test_the_escaping_test_catches_a_page_without_escaping(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = page._environment
+    sound = page.page_environment
 
     def broken() -> Any:
         environment = sound()
         environment.autoescape = False
         return environment
 
-    monkeypatch.setattr(page, "_environment", broken)
+    monkeypatch.setattr(page, "page_environment", broken)
     with pytest.raises(AssertionError):
         test_hostile_names_stay_text()
 

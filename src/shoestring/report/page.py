@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shoestring._version import __version__
-from shoestring.base.errors import BundleError, MissingExtraError
+from shoestring.base.errors import BundleError
 from shoestring.base.units import format_bytes
 from shoestring.bundle.sizes import sizes
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.manifest import Manifest
-from shoestring.report import cascades, marks, scatter, sentences, words
+from shoestring.report import cascades, marks, scatter, sentences
+from shoestring.report.environment import page_environment, page_style, style_hash
 from shoestring.report.layers import float_layers, layer_chart
 from shoestring.report.recount import overlaps, recount
 from shoestring.report.rows import Rows, rows_of
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
 
 MAX_BYTES = 2_000_000
 
@@ -43,8 +37,8 @@ def render(bundle_manifest: Manifest, evidence: Evidence, *, size_bytes: int | N
         MissingExtraError: jinja2 is not installed.
         BundleError: the ladder contradicts itself, or the page would be larger than MAX_BYTES.
     """
-    environment = _environment()
-    style = _style()
+    environment = page_environment()
+    style = page_style()
     rows = rows_of(bundle_manifest)
     page = environment.get_template("page.html.j2").render(
         **_facts(bundle_manifest, evidence, rows),
@@ -52,7 +46,7 @@ def render(bundle_manifest: Manifest, evidence: Evidence, *, size_bytes: int | N
         bundle_bytes=size_bytes,
         files=sizes(bundle_manifest),
         style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style_hash=style_hash(style),
         version=__version__,
     )
     length = len(page.encode())
@@ -99,58 +93,3 @@ def _plots(manifest: Manifest, rows: Rows) -> dict[str, Any]:
     }
     roles = ("chosen", "rung", "reference", "original", "rejected", "below")
     return {**drawn, "key": {role: Markup(marks.legend_mark(role)) for role in roles}}
-
-
-def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise MissingExtraError("jinja2", "fit") from None
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("shoestring.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=lambda value: words.tidy(value) if type(value) is str else value,
-    )
-    environment.filters.update(
-        bytes=format_bytes,
-        confidence=words.confidence,
-        counted=words.counted,
-        elide=words.elide,
-        listed=words.listed,
-        margin=words.margin,
-        ms=words.milliseconds,
-        number=words.count,
-        percent=words.percent,
-        points=words.points,
-        power=words.power_of_ten,
-        significant=words.significant,
-        small=words.small,
-        times=words.times,
-    )
-    environment.globals.update(
-        bar=lambda *args, **options: Markup(marks.bar(*args, **options)),
-        cascade_words=cascades.cascade_words,
-        stage_rows=cascades.stage_rows,
-        sureness_name=cascades.sureness_name,
-        threshold_words=cascades.threshold_words,
-        budget_words=sentences.budget_words,
-        headline=sentences.headline,
-        metric_name=sentences.metric_name,
-        split_uses=sentences.SPLIT_USES,
-        statement=sentences.statement,
-        tally=sentences.tally,
-    )
-    return environment
-
-
-def _style() -> Markup:
-    """The style sheet, marked as safe: it is ours and holds no data."""
-    from markupsafe import Markup
-
-    return Markup(files(__package__).joinpath("templates", "style.css").read_text(encoding="utf-8"))
