@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CLOCK_POWER = 2.0
-"""Watts above idle go with the clock to this power. They go with f V^2 (Rabaey, "Digital Integrated Circuits", ch. 5): to the
-power 1 where the voltage is fixed, 3 where it follows the clock; boards lie between."""
+"""Watts above idle go with the clock to this power. They go with f V^2 (Rabaey, "Digital Integrated Circuits", ch. 5):
+to the power 1 where the voltage is fixed, 3 where it follows the clock; boards lie between."""
 
 FAN_HYSTERESIS_K = 5.0
 """A fan step is left this far below where it was entered: the default of the Raspberry Pi 5's device tree."""
@@ -21,7 +21,7 @@ SLOWEST = 0.2
 """Below this share of the clock no governor goes; what is hotter then is an emergency stop that we do not model."""
 
 GAIN_PER_KELVIN = 0.01
-"""The clock moves by this share a second for each kelvin between the chip and the last step; small enough not to swing."""
+"""The clock moves by this share a second for each kelvin between the chip and the last step: too little to swing."""
 
 MOST_KELVIN = 4.0
 """A larger difference moves the clock no faster."""
@@ -35,8 +35,8 @@ class Plant:
         poles: of chip and air.
         resistance: K/W with the fan off or without one.
         fan: (degrees Celsius from which on, K/W), by rising temperature.
-        throttle: (degrees Celsius, share of the clock allowed from there on), by rising temperature; the last entry holds
-            the temperature there by lowering the clock down to its share.
+        throttle: (degrees Celsius, share of the clock allowed from there on), by rising temperature; the last entry
+            holds the temperature there by lowering the clock down to its share.
         idle_watts: of the board.
         load_watts: with the engine always busy at full clock.
         ambient_celsius: of the air.
@@ -75,8 +75,8 @@ def simulate(
 ) -> tuple[Moment, ...]:
     """The curve from an idle board at rest.
 
-    The engine is busy for asked_rate / (full_rate x clock) of the time, at most always. Watts are idle + (load - idle) x
-    busy x clock^CLOCK_POWER.
+    The engine is busy for asked_rate / (full_rate x clock) of the time, at most always. Watts are
+    idle + (load - idle) x busy x clock^CLOCK_POWER.
 
     Args:
         plant: the board.

@@ -79,8 +79,8 @@ class Outlook:
 def outlook(chip: Chip, load: Load) -> Outlook | NoClaim:
     """Simulate the board with its constants as published, and with each of them off by its doubt.
 
-    Intervals span the corners of resistance, watts and rate: wider than 90 % if the errors are independent, which nobody
-    knows.
+    Intervals span the corners of resistance, watts and rate: wider than 90 % if the errors are independent, which
+    nobody knows.
 
     Raises:
         UsageError: minutes, battery, ambient or cooling out of range or unknown.

@@ -18,8 +18,8 @@ PROTOCOL = "the whole board at its plug, busy all the time; idle watts included"
 def energy_per_example(chip: Chip, rate: Estimate | NoClaim, threads: int | None) -> Estimate | NoClaim:
     """mJ an example: load watts / rate.
 
-    Where only some of the processor's cores work, the watts above idle go with their share: it is the figure that reviews
-    give for all cores, parted evenly.
+    Where only some of the processor's cores work, the watts above idle go with their share: the figure that reviews
+    give is for all cores, and it is parted evenly.
 
     Args:
         chip: with its watts.
