@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from shoestring.analysis.graphs import View
 
-_VIEWS = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"))
+VIEWS = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def buffers(view: View) -> Buffers:
         if not node.input or not node.output or node.input[0] in view.stored:
             continue
         source, target = node.input[0], node.output[0]
-        if node.op_type in _VIEWS or (node.op_type == "DequantizeLinear" and target not in view.pinned):
+        if node.op_type in VIEWS or (node.op_type == "DequantizeLinear" and target not in view.pinned):
             home[target] = home.get(source, source)
         elif node.op_type == "QuantizeLinear":
             if source in home and _same_type(view, home[source], target):

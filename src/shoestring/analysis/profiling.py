@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from shoestring.base import canonical
 from shoestring.base.child import ChildLimits, run_in_child
@@ -45,19 +46,22 @@ def profile(model_path: Path, *, batch: int = 1) -> Profile:
     """
     if not 1 <= batch <= _MAX_BATCH:
         raise UsageError(f"batch {batch} is outside 1..{_MAX_BATCH}")
-    path = Path(model_path)
+    return canonical.convert(ask_child(_CHILD, Path(model_path), {"batch": batch}), Profile, ModelError)
+
+
+def ask_child(target: str, path: Path, request: dict[str, Any]) -> Any:
+    """What a function of the child says of a file. Raises ModelError when there is none, or the child dies of it."""
     if not path.is_file():
         raise ModelError(f"there is no file {path}", hint="check the path")
     limits = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES)
     try:
-        reply = run_in_child(_CHILD, {"path": str(path.absolute()), "batch": batch}, limits, env=_ONE_THREAD)
+        return run_in_child(target, {"path": str(path.absolute()), **request}, limits, env=_ONE_THREAD)
     except (ChildTimeoutError, ChildCrashedError) as error:
         raise ModelError(
             f"the process that profiled {path} failed (limits: {IMPORT_SECONDS:g} s, "
             f"{format_bytes(IMPORT_MEMORY_BYTES)} of memory): {error.message}",
             hint="the file is damaged, hostile or too large",
         ) from error
-    return canonical.convert(reply, Profile, ModelError)
 
 
 def operators(profile: Profile) -> tuple[tuple[str, int], ...]:

@@ -39,7 +39,8 @@ class Features:
         fc_macs: fully connected layers: a matrix product with stored weights.
         other_macs: products of two activations, recurrent cells.
         params: learnt weights and biases.
-        act_elems: numbers that layers write, views and folded activations left out; inputs counted as layers are.
+        act_elems: numbers that layers read and numbers that they write, weights left out; views and folded activations
+            are no layers.
         layers: operators that run, views left out.
         conv_fc_layers: of them, convolutions and fully connected ones.
         peak_activation_elems: largest number of live activations over the execution order.

@@ -1,0 +1,5 @@
+"""Temperature, throttling and what a board keeps up when it is hot."""
+
+from shoestring.costmodel.heat.sustained import Load, Outlook, cooling_of, outlook
+
+__all__ = ["Load", "Outlook", "cooling_of", "outlook"]
