@@ -1,4 +1,4 @@
-"""Which operators an 8-bit engine or accelerator takes, read from accelerators.toml."""
+"""Which operators an 8-bit engine or accelerator takes: engines from accelerators.toml, makers' lists from the chips."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from importlib import resources
 
 from shoestring.base import canonical
 from shoestring.base.errors import UsageError
+from shoestring.chips.operators import operator_set
+
+PUBLISHED = ("edge-tpu",)
+"""Lists of `chips.operators` that --target takes."""
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One row of accelerators.toml.
+    """One row of accelerators.toml, or a published list.
 
     Args:
         name: as --target takes it.
@@ -43,9 +47,16 @@ class _File:
 
 @functools.cache
 def accelerators() -> tuple[Accelerator, ...]:
-    """Every row, in the order of the file."""
+    """Every row in the order of the file, then the published lists."""
     text = resources.files(__package__).joinpath("accelerators.toml").read_text(encoding="utf-8")
-    return canonical.convert(tomllib.loads(text), _File, UsageError).accelerator
+    return (*canonical.convert(tomllib.loads(text), _File, UsageError).accelerator, *map(_published, PUBLISHED))
+
+
+def _published(name: str) -> Accelerator:
+    found = operator_set(name)
+    return Accelerator(
+        found.name, found.title, found.operators, found.absorbed, found.outside, source=found.source.source
+    )
 
 
 def accelerator_named(name: str) -> Accelerator:
