@@ -53,7 +53,7 @@ def figure_words(figure: Figure) -> str:
     """Value and unit; a share without one, bytes in larger units, whole powers of two as memory is sold."""
     if figure.unit == "bytes":
         for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-            if figure.value % size == 0:
+            if figure.value % size == 0 and figure.value / size < 10_000:
                 return f"{figure.value / size:g} {unit}"
         return format_bytes(int(figure.value))
     return f"{figure.value:g}" if figure.unit == "1" else f"{figure.value:g} {figure.unit}"

@@ -67,7 +67,7 @@ def _print(chip: Chip) -> None:
         if names:
             print(f"{words}: {', '.join(names)}")
     for accelerator in chip.accelerators:
-        names = ", ".join(accelerator.operators) or "no public list"
-        print(f"operators of {accelerator.title}: {names}; any other {accelerator.outside}")
+        operators = ", ".join(accelerator.operators) or "no public list"
+        print(f"operators of {accelerator.title}: {operators}; one that it lacks {accelerator.outside}")
     for what, value, status, date, source in table.stated(chip):
         print(f"\n{what}: {value}\n    {status}, {date}: {source}")
