@@ -56,6 +56,21 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What the same model costs elsewhere.
+
+    Args:
+        chip: its name.
+        title: for people.
+        forecast: its best.
+    """
+
+    chip: str
+    title: str
+    forecast: Forecast
+
+
+@dataclass(frozen=True)
 class Prediction:
     """All forecasts of a model on a chip.
 
@@ -66,6 +81,7 @@ class Prediction:
         title: of the chip, for people.
         forecasts: those with a latency or rate first, the fastest first; the others say why nothing is claimed.
         best: the fastest that fits, or may; None where nothing is claimed or nothing fits.
+        beside: machines of a data centre, for comparison.
         warnings: worth showing with it.
     """
 
@@ -75,6 +91,7 @@ class Prediction:
     title: str
     forecasts: tuple[Forecast, ...]
     best: Forecast | None
+    beside: tuple[Beside, ...]
     warnings: tuple[str, ...]
 
 
@@ -113,7 +130,8 @@ class BoardAdvice:
         chip: its name.
         title: for people.
         forecast: the way to run the model that was weighed, or None where nothing is claimed.
-        sustained: its long run, or None where no thermal model supports one.
+        rate: 1/s that it keeps up at full speed, heat counted where a thermal model is known; None without a claim.
+        sustained: its long run at the rate asked for, or None where no thermal model supports one.
         price_usd: to buy, or None.
         price_date: of that price.
         verdict: `yes`, `maybe` (the limit lies within the interval) or `no`.
@@ -125,6 +143,7 @@ class BoardAdvice:
     chip: str
     title: str
     forecast: Forecast | None
+    rate: Estimate | None
     sustained: Sustained | None
     price_usd: float | None
     price_date: str | None

@@ -63,7 +63,7 @@ def advice_headline(advice: Advice) -> str:
     if sure:
         best = sure[0]
         cost = "" if best.price_usd is None else f" at ${significant(best.price_usd)} ({best.price_date})"
-        rate = "" if best.sustained is None else f": it keeps up {_words(best.sustained.rate)} a second"
+        rate = "" if best.rate is None else f": it keeps up {_words(best.rate)} a second"
         return f"The cheapest board that does the job is the {best.title}{cost}{rate}."
     if open_:
         return f"No board is sure to do the job; {len(open_)} may, the cheapest of them the {open_[0].title}."

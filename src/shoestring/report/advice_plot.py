@@ -34,8 +34,8 @@ class _Point:
 
 
 def plottable(advice: Advice) -> tuple[BoardAdvice, ...]:
-    """Boards with a price and a sustained rate."""
-    return tuple(board for board in advice.boards if board.price_usd is not None and board.sustained is not None)
+    """Boards with a price and a rate."""
+    return tuple(board for board in advice.boards if board.price_usd is not None and board.rate is not None)
 
 
 def price_plot(advice: Advice, shape: Shape) -> str:
@@ -68,8 +68,8 @@ def _axes(advice: Advice, frame: Box) -> tuple[Axis, Axis]:
     prices = [board.price_usd for board in boards if board.price_usd is not None]
     rates = [advice.job.fps]
     for board in boards:
-        assert board.sustained is not None
-        rates += [board.sustained.rate.low, board.sustained.rate.high]
+        assert board.rate is not None
+        rates += [board.rate.low, board.rate.high]
     if advice.job.max_price_usd is not None:
         prices.append(advice.job.max_price_usd)
     x_axis = logarithmic(min(prices) / 1.3, max(prices) * 1.3, frame.left, frame.right)
@@ -79,8 +79,8 @@ def _axes(advice: Advice, frame: Box) -> tuple[Axis, Axis]:
 def _points(advice: Advice, x_axis: Axis, y_axis: Axis) -> list[_Point]:
     points = []
     for board in plottable(advice):
-        assert board.sustained is not None and board.price_usd is not None
-        rate = board.sustained.rate
+        assert board.rate is not None and board.price_usd is not None
+        rate = board.rate
         first = board is advice.boards[0] and board.verdict == "yes"
         points.append(
             _Point(
@@ -131,8 +131,8 @@ def _error_bar(point: _Point) -> str:
 
 def _marked(point: _Point) -> str:
     board = point.board
-    assert board.sustained is not None and board.price_usd is not None
-    rate = board.sustained.rate
+    assert board.rate is not None and board.price_usd is not None
+    rate = board.rate
     told = (
         f"{board.title}: {significant(board.price_usd)} USD, {significant(rate.value)} a second "
         f"({significant(rate.low)} to {significant(rate.high)})"
