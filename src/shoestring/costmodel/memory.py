@@ -104,9 +104,7 @@ def process_memory(
     Returns:
         Bytes.
     """
-    known = [
-        one for one in constants() if one.process == process and one.runtime in (ALIASES.get(runtime, runtime), "*")
-    ]
+    known = [one for one in constants() if one.process == process and one.runtime in (_engine(runtime), "*")]
     found = next((one for one in known if one.precision == precision), None)
     if found is None or precision not in WEIGHT_BITS:
         had = ", ".join(sorted({one.precision for one in known})) or "nothing"
