@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -27,9 +28,16 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+WHEN_SET = {"written": "when set"}
+"""Metadata of a field that is None by default, and then not written at all: what was written before the field existed
+stays what `encode` would write."""
+
+
 def plain(value: object) -> Any:
     """Dataclasses, tuples and paths become dicts, lists and strings. NaN and infinity stay for `encode` to refuse."""
-    return msgspec.to_builtins(value, enc_hook=str)
+    built = msgspec.to_builtins(value, enc_hook=str)
+    _leave_out(value, built)
+    return built
 
 
 def encode(value: object) -> bytes:
@@ -107,6 +115,24 @@ def _settle_defaults(value: object) -> None:
     elif isinstance(value, (list, tuple)) and value and not isinstance(value[0], (str, int, float)):
         for item in value:
             _settle_defaults(item)
+
+
+def _leave_out(value: object, built: Any) -> None:
+    """Drop what is written only when set."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            held = getattr(value, field.name)
+            if held is None and field.metadata == WHEN_SET:
+                del built[field.name]
+            else:
+                _leave_out(held, built[field.name])
+    elif isinstance(value, Mapping):
+        for key, held in value.items():
+            if isinstance(key, str) and not isinstance(held, (str, int, float)):
+                _leave_out(held, built[key])
+    elif isinstance(value, (list, tuple)) and value and not isinstance(value[0], (str, int, float)):
+        for held, inner in zip(value, built, strict=True):
+            _leave_out(held, inner)
 
 
 def _unknown_key(given: object, known: object, where: str) -> str | None:

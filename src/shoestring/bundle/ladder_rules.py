@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from shoestring.bundle.refusal import refuse
+from shoestring.domain.estimate import GROUNDS
 
 if TYPE_CHECKING:
-    from shoestring.domain.cost import Cost
+    from shoestring.domain.cost import Cost, Predicted
     from shoestring.domain.ladder import Candidate, Ladder, Rung
     from shoestring.domain.score import Certificate, Paired, Score
 
@@ -76,14 +77,40 @@ def _check_cost(where: str, cost: Cost) -> None:
     threads = [timing.threads for timing in cost.timings]
     if not threads or min(threads) < 1 or max(threads) > MAX_THREADS or len(set(threads)) != len(threads):
         raise refuse(f"{where}: timings at {threads} threads; they must be distinct and in 1 to {MAX_THREADS}")
+    fewest = 1
+    if cost.predicted is not None:
+        _check_predicted(where, cost, cost.predicted)
+        fewest = 0
     for timing in cost.timings:
-        if not 0 <= timing.low_ms <= timing.median_ms <= timing.high_ms or timing.median_ms == 0 or timing.runs < 1:
+        if (
+            not 0 <= timing.low_ms <= timing.median_ms <= timing.high_ms
+            or timing.median_ms == 0
+            or timing.runs < fewest
+        ):
             raise refuse(
                 f"{where}: {timing.median_ms} ms between {timing.low_ms} and {timing.high_ms} over {timing.runs} runs"
             )
         ratios = (timing.ratio_to_original, timing.ratio_low, timing.ratio_high)
         if min(ratios) <= 0:
             raise refuse(f"{where}: ratios to the original of {ratios}, not above zero")
+
+
+def _check_predicted(where: str, cost: Cost, predicted: Predicted) -> None:
+    """An estimate says so everywhere: it has intervals, a known ground, and no runs."""
+    if not predicted.chip or not predicted.chip.isprintable():
+        raise refuse(f"{where}: the chip's name {predicted.chip!r} is empty or cannot be printed")
+    if predicted.ground not in GROUNDS:
+        raise refuse(f"{where}: the ground {predicted.ground!r} is not one of {', '.join(GROUNDS)}")
+    if not 0 < predicted.confidence < 1:
+        raise refuse(f"{where}: an interval of confidence {predicted.confidence}, outside 0 to 1")
+    if not 0 <= predicted.memory_low_bytes <= cost.peak_rss_bytes <= predicted.memory_high_bytes:
+        raise refuse(
+            f"{where}: {cost.peak_rss_bytes} bytes of memory between {predicted.memory_low_bytes} and "
+            f"{predicted.memory_high_bytes}"
+        )
+    runs = [timing.runs for timing in cost.timings if timing.runs != 0]
+    if runs:
+        raise refuse(f"{where}: an estimate claims {runs[0]} timed runs")
 
 
 def _check_score(where: str, score: Score) -> None:

@@ -1,20 +1,25 @@
-"""What running a candidate takes, measured."""
+"""What running a candidate takes: measured, or predicted for a chip that is not at hand."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from shoestring.base.canonical import WHEN_SET
 
 
 @dataclass(frozen=True)
 class Timing:
     """Latency of one example (batch 1) at a thread count.
 
+    Of an estimate (see `Cost.predicted`) the median is the predicted one, the two others are the ends of its interval,
+    likewise the ratios, and there are no runs.
+
     Args:
         threads: of the runtime.
         median_ms: over all timed runs.
         low_ms: 10th percentile.
         high_ms: 90th percentile.
-        runs: timed runs, warm-up left out.
+        runs: timed runs, warm-up left out; 0 of an estimate.
         ratio_to_original: median over interleaved rounds of (this / the original); its own spread is in the two next.
         ratio_low: 10th percentile of that ratio over rounds.
         ratio_high: 90th percentile.
@@ -31,18 +36,43 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """What an estimated cost rests on.
+
+    Args:
+        chip: it is an estimate for, as the catalogue or a chip file names it.
+        ground: of the latency, one of `domain.estimate.GROUNDS`; `measured` where somebody measured this model there.
+        rests_on: in words, the weightiest first.
+        widened: why the intervals are wider than the ground's own; empty when they are not.
+        confidence: of the intervals.
+        memory_low_bytes: lower end of the interval of peak memory.
+        memory_high_bytes: upper end.
+    """
+
+    chip: str
+    ground: str
+    rests_on: tuple[str, ...]
+    widened: tuple[str, ...]
+    confidence: float
+    memory_low_bytes: int
+    memory_high_bytes: int
+
+
+@dataclass(frozen=True)
 class Cost:
-    """Measured on one machine.
+    """Measured on one machine, or predicted for a chip.
 
     Args:
         timings: one for each thread count.
         peak_rss_bytes: of a fresh process that loads the model and runs it; includes Python and the runtime.
         size_bytes: of the stored model file.
+        predicted: what the timings and the memory rest on when they are estimates; None: they were measured.
     """
 
     timings: tuple[Timing, ...]
     peak_rss_bytes: int
     size_bytes: int
+    predicted: Predicted | None = field(default=None, metadata=WHEN_SET)
 
     def at(self, threads: int | None) -> Timing:
         """The timing at `threads`, or the fastest one when None. Raises KeyError for a count not measured."""

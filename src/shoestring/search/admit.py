@@ -17,7 +17,7 @@ margin nothing fails and every candidate shares the error, so there are no reser
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shoestring.base.units import format_bytes, format_ms, format_points
@@ -27,6 +27,10 @@ from shoestring.domain.ladder import Candidate, Rejected
 
 NOISE = 1.03
 """Two latencies or sizes within 3 % count as equal: a judgement of what a median can tell apart."""
+
+
+MAY_MEET = "may meet"
+"""How the reason against a candidate begins whose estimate does not tell."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,35 @@ def latency_ms(candidate: Candidate, budget: Budget) -> float:
 
 
 def over_budget(cost: Cost, budget: Budget) -> str | None:
-    """The first limit that a cost breaks, with both numbers; None when it keeps them all."""
-    latency = cost.at(budget.threads).median_ms
-    if budget.latency_ms is not None and latency > budget.latency_ms:
-        return f"latency {format_ms(latency)} is above the budget of {format_ms(budget.latency_ms)}"
-    if budget.memory_bytes is not None and cost.peak_rss_bytes > budget.memory_bytes:
-        return f"memory {format_bytes(cost.peak_rss_bytes)} is above the budget of {format_bytes(budget.memory_bytes)}"
-    if budget.size_bytes is not None and cost.size_bytes > budget.size_bytes:
-        return f"size {format_bytes(cost.size_bytes)} is above the budget of {format_bytes(budget.size_bytes)}"
-    return None
+    """The first limit that a cost breaks, with both numbers; None when it keeps them all.
+
+    An estimate keeps a limit only when the upper end of its interval does (ADR 12); where the limit lies inside the
+    interval, the reason begins with MAY_MEET.
+    """
+    timing = cost.at(budget.threads)
+    predicted = cost.predicted
+    memory = cost.peak_rss_bytes
+    bounds = (memory, memory) if predicted is None else (predicted.memory_low_bytes, predicted.memory_high_bytes)
+    ends = (timing.median_ms, timing.median_ms) if predicted is None else (timing.low_ms, timing.high_ms)
+    return (
+        _above("latency", timing.median_ms, ends, budget.latency_ms, format_ms)
+        or _above("memory", memory, bounds, budget.memory_bytes, lambda value: format_bytes(int(value)))
+        or _above("size", cost.size_bytes, (cost.size_bytes,) * 2, budget.size_bytes, lambda v: format_bytes(int(v)))
+    )
+
+
+def _above(
+    what: str, value: float, ends: tuple[float, float], limit: float | None, words: Callable[[float], str]
+) -> str | None:
+    low, high = ends
+    if limit is None or high <= limit:
+        return None
+    if low == high:
+        return f"{what} {words(value)} is above the budget of {words(limit)}"
+    between = f"{what} ~{words(value)} ({words(low)} to {words(high)}, estimate)"
+    if low > limit:
+        return f"{between} is above the budget of {words(limit)}"
+    return f"{MAY_MEET} the budget: {between} has the limit of {words(limit)} inside its interval"
 
 
 def admit(
