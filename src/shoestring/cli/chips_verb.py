@@ -1,4 +1,7 @@
-"""List the chips we know, or show one with every figure, its source and how far to trust it."""
+"""List the chips we know, show one with every figure and its source, or rank them all for a model.
+
+With --for MODEL --fps N every chip is weighed: what it keeps up when hot, watts, price, memory; the refused with the reason.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoestring.cli import chips_for
+
 if TYPE_CHECKING:
     from shoestring.domain.chip import Chip
 
-EXAMPLE = "shoestring chips show raspberry-pi-4b-4gb"
+EXAMPLE = "shoestring chips --for model.onnx --fps 15 --max-price 100 --ambient 35 --html boards.html"
 ACTIONS = ("list", "show")
 
 
@@ -17,11 +22,14 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", nargs="?", default="list", metavar="list|show", help="what to do (default: list)")
     parser.add_argument("name", nargs="?", metavar="NAME", help="of the chip to show")
     parser.add_argument("--chip-file", type=Path, metavar="FILE", help="one more chip, described in a TOML file")
+    chips_for.fill(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import UsageError
 
+    if arguments.model is not None:
+        return chips_for.run(arguments)
     if arguments.action not in ACTIONS:
         raise UsageError(
             f"chips does not know {arguments.action!r}", hint=f"shoestring chips show {arguments.action}, or just chips"

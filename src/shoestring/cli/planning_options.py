@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shoestring.costmodel.heat import Outlook
+    from shoestring.domain.estimate import Estimate, NoClaim
     from shoestring.domain.features import Features
     from shoestring.planning.forecasting import Knowledge
+    from shoestring.report.heat_plot import HeatPoint
 
 AMBIENT_CELSIUS, MINUTES = 25.0, 30.0
 
@@ -83,3 +86,28 @@ def knowledge(arguments: argparse.Namespace) -> Knowledge:
 
     assumed = Assumptions(arguments.life_years, arguments.kwh_usd, arguments.busy)
     return Knowledge(published_rows(), published_networks(), assumed)
+
+
+def heat_points(seen: Outlook) -> list[HeatPoint]:
+    """The curve with its band, as plots take it."""
+    from shoestring.report.heat_plot import HeatPoint
+
+    return [
+        HeatPoint(moment.seconds, moment.celsius, low, high, moment.clock)
+        for moment, low, high in zip(seen.curve, seen.low, seen.high, strict=True)
+    ]
+
+
+def words(shown: Estimate | NoClaim, unit: str) -> str:
+    """`12.3 ms (9.8-15.4)`, or `no claim`."""
+    from shoestring.domain.estimate import NoClaim
+
+    if isinstance(shown, NoClaim):
+        return "no claim"
+    gap = f" {unit}" if unit else ""
+    return f"{_number(shown.value)}{gap} ({_number(shown.low)}-{_number(shown.high)})"
+
+
+def _number(value: float) -> str:
+    """Three significant digits without an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

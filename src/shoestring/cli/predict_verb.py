@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoestring.cli.planning_options import heat_points, words
+
 if TYPE_CHECKING:
     from shoestring.costmodel.heat import Outlook
     from shoestring.domain.chip import Chip
@@ -96,10 +98,11 @@ def _draw(arguments: argparse.Namespace, heat: Outlook | NoClaim | None) -> Path
         return None
     if isinstance(heat, NoClaim):
         raise UsageError(f"nothing to draw: {heat.why}", hint="leave --plot out")
-    from shoestring.report.heat_plot import heat_document
+    from shoestring.report.heat_plot import heat_file
 
     path: Path = arguments.plot
-    disk.write_text(path, heat_document(heat.curve, heat.low, heat.high, heat.limits, heat.sustained.ambient_celsius))
+    ambient = heat.sustained.ambient_celsius
+    disk.write_text(path, heat_file(heat_points(heat), ambient_celsius=ambient, limits=heat.limits))
     return path
 
 
@@ -117,9 +120,8 @@ def _show(found: Prediction, assumed: str) -> None:
     from shoestring.domain.estimate import Estimate, NoClaim
 
     features = found.features
-    print(
-        f"{found.model} ({format_count(features.macs)} MACs, {format_count(features.params)} parameters) on {found.title}"
-    )
+    counts = f"{format_count(features.macs)} MACs, {format_count(features.params)} parameters"
+    print(f"{found.model} ({counts}) on {found.title}")
     claimed = [one for one in found.forecasts if isinstance(one.rate, Estimate)]
     rows = [
         (
@@ -154,7 +156,7 @@ def _show(found: Prediction, assumed: str) -> None:
 
 def _show_heat(heat: Outlook | NoClaim) -> None:
     from shoestring.domain.estimate import NoClaim
-    from shoestring.report.heat_plot import heat_text
+    from shoestring.report.heat_text import heat_text
 
     if isinstance(heat, NoClaim):
         print(f"heat: no claim: {heat.why}")
@@ -163,7 +165,7 @@ def _show_heat(heat: Outlook | NoClaim) -> None:
     asked = "as fast as it can" if found.asked_rate is None else f"{found.asked_rate:g} a second asked for"
     when = "never" if found.throttles_after_s is None else f"after {found.throttles_after_s:.0f} s"
     print(f"\n{found.minutes:g} minutes, {found.cooling}, {found.ambient_celsius:g} C air, {asked}:")
-    print(heat_text(heat.curve, heat.limits))
+    print(heat_text(heat_points(heat), ambient_celsius=found.ambient_celsius, limits=heat.limits))
     print(f"sustained    {words(found.rate, '')} a second")
     print(f"hottest      {words(found.peak_celsius, 'C')}")
     print(f"throttles    {when}")
@@ -171,21 +173,6 @@ def _show_heat(heat: Outlook | NoClaim) -> None:
     if found.battery_hours is not None:
         print(f"battery      {words(found.battery_hours, 'hours')}")
     print(f"rests on     {'; '.join(found.rate.rests_on)}")
-
-
-def words(shown: Estimate | NoClaim, unit: str) -> str:
-    """`12.3 ms (9.8-15.4)`, or `no claim`."""
-    from shoestring.domain.estimate import NoClaim
-
-    if isinstance(shown, NoClaim):
-        return "no claim"
-    gap = f" {unit}" if unit else ""
-    return f"{_number(shown.value)}{gap} ({_number(shown.low)}-{_number(shown.high)})"
-
-
-def _number(value: float) -> str:
-    """Three significant digits without an exponent."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _fits(verdict: str) -> str:
