@@ -1,4 +1,4 @@
-"""How well two thermal poles foretell a board's temperature: fitted on the first half of a run, held against the second.
+"""How well two thermal poles foretell temperature: fitted on the first half of a run, held against the second.
 
 The prior of each fit is learnt from the other runs only. Watts and how busy the processor was are given for the whole
 run; temperatures of the second half are not. `half` is of the run's time; the same by samples is printed below.
@@ -24,9 +24,22 @@ from shoestring.domain.measured import HeatSeries
 GOAL_KELVIN = 1.5
 TABLE = Path(__file__).parents[1] / "src/shoestring/chips/published/thermal_fits.csv"
 COLUMNS = (
-    "series board cooling resistance resistance_spread slow_s fast_s fast_share ambient_celsius above_idle rmse_kelvin "
-    "idle_watts full_watts metered source"
-).split()
+    "series",
+    "board",
+    "cooling",
+    "resistance",
+    "resistance_spread",
+    "slow_s",
+    "fast_s",
+    "fast_share",
+    "ambient_celsius",
+    "above_idle",
+    "rmse_kelvin",
+    "idle_watts",
+    "full_watts",
+    "metered",
+    "source",
+)
 
 
 @dataclass(frozen=True)
@@ -95,14 +108,14 @@ def report(by: str) -> None:
     for row in rows:
         met = "yes" if row.rmse <= GOAL_KELVIN else "no"
         print(
-            f"| {row.series.name} | {row.series.board} | {len(row.errors)} | {row.rmse:.1f} | {np.mean(row.errors):+.1f} "
-            f"| {row.floor:.1f} | {met} | {row.why} |"
+            f"| {row.series.name} | {row.series.board} | {len(row.errors)} | {row.rmse:.1f} "
+            f"| {np.mean(row.errors):+.1f} | {row.floor:.1f} | {met} | {row.why} |"
         )
     every = np.concatenate([row.errors for row in rows])
     print(
-        f"\n{sum(row.rmse <= GOAL_KELVIN for row in rows)} of {len(rows)} runs within {GOAL_KELVIN:g} C; median rmse of a "
-        f"run {np.median([row.rmse for row in rows]):.1f} C; all samples together {np.sqrt(np.mean(every**2)):.1f} C; "
-        f"median rmse with the whole run fitted {np.median([row.floor for row in rows]):.1f} C"
+        f"\n{sum(row.rmse <= GOAL_KELVIN for row in rows)} of {len(rows)} runs within {GOAL_KELVIN:g} C; median rmse "
+        f"of a run {np.median([row.rmse for row in rows]):.1f} C; all samples together "
+        f"{np.sqrt(np.mean(every**2)):.1f} C; median rmse with the whole run fitted {np.median([row.floor for row in rows]):.1f} C"
     )
 
 

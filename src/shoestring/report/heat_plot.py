@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from shoestring.base.errors import UsageError
 from shoestring.report import svg
@@ -98,7 +99,7 @@ def check_points(points: Sequence[HeatPoint]) -> None:
     """Refuse what cannot be drawn. Raises UsageError."""
     if len(points) < 2:
         raise UsageError(f"a curve of {len(points)} points cannot be drawn, 2 are needed", hint="ask for more minutes")
-    if any(later.seconds <= earlier.seconds for earlier, later in zip(points, points[1:], strict=False)):
+    if any(later.seconds <= earlier.seconds for earlier, later in pairwise(points)):
         raise UsageError("the times of a curve do not rise", hint="sort its points, one for each moment")
 
 
@@ -151,8 +152,8 @@ def _told(points: Sequence[HeatPoint], ambient_celsius: float) -> str:
     slowed = next((point.seconds for point in points if point.clock < 1), None)
     pace = "The clock stays full." if slowed is None else f"The clock first falls after {slowed:.0f} s."
     return (
-        f"The chip's temperature over {significant(last.seconds / 60)} minutes in air of {ambient_celsius:.0f} °C, with "
-        f"its interval as a band: at most {hottest:.0f} °C, {last.celsius:.0f} °C at the end ({last.low:.0f} to "
+        f"The chip's temperature over {significant(last.seconds / 60)} minutes in air of {ambient_celsius:.0f} °C, "
+        f"with its interval as a band: at most {hottest:.0f} °C, {last.celsius:.0f} °C at the end ({last.low:.0f} to "
         f"{last.high:.0f}). {pace}"
     )
 

@@ -1,8 +1,8 @@
 """Published measurements and the networks they were taken with, as data.
 
 `rows.csv` holds one measurement a line, batch 1; `texts.csv` spells out its sources and conditions; `networks.csv` has
-the counts of ncnn's benchmark networks, from their published graphs. `temperatures.csv` holds one sample of a board's run a
-line; `thermal_fits.csv` is what `benchmarks/predict_heat.py --write` makes of it.
+the counts of ncnn's benchmark networks, from their published graphs. `temperatures.csv` holds one sample of a
+board's run a line; `thermal_fits.csv` is what `benchmarks/predict_heat.py --write` makes of it.
 """
 
 from __future__ import annotations

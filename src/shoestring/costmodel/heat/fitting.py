@@ -93,7 +93,7 @@ class ThermalFit:
 def fit_thermal(trace: Trace, prior: Prior = ROOMS) -> ThermalFit:
     """Two poles, resistance and ambient, by least squares with a prior (maximum a posteriori).
 
-    Ambient and resistance part only where the trace holds two levels of watts; with one, the prior of the ambient decides.
+    Ambient and resistance part only where the trace holds two levels of watts; with one, the ambient's prior decides.
 
     Args:
         trace: what was seen.
@@ -119,7 +119,8 @@ def fit_thermal(trace: Trace, prior: Prior = ROOMS) -> ThermalFit:
         return found
 
     found = least_squares(misfit, middles, x_scale=spreads, max_nfev=300)
-    covariance = np.linalg.inv(found.jac.T @ found.jac)
+    slopes = np.asarray(found.jac, dtype=np.float64)
+    covariance = np.linalg.inv(slopes.T @ slopes)
     fit = _fit_of(found.x, largest)
     rmse = float(np.sqrt(np.mean((fit.celsius(trace) - seen)[1:] ** 2)))
     return ThermalFit(

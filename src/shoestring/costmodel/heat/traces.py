@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,7 @@ class Trace:
             raise DataError(
                 f"a trace of {len(self.seconds)} samples is shorter than {FEWEST}", hint="measure for some minutes"
             )
-        if any(later <= earlier for earlier, later in zip(self.seconds, self.seconds[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(self.seconds)):
             raise DataError("a trace's times do not rise", hint="sort the samples, one for each moment")
         if not all(np.isfinite([*self.seconds, *self.celsius, *self.watts, self.idle_watts])):
             raise DataError("a trace holds a value that is no number", hint="leave out samples without a reading")
