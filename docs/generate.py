@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the parsers, and tables in docs/native.md and docs/doctor.md, so that they cannot drift.
+"""Writes docs/cli.md from the parsers, and tables in docs/native.md, doctor.md and chips.md, so that they cannot drift.
 
 `python docs/generate.py [--check]`.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from shoestring.chips import table
+from shoestring.chips.loading import shipped_catalogue
 from shoestring.cli.main import VERBS, build_parser
 from shoestring.diagnosis import DISEASES
 from shoestring.diagnosis.accelerators import accelerators
@@ -16,6 +18,8 @@ from shoestring.native.deliver import known_targets
 COMMANDS = Path(__file__).with_name("cli.md")
 NATIVE = Path(__file__).with_name("native.md")
 DOCTOR = Path(__file__).with_name("doctor.md")
+CHIPS = Path(__file__).with_name("chips.md")
+CHIP_MARK = "<!-- chips: written by docs/generate.py -->"
 DISEASE_MARK = "<!-- diseases: written by docs/generate.py -->"
 SET_MARK = "<!-- sets: written by docs/generate.py -->"
 MARK = "<!-- targets: written by docs/generate.py -->"
@@ -69,8 +73,16 @@ def doctor_page() -> str:
     return text
 
 
+def chips_page() -> str:
+    """The page as it is, with the table of chips written anew. The user's own chips stay out of it."""
+    rows = [f"| {' | '.join(table.COLUMNS)} |", "|---" * len(table.COLUMNS) + "|"]
+    rows += [f"| {' | '.join(table.row(chip))} |" for chip in shipped_catalogue().values()]
+    before, _, after = CHIPS.read_text().split(CHIP_MARK)
+    return f"{before}{CHIP_MARK}\n{chr(10).join(rows)}\n{CHIP_MARK}{after}"
+
+
 def main() -> int:
-    pages = {COMMANDS: page(), NATIVE: native_page(), DOCTOR: doctor_page()}
+    pages = {COMMANDS: page(), NATIVE: native_page(), DOCTOR: doctor_page(), CHIPS: chips_page()}
     if "--check" in sys.argv[1:]:
         stale = [path.name for path, text in pages.items() if path.read_text() != text]
         if stale:

@@ -56,7 +56,7 @@ def catalogue(own: Path | None = None) -> dict[str, Chip]:
     Raises:
         UsageError: a file breaks a rule, or takes a name of the catalogue.
     """
-    chips = dict(_catalogue())
+    chips = shipped_catalogue()
     folder = own_folder() if own is None else own
     for path in sorted(folder.glob("*.toml")) if folder.is_dir() else ():
         chip = load_chip(path)
@@ -111,6 +111,11 @@ def with_file(chips: Mapping[str, Chip], chip_file: Path | None) -> dict[str, Ch
         found[chip.name] = chip
         _check_hosts(found)
     return found
+
+
+def shipped_catalogue() -> dict[str, Chip]:
+    """The chips that come with us, by name."""
+    return dict(_catalogue())
 
 
 @functools.cache
@@ -224,4 +229,4 @@ def _check_hosts(chips: Mapping[str, Chip]) -> None:
                 raise UsageError(f"chip {chip.name}: host {name!r} is the chip itself")
 
 
-__all__ = ["catalogue", "chip_named", "load_chip", "own_folder", "with_file"]
+__all__ = ["catalogue", "chip_named", "load_chip", "own_folder", "shipped_catalogue", "with_file"]

@@ -18,6 +18,7 @@ VERBS = {
     "run": "answer images with a bundle",
     "bench": "measure a model or a bundle on this machine",
     "distill": "train a smaller student of a model that meets a latency",
+    "chips": "list the chips we know, or show one with the source of every figure",
     "compile": "turn a model into native code: a library, a program or C",
     "delta": "write what changed between two bundles, to send instead of the whole new one",
     "patch": "make the new bundle from the old one and a delta",

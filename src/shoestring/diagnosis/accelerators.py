@@ -1,4 +1,4 @@
-"""Which operators an 8-bit engine or accelerator takes: engines from accelerators.toml, makers' lists from the chips."""
+"""Which operators an 8-bit engine or accelerator takes: engines from accelerators.toml, makers' lists of chips."""
 
 from __future__ import annotations
 

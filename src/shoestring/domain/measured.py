@@ -1,4 +1,4 @@
-"""One published or own measurement of a model on a chip."""
+"""Published or own measurements: of a model on a chip, and of a chip's temperature."""
 
 from __future__ import annotations
 
@@ -50,3 +50,43 @@ class Row:
     source: str
     macs_m: float | None = None
     params_m: float | None = None
+
+
+@dataclass(frozen=True)
+class HeatSample:
+    """One moment of a board's run.
+
+    Args:
+        seconds: since the first sample.
+        busy: share of the processor's time since the sample before, 0 to 1.
+        celsius: of the chip.
+        watts: of the whole board, or None where nobody metered it.
+    """
+
+    seconds: float
+    busy: float
+    celsius: float
+    watts: float | None
+
+
+@dataclass(frozen=True)
+class HeatSeries:
+    """A board's temperature over a run.
+
+    Args:
+        name: of the run in its source.
+        board: as the source has it.
+        cooling: one of `chip.COOLINGS`, or None where the source is silent.
+        idle_watts: of the board; unverified, from reviews of that board.
+        full_watts: with all cores busy; likewise.
+        source: document with revision.
+        samples: by time.
+    """
+
+    name: str
+    board: str
+    cooling: str | None
+    idle_watts: float
+    full_watts: float
+    source: str
+    samples: tuple[HeatSample, ...]

@@ -10,8 +10,9 @@ from shoestring.base.units import format_bytes
 from shoestring.costmodel.heat import Load, Outlook, outlook
 from shoestring.domain.estimate import Estimate, NoClaim
 from shoestring.domain.forecast import Advice, BoardAdvice, Forecast, Job
-from shoestring.planning.forecasting import Knowledge, combinations, forecast
+from shoestring.planning.forecasting import Knowledge, forecast
 from shoestring.planning.predicting import ranked
+from shoestring.planning.ways import ways
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +65,7 @@ def check(job: Job) -> None:
 
 def weigh(features: Features, chip: Chip, job: Job, known: Knowledge) -> Weighed:
     """One chip against the job, by the way to run the model that keeps the highest rate there."""
-    forecasts = ranked([forecast(features, chip, way, known) for way in combinations(chip)])
+    forecasts = ranked([forecast(features, chip, way, known) for way in ways(chip, known.rows)])
     claimed = [one for one in forecasts if isinstance(one.rate, Estimate)]
     chosen = next((one for one in claimed if one.fits != "no"), claimed[0] if claimed else None)
     if chosen is None:

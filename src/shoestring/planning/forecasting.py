@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shoestring.costmodel.accelerators import accelerator_combinations, predict_accelerator
-from shoestring.costmodel.latency import cpu_combinations, predict_latency
+from shoestring.costmodel.accelerators import predict_accelerator
+from shoestring.costmodel.latency.predict import predict_latency
 from shoestring.costmodel.memory import fits, predict_memory
 from shoestring.costmodel.money import Assumptions, energy_per_example, price_per_million
 from shoestring.domain.estimate import Estimate, NoClaim
-from shoestring.domain.forecast import Combination, Forecast
+from shoestring.domain.forecast import Forecast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shoestring.domain.chip import Chip
     from shoestring.domain.features import Features
+    from shoestring.domain.forecast import Combination
     from shoestring.domain.measured import Row
 
 
@@ -33,11 +34,6 @@ class Knowledge:
     rows: Sequence[Row]
     networks: Mapping[tuple[str, str], Features]
     assumed: Assumptions
-
-
-def combinations(chip: Chip) -> tuple[Combination, ...]:
-    """Every way to run a model that the chip file or the rows know of."""
-    return (*cpu_combinations(chip), *accelerator_combinations(chip))
 
 
 def forecast(features: Features, chip: Chip, way: Combination, known: Knowledge) -> Forecast:

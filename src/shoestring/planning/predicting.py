@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from shoestring.base.errors import UsageError
 from shoestring.domain.estimate import Estimate
 from shoestring.domain.forecast import Beside, Combination, Forecast, Prediction
-from shoestring.planning.forecasting import Knowledge, combinations, forecast
+from shoestring.planning.forecasting import Knowledge, forecast
+from shoestring.planning.ways import ways
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,12 +54,13 @@ def predict(
         raise UsageError(
             f"{wish.threads} threads are outside 1..{chip.cores}, the cores of {chip.name}", hint="leave --threads out"
         )
-    ways = [way for way in combinations(chip) if wish.allows(way)]
-    if not ways:
+    every = ways(chip, known.rows)
+    allowed = [way for way in every if wish.allows(way)]
+    if not allowed:
         raise UsageError(
-            f"no way to run a model on {chip.name} is {_wished(wish)}", hint=f"known there: {_known(chip)}"
+            f"no way to run a model on {chip.name} is {_wished(wish)}", hint=f"known there: {_known(every)}"
         )
-    forecasts = ranked([forecast(features, chip, way, known) for way in ways])
+    forecasts = ranked([forecast(features, chip, way, known) for way in allowed])
     return Prediction(
         model=features.name,
         features=features,
@@ -82,7 +84,7 @@ def best_of(forecasts: Sequence[Forecast]) -> Forecast | None:
 
 
 def _beside(features: Features, chip: Chip, known: Knowledge) -> Beside:
-    found = ranked([forecast(features, chip, way, known) for way in combinations(chip)])
+    found = ranked([forecast(features, chip, way, known) for way in ways(chip, known.rows)])
     return Beside(chip.name, chip.title, best_of(found) or found[0])
 
 
@@ -103,6 +105,6 @@ def _wished(wish: Wish) -> str:
     return ", ".join(words) or "known at all"
 
 
-def _known(chip: Chip) -> str:
-    seen = dict.fromkeys(f"{way.runtime} {way.precision} ({way.device})" for way in combinations(chip))
+def _known(every: Sequence[Combination]) -> str:
+    seen = dict.fromkeys(f"{way.runtime} {way.precision} ({way.device})" for way in every)
     return ", ".join(seen) or "none"

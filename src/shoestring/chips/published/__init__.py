@@ -1,7 +1,8 @@
 """Published measurements and the networks they were taken with, as data.
 
 `rows.csv` holds one measurement a line, batch 1; `texts.csv` spells out its sources and conditions; `networks.csv` has
-the counts of ncnn's benchmark networks, from their published graphs.
+the counts of ncnn's benchmark networks, from their published graphs. `temperatures.csv` holds one sample of a board's run a
+line; `thermal_fits.csv` is what `benchmarks/predict_heat.py --write` makes of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from shoestring.domain.features import Features
-from shoestring.domain.measured import Row
+from shoestring.domain.measured import HeatSample, HeatSeries, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,37 @@ def published_networks() -> dict[tuple[str, str], Features]:
         counts: dict[str, Any] = {name: int(line[name]) for name in _COUNTS}
         found[line["model"], line["input"]] = Features(name=line["model"], input=line["input"], **counts)
     return found
+
+
+@functools.cache
+def published_temperatures() -> tuple[HeatSeries, ...]:
+    """Every published run of a board, in the order of the file."""
+    runs: dict[str, list[dict[str, str]]] = {}
+    for line in _lines("temperatures.csv"):
+        runs.setdefault(line["series"], []).append(line)
+    return tuple(_series(name, lines) for name, lines in runs.items())
+
+
+def _series(name: str, lines: list[dict[str, str]]) -> HeatSeries:
+    first = lines[0]
+    samples = tuple(
+        HeatSample(
+            seconds=float(line["seconds"]),
+            busy=float(line["busy"]),
+            celsius=float(line["celsius"]),
+            watts=float(line["watts"]) if line["watts"] else None,
+        )
+        for line in lines
+    )
+    return HeatSeries(
+        name=name,
+        board=first["board"],
+        cooling=first["cooling"] or None,
+        idle_watts=float(first["idle_watts"]),
+        full_watts=float(first["full_watts"]),
+        source=first["source"],
+        samples=samples,
+    )
 
 
 def _row(line: dict[str, str], texts: dict[str, str]) -> Row:

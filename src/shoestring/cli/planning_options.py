@@ -1,0 +1,85 @@
+"""Flags and reading that `predict` and `chips --for` share."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoestring.domain.features import Features
+    from shoestring.planning.forecasting import Knowledge
+
+AMBIENT_CELSIUS, MINUTES = 25.0, 30.0
+
+
+def add_shape(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shape",
+        action="append",
+        metavar="NAME=1x3x224x224",
+        help="of an input that the model leaves open; repeatable",
+    )
+
+
+def add_heat(parser: argparse.ArgumentParser, minutes: float | None) -> None:
+    """--minutes and what goes with it; `minutes` is the default, None for no long run."""
+    heat = parser.add_argument_group("heat and power")
+    told = "not simulated unless given" if minutes is None else f"default: {minutes:g}"
+    heat.add_argument("--minutes", type=float, default=minutes, metavar="N", help=f"length of the run ({told})")
+    heat.add_argument(
+        "--ambient", type=float, default=AMBIENT_CELSIUS, metavar="C", help="air around the board (default: 25)"
+    )
+    heat.add_argument("--cooling", choices=("bare", "heatsink", "fan"), help="default: the best the chip file knows")
+    heat.add_argument("--battery-wh", type=float, metavar="WH", help="energy of a battery")
+
+
+def add_prices(parser: argparse.ArgumentParser) -> None:
+    from shoestring.costmodel.money.price import Assumptions
+
+    usual = Assumptions()
+    prices = parser.add_argument_group("prices")
+    prices.add_argument("--life-years", type=float, default=usual.life_years, help="that a board serves (default: 5)")
+    prices.add_argument(
+        "--kwh-usd", type=float, default=usual.kwh_usd, help=f"of electricity (default: {usual.kwh_usd:g})"
+    )
+    prices.add_argument("--busy", type=float, default=usual.busy, help="share of its life at full rate (default: 1)")
+
+
+def read_features(path: Path, shapes: Sequence[str] | None) -> Features:
+    """Features of a model file.
+
+    Raises:
+        UsageError: a --shape that cannot be read or names no input.
+        ModelError: the file is no model, too large, or leaves shapes open.
+    """
+    from shoestring.analysis import features_of
+    from shoestring.importers import import_model
+
+    with tempfile.TemporaryDirectory() as scratch:
+        given = dict(_shape(text) for text in shapes or ())
+        model = import_model(path, Path(scratch) / "model.onnx", shapes=given or None)
+        return features_of(model)
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    from shoestring.base.errors import UsageError
+
+    name, _, sizes = text.rpartition("=")
+    parts = sizes.lower().split("x")
+    if not name or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"--shape {text!r} is not NAME=SIZES", hint="write --shape input=1x3x224x224")
+    return name, tuple(int(part) for part in parts)
+
+
+def knowledge(arguments: argparse.Namespace) -> Knowledge:
+    """Published rows with the user's own, and the assumptions about prices."""
+    from shoestring.chips.published import published_networks, published_rows
+    from shoestring.costmodel.money import Assumptions
+    from shoestring.planning.forecasting import Knowledge
+
+    assumed = Assumptions(arguments.life_years, arguments.kwh_usd, arguments.busy)
+    return Knowledge(published_rows(), published_networks(), assumed)

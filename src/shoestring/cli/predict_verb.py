@@ -1,0 +1,192 @@
+"""Say what a model would cost on a chip that is not at hand: latency, memory, energy, price and heat, with intervals.
+
+Every figure is an estimate with a 90 % interval and says what it rests on; where nothing supports one, there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shoestring.costmodel.heat import Outlook
+    from shoestring.domain.chip import Chip
+    from shoestring.domain.estimate import Estimate, NoClaim
+    from shoestring.domain.forecast import Prediction
+
+EXAMPLE = "shoestring predict model.onnx --chip raspberry-pi-4b-4gb --minutes 30 --ambient 35 --cooling bare"
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    from shoestring.cli.planning_options import add_heat, add_prices, add_shape
+
+    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later")
+    parser.add_argument("--chip", metavar="NAME", help="as `shoestring chips` lists them")
+    parser.add_argument("--chip-file", type=Path, metavar="FILE", help="one more chip, described in a TOML file")
+    parser.add_argument("--runtime", metavar="NAME", help="only this one")
+    parser.add_argument("--precision", metavar="NAME", help="only this one, like int8")
+    parser.add_argument("--threads", type=int, metavar="N", help="only this many")
+    add_shape(parser)
+    add_heat(parser, None)
+    parser.add_argument(
+        "--fps", type=float, metavar="N", help="examples a second asked for (default: as fast as it can)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw temperature and clock over time")
+    add_prices(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.base.errors import UsageError
+    from shoestring.chips.loading import catalogue, chip_named
+    from shoestring.cli import console
+    from shoestring.cli.planning_options import knowledge, read_features
+    from shoestring.planning import Wish, predict
+
+    chip = chip_named(arguments.chip, arguments.chip_file)
+    if arguments.plot is not None and arguments.minutes is None:
+        raise UsageError("--plot draws a run over time", hint="add --minutes 30")
+    known = knowledge(arguments)
+    servers = [one for one in catalogue().values() if one.kind == "server" and one.name != chip.name]
+    found = predict(
+        read_features(arguments.model, arguments.shape),
+        chip,
+        known,
+        wish=Wish(arguments.runtime, arguments.precision, arguments.threads),
+        beside=servers,
+    )
+    heat = _heat(arguments, chip, found)
+    drawn = _draw(arguments, heat)
+    if arguments.json:
+        console.show_json({"prediction": found, "heat": _heat_data(heat), "assumptions": str(known.assumed)})
+        return 0
+    _show(found, str(known.assumed))
+    if heat is not None:
+        _show_heat(heat)
+    if drawn is not None:
+        console.say(f"wrote {drawn}")
+    return 0
+
+
+def _heat(arguments: argparse.Namespace, chip: Chip, found: Prediction) -> Outlook | NoClaim | None:
+    from shoestring.costmodel.heat import Load, outlook
+    from shoestring.domain.estimate import Estimate, NoClaim
+
+    if arguments.minutes is None:
+        return None
+    if found.best is None or not isinstance(found.best.rate, Estimate):
+        return NoClaim("without a rate there is no load to simulate")
+    load = Load(
+        found.best.rate,
+        arguments.fps,
+        arguments.minutes,
+        arguments.ambient,
+        arguments.cooling,
+        arguments.battery_wh,
+    )
+    return outlook(chip, load)
+
+
+def _draw(arguments: argparse.Namespace, heat: Outlook | NoClaim | None) -> Path | None:
+    from shoestring.base import disk
+    from shoestring.base.errors import UsageError
+    from shoestring.domain.estimate import NoClaim
+
+    if arguments.plot is None or heat is None:
+        return None
+    if isinstance(heat, NoClaim):
+        raise UsageError(f"nothing to draw: {heat.why}", hint="leave --plot out")
+    from shoestring.report.heat_plot import heat_document
+
+    path: Path = arguments.plot
+    disk.write_text(path, heat_document(heat.curve, heat.low, heat.high, heat.limits, heat.sustained.ambient_celsius))
+    return path
+
+
+def _heat_data(heat: Outlook | NoClaim | None) -> Any:
+    from shoestring.domain.estimate import NoClaim
+
+    if heat is None or isinstance(heat, NoClaim):
+        return heat
+    return {"sustained": heat.sustained, "curve": heat.curve, "low": heat.low, "high": heat.high}
+
+
+def _show(found: Prediction, assumed: str) -> None:
+    from shoestring.base.units import format_bytes, format_count
+    from shoestring.cli import console
+    from shoestring.domain.estimate import Estimate, NoClaim
+
+    features = found.features
+    print(
+        f"{found.model} ({format_count(features.macs)} MACs, {format_count(features.params)} parameters) on {found.title}"
+    )
+    claimed = [one for one in found.forecasts if isinstance(one.rate, Estimate)]
+    rows = [
+        (
+            str(one.combination),
+            words(one.latency, "ms"),
+            words(one.rate, ""),
+            one.latency.ground if isinstance(one.latency, Estimate) else "streaming",
+            f"{format_bytes(one.memory.value)}, {_fits(one.fits)}" if isinstance(one.memory, Estimate) else "no claim",
+            words(one.energy, "mJ"),
+            words(one.price, "USD"),
+        )
+        for one in claimed
+    ]
+    if rows:
+        columns = ("way", "latency (90 %)", "a second", "ground", "memory", "energy", "a million")
+        console.show_table(columns, rows, right=frozenset({1, 2, 5}))
+    for why in dict.fromkeys(one.rate.why for one in found.forecasts if isinstance(one.rate, NoClaim)):
+        print(f"no claim: {why}")
+    if found.best is not None and isinstance(found.best.rate, Estimate):
+        shown = found.best.latency if isinstance(found.best.latency, Estimate) else found.best.rate
+        print(f"best: {found.best.combination}")
+        print(f"rests on: {'; '.join((*shown.rests_on, *shown.widened))}")
+        print(f"as measured: {shown.protocol}")
+    for other in found.beside:
+        print(
+            f"beside: {other.title}, {other.forecast.combination}: a million for {words(other.forecast.price, 'USD')}"
+        )
+    print(f"prices: {assumed}")
+    for warning in found.warnings:
+        console.say(f"note: {warning}")
+
+
+def _show_heat(heat: Outlook | NoClaim) -> None:
+    from shoestring.domain.estimate import NoClaim
+    from shoestring.report.heat_plot import heat_text
+
+    if isinstance(heat, NoClaim):
+        print(f"heat: no claim: {heat.why}")
+        return
+    found = heat.sustained
+    asked = "as fast as it can" if found.asked_rate is None else f"{found.asked_rate:g} a second asked for"
+    when = "never" if found.throttles_after_s is None else f"after {found.throttles_after_s:.0f} s"
+    print(f"\n{found.minutes:g} minutes, {found.cooling}, {found.ambient_celsius:g} C air, {asked}:")
+    print(heat_text(heat.curve, heat.limits))
+    print(f"sustained    {words(found.rate, '')} a second")
+    print(f"hottest      {words(found.peak_celsius, 'C')}")
+    print(f"throttles    {when}")
+    print(f"draws        {words(found.watts, 'W')}")
+    if found.battery_hours is not None:
+        print(f"battery      {words(found.battery_hours, 'hours')}")
+    print(f"rests on     {'; '.join(found.rate.rests_on)}")
+
+
+def words(shown: Estimate | NoClaim, unit: str) -> str:
+    """`12.3 ms (9.8-15.4)`, or `no claim`."""
+    from shoestring.domain.estimate import NoClaim
+
+    if isinstance(shown, NoClaim):
+        return "no claim"
+    gap = f" {unit}" if unit else ""
+    return f"{_number(shown.value)}{gap} ({_number(shown.low)}-{_number(shown.high)})"
+
+
+def _number(value: float) -> str:
+    """Three significant digits without an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _fits(verdict: str) -> str:
+    return {"yes": "fits", "no": "too large", "unsure": "may fit"}[verdict]
