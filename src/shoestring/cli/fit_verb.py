@@ -22,7 +22,16 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, help="folder of class folders, folder of images, CSV of path,label, or .npz"
     )
     parser.add_argument("-o", "--out", type=Path, help="bundle to write, like camera.shoe")
-    parser.add_argument("--chip", default="this-machine", help="only this-machine so far: costs are measured, here")
+    parser.add_argument(
+        "--chip",
+        default="this-machine",
+        metavar="NAME",
+        help="this-machine: costs are measured, here; or a board of `shoestring chips`: costs are estimates for it",
+    )
+    parser.add_argument("--chip-file", type=Path, metavar="FILE", help="a chip file of your own, for --chip")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="CSV of measurements of your own that estimates may rest on"
+    )
     budget = parser.add_argument_group("budget")
     budget.add_argument("--max-drop", metavar="1pt", help="largest loss of accuracy (or agreement), to be certified")
     budget.add_argument("--latency", metavar="5ms", help="median for one image")
@@ -106,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
             out=arguments.out,
             budget=budget,
             chip=arguments.chip,
+            chip_file=arguments.chip_file,
+            rows=arguments.rows,
             preprocess=preprocess_from(arguments),
             labels=read_label_names(arguments.labels) if arguments.labels else (),
             limit=arguments.limit,
@@ -122,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.show_json(
             {
                 "chosen": fitted.ladder.chosen,
+                "chip": arguments.chip,
                 "bundle": arguments.out,
                 "rows": fitted.rows(),
                 "cascade": cascade_figures(fitted.ladder),

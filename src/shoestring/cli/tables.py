@@ -36,10 +36,10 @@ def show_candidates(rows: Sequence[Mapping[str, Any]]) -> None:
             (
                 MARKS[row["status"]],
                 row["candidate"],
-                f"{format_ms(row['latency_ms'])} ({row['latency_low_ms']:.3g}-{row['latency_high_ms']:.3g})",
-                f"{row['speedup']:.2f}x",
+                _latency(row),
+                f"{_about(row)}{row['speedup']:.2f}x",
                 str(row["threads"]),
-                format_bytes(row["memory_bytes"]),
+                _about(row) + format_bytes(row["memory_bytes"]),
                 format_bytes(row["size_bytes"]),
                 f"{100 * row['value']:.2f} %",
                 f"{format_points(row['drop'])} ({100 * row['drop_low']:.2f}..{100 * row['drop_high']:.2f})",
@@ -47,6 +47,18 @@ def show_candidates(rows: Sequence[Mapping[str, Any]]) -> None:
             )
         )
     show_table(COLUMNS, shown, right=frozenset({2, 3, 4, 5, 6, 7, 8}))
+
+
+def _about(row: Mapping[str, Any]) -> str:
+    """`~` before an estimate, nothing before what was measured."""
+    return "" if row.get("estimate") is None else "~"
+
+
+def _latency(row: Mapping[str, Any]) -> str:
+    """`12.3 ms (11.9-13)` as measured, `~12.3 ms (9.8-15.4, estimate)` as predicted."""
+    between = f"{row['latency_low_ms']:.3g}-{row['latency_high_ms']:.3g}"
+    said = "" if row.get("estimate") is None else ", estimate"
+    return f"{_about(row)}{format_ms(row['latency_ms'])} ({between}{said})"
 
 
 def show_sizes(files: Sequence[Size], bundle_bytes: int) -> None:

@@ -20,7 +20,7 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.evidence import Evidence, Reading, Sensitivity, Split, Trace
 from shoestring.domain.ladder import Ladder, Rung
 from shoestring.domain.manifest import FORMAT, Blob, Golden, Manifest
-from shoestring.fitting import students
+from shoestring.fitting import elsewhere, students
 from shoestring.fitting.candidates import (
     Artefact,
     describe_measurement,
@@ -70,7 +70,7 @@ def assemble(
         readings=readings,
     )
     runnable = ladder.runnable
-    blobs: dict[str, bytes | Path] = {made[rung.name].sha256: made[rung.name].path for rung in runnable}
+    blobs: dict[str, bytes | Path] = {made[rung.name].shipped.sha256: made[rung.name].shipped.path for rung in runnable}
     golden, golden_blobs = make_golden(bench, made, runnable)
     for data in (encode(evidence), *golden_blobs):
         blobs[sha256_hex(data)] = data
@@ -126,7 +126,9 @@ def make_evidence(
         "numpy": np.__version__,
         **runtime_versions(made),
     }
-    measurement = describe_measurement(dict(made), thread_counts(bench, budget))
+    measurement = describe_measurement(dict(made), thread_counts(bench, budget if bench.aim is None else Budget()))
+    if bench.aim is not None:
+        measurement = elsewhere.describe(bench.aim.chip, measurement)
     return Evidence(metric, splits, tuple(kept), sensitivity, bench.machine, versions, measurement, seed)
 
 

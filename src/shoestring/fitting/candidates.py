@@ -16,7 +16,6 @@ from shoestring.compress.candidates import REFERENCE, dynamic_recipes, float_rec
 from shoestring.compress.candidates_matrix import matrix_recipes
 from shoestring.compress.graph import Graph
 from shoestring.compress.passes import PASSES
-from shoestring.compress.scheme import scheme_for
 from shoestring.costmodel.measure import SECONDS_EACH, Measured, describe, measure
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost
@@ -41,7 +40,11 @@ SECONDS_LEAST = 1.0  # ... but no candidate gets less
 
 @dataclass(frozen=True)
 class Artefact:
-    """A candidate's model file, and the runtime it is for."""
+    """A candidate's model file, and the runtime it is for.
+
+    `twin` is the same program compiled for another chip, which this machine cannot run; its arithmetic is this one's,
+    bit for bit.
+    """
 
     recipe: Recipe
     path: Path
@@ -49,6 +52,12 @@ class Artefact:
     size_bytes: int
     notes: tuple[str, ...]
     runtime: str = HOME_RUNTIME
+    twin: Artefact | None = None
+
+    @property
+    def shipped(self) -> Artefact:
+        """What a bundle holds of it: the program for the chip where that is not this machine."""
+        return self.twin or self
 
     @property
     def name(self) -> str:
@@ -63,7 +72,7 @@ def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tup
     """
     graph = Graph.load(bench.model.path)
     recipes = [*float_recipes(), *dynamic_recipes(graph)]
-    scheme = scheme_for(bench.machine.isa)
+    scheme = bench.scheme
     recipes += matrix_recipes(graph, scheme)
     sensitivity: tuple[Sensitivity, ...] = ()
     refusals = []

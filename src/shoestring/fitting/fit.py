@@ -6,6 +6,7 @@ prepare       pre-processing is settled and checked against the original's own a
 compress      every candidate is made (calibration split)
 compile       each into a native program as well, where a C compiler is found
 measure       all candidates side by side on this machine
+predict       their costs on another chip, when the fit is for one
 race          they are scored, the cheap ones first, each until its verdict is certain (selection split)
 select        what breaks the budget or is beaten goes (selection split)
 certify       rungs and cascades, in an order fixed before, on the split that no choice has seen
@@ -25,6 +26,7 @@ from shoestring.base.errors import BudgetError, UsageError
 from shoestring.chips.host import this_machine
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
+from shoestring.domain.cost import Cost
 from shoestring.domain.ladder import HOME_RUNTIME, Ladder
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
@@ -38,7 +40,7 @@ from shoestring.evaluate.race import CERTAIN, check_rule
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.fitting import assemble, candidates, cascades, certify, learned, prepare, programs, racing
+from shoestring.fitting import assemble, candidates, cascades, certify, elsewhere, learned, prepare, programs, racing
 from shoestring.fitting import students as students_
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
@@ -57,6 +59,8 @@ def fit(
     out: Path | str | None = None,
     budget: Budget | None = None,
     chip: str = THIS_MACHINE,
+    chip_file: Path | str | None = None,
+    rows: Path | str | None = None,
     preprocess: Preprocess | None = None,
     labels: Sequence[str] = (),
     limit: int | None = None,
@@ -76,7 +80,10 @@ def fit(
         data: a folder of class folders, a folder of images, a CSV of path,label, or an .npz.
         out: bundle to write; None writes nothing (see `Fitted.save`).
         budget: limits; None for none.
-        chip: `this-machine`; costs of other chips are not predicted yet.
+        chip: `this-machine`, whose costs are measured, or a chip of the catalogue, whose costs are predicted: each
+            then carries its interval and what it rests on (ADR 12).
+        chip_file: a chip file of the user's own.
+        rows: CSV of measurements that the predictions may rest on too (see `chips.rows`).
         preprocess: from image to input; None proposes one and checks it.
         labels: class names in the model's order.
         limit: take at most this many images.
@@ -101,7 +108,8 @@ def fit(
     """
     budget = budget or Budget()
     machine = this_machine()
-    check_arguments(budget, chip, out, machine.cores)
+    there = find_chip(chip, chip_file, rows)
+    check_arguments(budget, out, machine.cores if there is None else there.chip.cores)
     programs.check_runtimes(runtimes)
     check_rule(race)
     store = Cache(Path(cache) if cache is not None else None)
@@ -119,7 +127,8 @@ def fit(
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
     spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
-    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine)
+    aim = None if there is None else there.aim
+    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine, aim=aim)
     pupils = students_.prepare(bench, students, classes, lambda path: import_into(store, path))
     bench = replace(bench, students=pupils)
     original = check_original(bench, metric, classes)
@@ -129,9 +138,10 @@ def fit(
     made |= compiled
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads)
     made |= taught
-    raced = racing.score_all(bench, made, metric, classes, budget, race)
-    ladder, found = prove(bench, made, raced, budget, classes, cascade)
-    notes += [*failed, *not_compiled, *not_taught, *([found.note] if found.note else [])]
+    made, costs, said_of_costs = price(bench, there, made, budget)
+    raced = racing.score_all(bench, made, metric, classes, budget, race, costs)
+    ladder, found = prove(bench, made, raced, budget, classes, cascade and there is None)
+    notes += [*said_of_costs, *failed, *not_compiled, *not_taught, *([found.note] if found.note else [])]
     fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, tuple(notes), found.readings)
     if out is not None:
         progress("writing the bundle", 0, 0)
@@ -165,13 +175,40 @@ def prove(
     return ladder, found
 
 
-def check_arguments(budget: Budget, chip: str, out: Path | str | None, cores: int) -> None:
-    """Raises UsageError before any work is done."""
+def find_chip(chip: str, chip_file: Path | str | None, rows: Path | str | None) -> elsewhere.Elsewhere | None:
+    """The chip to predict costs for; None when it is this machine.
+
+    Raises:
+        UsageError: no such chip, or files about a chip when none is named.
+        DataError: the rows cannot be used.
+    """
     if chip != THIS_MACHINE:
+        return elsewhere.find(chip, *(None if path is None else Path(path) for path in (chip_file, rows)))
+    if chip_file is not None or rows is not None:
         raise UsageError(
-            f"chip {chip!r}: costs are measured on this machine; other chips are not predicted yet",
-            hint=f"run fit on that board with --chip {THIS_MACHINE}, which is the default",
+            f"a chip file or rows say nothing about {THIS_MACHINE}, whose costs are measured",
+            hint="name the chip with --chip",
         )
+    return None
+
+
+def price(
+    bench: Workbench, there: elsewhere.Elsewhere | None, made: dict[str, candidates.Artefact], budget: Budget
+) -> tuple[dict[str, candidates.Artefact], dict[str, Cost], tuple[str, ...]]:
+    """The candidates that may be ranked, what each costs, and what is to be said of it.
+
+    Raises:
+        UsageError: nothing is claimed for the reference on the chip.
+    """
+    if there is None:
+        return made, candidates.measure_all(bench, made, candidates.thread_counts(bench, budget)), ()
+    here = candidates.measure_all(bench, made, candidates.thread_counts(bench, Budget()))
+    costs, unclaimed = elsewhere.predict_all(there, bench, made, here, budget)
+    return {name: made[name] for name in costs}, costs, (*elsewhere.warnings(there, bench), *unclaimed)
+
+
+def check_arguments(budget: Budget, out: Path | str | None, cores: int) -> None:
+    """Raises UsageError before any work is done."""
     for name in ("max_drop", "latency_ms", "memory_bytes", "size_bytes"):
         value = getattr(budget, name)
         if value is not None and not value > 0:
@@ -180,7 +217,7 @@ def check_arguments(budget: Budget, chip: str, out: Path | str | None, cores: in
         raise UsageError(f"budget max_drop is a fraction below 1, got {budget.max_drop}", hint="0.01 is one point")
     if budget.threads is not None and not 1 <= budget.threads <= cores:
         raise UsageError(
-            f"budget threads must be in 1..{cores}, the cores of this machine, got {budget.threads}",
+            f"budget threads must be in 1..{cores}, the cores of the chip, got {budget.threads}",
             hint="1 is a usual choice",
         )
     check_confidence(budget.confidence)

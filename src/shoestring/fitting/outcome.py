@@ -73,6 +73,7 @@ def rung_reason(rung: Rung) -> str:
 def row(candidate: Candidate, status: str, reason: str, budget: Budget) -> dict[str, Any]:
     """The figures of one candidate, as tables and --json show them."""
     timing = candidate.cost.at(budget.threads)
+    predicted = candidate.cost.predicted
     score = candidate.score
     return {
         "candidate": candidate.name,
@@ -85,6 +86,7 @@ def row(candidate: Candidate, status: str, reason: str, budget: Budget) -> dict[
         "latency_high_ms": timing.high_ms,
         "speedup": 1 / timing.ratio_to_original,
         "memory_bytes": candidate.cost.peak_rss_bytes,
+        "estimate": predicted,
         "size_bytes": candidate.cost.size_bytes,
         "metric": score.metric,
         "value": score.value,

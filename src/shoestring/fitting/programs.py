@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shoestring.base.canonical import sha256_hex
@@ -11,7 +12,7 @@ from shoestring.base.errors import ChildError, MissingExtraError, ModelError, Us
 from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.fitting.candidates import Artefact
 from shoestring.fitting.sources import sources_digest
-from shoestring.fitting.workbench import Workbench
+from shoestring.fitting.workbench import Aim, Workbench
 from shoestring.native.build import Compiler, find_compiler
 from shoestring.native.targets import Target, host_target
 
@@ -56,7 +57,7 @@ def compile_all(
     """A program of every artefact that can be compiled.
 
     Args:
-        bench: model, machine, cache.
+        bench: model, machine, cache; with an aim each program gets a twin for that chip.
         made: ONNX artefacts by name.
         runtimes: as the user asked; None when he did not, so that a missing compiler is no error.
         threads: of the budget, or None.
@@ -69,11 +70,12 @@ def compile_all(
     """
     if NATIVE not in check_runtimes(runtimes):
         return {}, ()
-    if threads is not None and threads > bench.threads:
-        return {}, (f"native programs were not tried: they use at most {bench.threads} threads, not {threads}",)
+    if threads is not None and threads > bench.program_threads:
+        return {}, (f"native programs were not tried: they use at most {bench.program_threads} threads, not {threads}",)
     target = host_target(bench.machine.isa, bench.machine.arch)
     try:
         compiler = find_compiler(target)
+        abroad = None if bench.aim is None else _abroad(bench.aim)
     except (MissingExtraError, ChildError) as error:
         if runtimes is not None:
             raise
@@ -86,6 +88,8 @@ def compile_all(
         bench.progress(f"compiling {source.name}", done, len(sources))
         try:
             program = compile_one(bench, source, target, compiler)
+            if abroad is not None:
+                program = replace(program, twin=compile_one(bench, source, *abroad))
         except (ModelError, ChildError) as error:
             refused.setdefault(error.message, []).append(source.name)
         else:
@@ -94,10 +98,20 @@ def compile_all(
     return compiled, tuple(notes)
 
 
+def _abroad(aim: Aim) -> tuple[Target, Compiler]:
+    """Target and compiler of the chip that the fit is for.
+
+    Raises:
+        MissingExtraError, ChildError: no compiler here makes programs for it.
+    """
+    target = host_target(aim.isa, aim.arch)
+    return target, find_compiler(target)
+
+
 def compile_one(bench: Workbench, source: Artefact, target: Target, compiler: Compiler) -> Artefact:
     """The program of one artefact, from the cache or compiled now.
 
-    It may use `bench.threads` threads, since candidates are measured at one and at that many.
+    It may use `bench.program_threads` threads, since candidates are measured at one and at that many.
 
     Raises:
         ModelError: the model holds what cannot be compiled.
@@ -113,11 +127,11 @@ def compile_one(bench: Workbench, source: Artefact, target: Target, compiler: Co
         "target": target,
         "model": source.sha256,
         "name": name,
-        "threads": bench.threads,
+        "threads": bench.program_threads,
     }
 
     def write(out: Path) -> None:
-        compile_library(source.path, name, target, bench.threads, out)
+        compile_library(source.path, name, target, bench.program_threads, out)
 
     path = bench.cache.file("programs", question, ".so", write)
     data = path.read_bytes()

@@ -36,9 +36,15 @@ class Raced:
 
 
 def score_all(
-    bench: Workbench, made: Mapping[str, Artefact], metric: str, classes: int, budget: Budget, rule: str
+    bench: Workbench,
+    made: Mapping[str, Artefact],
+    metric: str,
+    classes: int,
+    budget: Budget,
+    rule: str,
+    costs: Mapping[str, Cost] | None = None,
 ) -> Raced:
-    """Measure all candidates, then score them in the order of their cost.
+    """Measure all candidates where that has not been done, then score them in the order of their cost.
 
     Args:
         bench: model, images, machine.
@@ -47,8 +53,10 @@ def score_all(
         classes: of the model.
         budget: limits.
         rule: one of `evaluate.race.RULES`.
+        costs: of every artefact; None measures them.
     """
-    costs = candidates.measure_all(bench, dict(made), candidates.thread_counts(bench, budget))
+    if costs is None:
+        costs = candidates.measure_all(bench, dict(made), candidates.thread_counts(bench, budget))
     versions = candidates.runtime_versions(made)
 
     def price(one: Artefact) -> tuple[float, int, str]:
@@ -62,7 +70,7 @@ def score_all(
         reason, count = _run(bench, one, cost, rivals, metric, budget, rule)
         scores = candidates.score(bench, one, metric, classes, *(() if reason is None else (count,)))
         scored[one.name] = Candidate(
-            one.recipe, one.runtime, versions[one.runtime], one.sha256, cost, scores, one.notes
+            one.recipe, one.runtime, versions[one.runtime], one.shipped.sha256, cost, scores, one.notes
         )
         if reason is not None:
             stopped[one.name] = reason

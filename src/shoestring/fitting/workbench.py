@@ -57,6 +57,23 @@ MIN_WALK_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
+class Aim:
+    """The chip that candidates are made for when it is not this machine.
+
+    Args:
+        chip: its name.
+        isa: its instruction sets, which decide the types of 8-bit candidates.
+        arch: Linux's name of its architecture; empty where unknown.
+        cores: of its processor.
+    """
+
+    chip: str
+    isa: tuple[str, ...]
+    arch: str
+    cores: int
+
+
+@dataclass(frozen=True)
 class Workbench:
     """One model, one data set, one machine.
 
@@ -71,6 +88,7 @@ class Workbench:
         engine: does scoring and probing in other processes or on other machines; None does them here.
         through: for a student, the original's pre-processing, from whose pixels its own are made.
         students: workbenches of other models whose candidates stand beside the original's, by name.
+        aim: the chip that candidates are for; None for this machine.
     """
 
     model: Model
@@ -84,6 +102,7 @@ class Workbench:
     engine: Engine | None = None
     through: Preprocess | None = None
     students: Mapping[str, Workbench] = field(default_factory=dict)
+    aim: Aim | None = None
 
     def of(self, candidate: str) -> Workbench:
         """The workbench that a candidate of this name comes from: a student's, or this one."""
@@ -101,6 +120,7 @@ class Workbench:
             "isa": self.machine.isa,
             "spec": self.spec,
             **({} if self.through is None else {"through": self.through}),
+            **({} if self.aim is None else {"made for": self.aim.isa}),
         }
 
     def basis_on(self, runtime: str) -> dict[str, Any]:
@@ -111,6 +131,16 @@ class Workbench:
     def threads(self) -> int:
         """All cores, as far as rungs can use them."""
         return min(self.machine.cores, MAX_THREADS)
+
+    @property
+    def program_threads(self) -> int:
+        """That a compiled program may use: it is tried here, and runs on the chip."""
+        return self.threads if self.aim is None else max(self.threads, min(self.aim.cores, MAX_THREADS))
+
+    @property
+    def scheme(self) -> Scheme:
+        """The 8-bit types that suit the chip."""
+        return scheme_for(self.machine.isa if self.aim is None else self.aim.isa)
 
     def seen(self, pixels: Array) -> Array:
         """Pixels (n, height, width, channels) that the original's pre-processing made, as this model sees them."""
@@ -220,7 +250,7 @@ class Workbench:
     @functools.cached_property
     def workshop(self) -> Workshop:
         """What recipes need from calibration."""
-        scheme = scheme_for(self.machine.isa)
+        scheme = self.scheme
         spans = output_spans(self.graph, self.ranges(scheme), scheme.activation_limits)
         means = float_means(self.graph, self.walk_batches, self.machine.cores, spans)
         return Workshop(
