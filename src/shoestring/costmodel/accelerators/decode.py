@@ -216,9 +216,7 @@ def _missing(points: Sequence[DecodePoint], label: tuple[str, ...], precision: s
     return ""
 
 
-def _ground(
-    points: Sequence[DecodePoint], label: tuple[str, ...], model: LanguageModel
-) -> tuple[str, tuple[str, ...]]:
+def _ground(points: Sequence[DecodePoint], label: tuple[str, ...], model: LanguageModel) -> tuple[str, tuple[str, ...]]:
     cell = [point for point in points if point.label[2] == label[2]]
     sources = tuple(dict.fromkeys(point.source for point in cell))[:3]
     if any(point.model.name == model.name and point.label == label for point in cell):
