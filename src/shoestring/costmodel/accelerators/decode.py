@@ -169,6 +169,8 @@ def predict_decode(
     """
     if context_tokens < 0:
         raise UsageError(f"context {context_tokens} tokens is below 0", hint="count prompt and answer so far")
+    if device == "cpu" and not chip.clusters:
+        return NoClaim(f"{chip.name} has no processor of its own to run {runtime} on")
     bus = _bus(chip)
     if bus is None:
         return NoClaim(f"{chip.name}: its memory bandwidth is unknown; measure memcpy of large blocks there")
