@@ -1,4 +1,4 @@
-"""A runtime that nobody measured on a chip: ncnn's figure there, and how far tuned runtimes lie apart on one network."""
+"""A runtime that nobody measured on a chip: ncnn's figure there, and how far tuned runtimes lie apart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = {
 """Our name of a runtime tuned for processors -> what the table calls it."""
 
 LEAST_PAIRS = 2
-"""Networks measured under both runtimes on one chip, from which on the ratio itself is taken over, not only its spread."""
+"""Networks measured under both runtimes on one chip, from which on the ratio itself counts, not only its spread."""
 
 
 def predict_latency(
@@ -104,7 +104,7 @@ def _home(
 
 
 def ratio_to_home(runtime: str) -> tuple[float, int]:
-    """Median time under `runtime` over that under ncnn, one network and chip, and the number of pairs; 1 with too few."""
+    """Median time under `runtime` over that under ncnn on one network and chip, and the number of pairs."""
     found = [
         other if first == HOME else -other for first, second, other in _pairs() if {first, second} == {HOME, runtime}
     ]
