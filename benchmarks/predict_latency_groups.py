@@ -33,9 +33,12 @@ ARM = ("core", "isa", "arm")
 GROUPS = (
     Group("CPU fp, calibrated chip", (9, 30), lambda: _cases(*_of("calibrated", "fp"))),
     Group("CPU int8, calibrated chip", (11, 32), lambda: _cases(*_of("calibrated", "int8"))),
+    Group("CPU fp, own run known", (9, 30), lambda: _cases(*_of("calibrated", "fp", relations=("run",)))),
+    Group("CPU int8, own run known", (11, 32), lambda: _cases(*_of("calibrated", "int8", relations=("run",)))),
     Group("transfer within Arm", (6, 20), lambda: _cases(*_of("transfer", "fp", "int8", relations=ARM))),
     Group("- same core", None, lambda: _cases(*_of("transfer", "fp", "int8", relations=("core",)))),
     Group("transfer between x86 and Arm", (10, 28), lambda: _cases(*_of("transfer", "fp", "int8", relations=("x86",)))),
+    Group("network known on other boards", None, lambda: _cases(*_of("transfer", "fp", "int8", relations=("table",)))),
     Group("measured, by somebody else", None, lambda: _cases(*_of("measured", "fp", "int8"))),
     Group("specifications only", (22, 55), lambda: _cases(*_of("specifications", "fp", "int8"))),
     Group("one anchor model", (13, 35), lambda: _cases(*_of("anchored", "fp", "int8"))),
