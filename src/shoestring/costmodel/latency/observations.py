@@ -105,7 +105,8 @@ def setting_on(
     return Setting(
         chip=chip, core=core.name, isa=core.isa, kind=kind, threads=count,
         ghz=cluster.ghz if small or ghz is None else ghz, little=small,
-        mixed=len(clusters) > 1 and not small and count > cluster.count, peak=peak, out_of_order=core.out_of_order, run=run,
+        mixed=len(clusters) > 1 and not small and count > cluster.count, peak=peak, out_of_order=core.out_of_order,
+        run=run,
         runtime=runtime,
     )  # fmt: skip
 
