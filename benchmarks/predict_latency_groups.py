@@ -36,6 +36,7 @@ GROUPS = (
     Group("transfer within Arm", (6, 20), lambda: _cases(*_of("transfer", "fp", "int8", relations=ARM))),
     Group("- same core", None, lambda: _cases(*_of("transfer", "fp", "int8", relations=("core",)))),
     Group("transfer between x86 and Arm", (10, 28), lambda: _cases(*_of("transfer", "fp", "int8", relations=("x86",)))),
+    Group("network known on other boards", None, lambda: _cases(*_of("transfer", "fp", "int8", relations=("table",)))),
     Group("measured, by somebody else", None, lambda: _cases(*_of("measured", "fp", "int8"))),
     Group("specifications only", (22, 55), lambda: _cases(*_of("specifications", "fp", "int8"))),
     Group("one anchor model", (13, 35), lambda: _cases(*_of("anchored", "fp", "int8"))),

@@ -80,7 +80,8 @@ def spread(group: Group, without: str = "") -> tuple[float, float, float] | None
     taken = share(group, without) if group.ground == "transfer" else 0.0
     errors = np.abs([case.log_ms - case.predicted - taken * case.source for case in cases])
     base, slope = _size(np.array([case.novelty for case in cases]), errors)
-    return base, slope, _quantile(errors / (base + slope * np.array([case.novelty for case in cases])))
+    scores = errors / (base + slope * np.array([case.novelty for case in cases]))
+    return base, slope, _quantile(scores, len({case.network for case in cases}))
 
 
 def half_width(group: Group, novelty: float, without: str = "") -> float | None:
@@ -98,7 +99,10 @@ def _size(novelty: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
     return float(base), float(slope)
 
 
-def _quantile(scores: Sequence[float] | np.ndarray) -> float:
+def _quantile(scores: Sequence[float] | np.ndarray, networks: int) -> float:
+    """The scores of one network hang together, so that few networks are fewer witnesses than their rows: the level rises
+    by a share of 2 / networks of what is left to 1, which made eight networks cover what they say."""
     ordered = np.sort(np.asarray(scores))
-    at = min(len(ordered), math.ceil((len(ordered) + 1) * CONFIDENCE)) - 1
+    level = CONFIDENCE + (1 - CONFIDENCE) * min(1.0, 2 / networks)
+    at = min(len(ordered), math.ceil((len(ordered) + 1) * level)) - 1
     return float(ordered[at])

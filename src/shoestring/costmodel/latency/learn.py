@@ -12,7 +12,8 @@ import numpy as np
 
 from shoestring.chips.published import published_networks, published_rows
 from shoestring.costmodel.latency.cases import Case, write
-from shoestring.costmodel.latency.levels import owner
+from shoestring.costmodel.latency.elsewhere import expected_error, related
+from shoestring.costmodel.latency.levels import shared_only
 from shoestring.costmodel.latency.novelty import novelty
 from shoestring.costmodel.latency.observations import Observation, observations
 from shoestring.costmodel.latency.pooled import fit, predict_log
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 NETWORK_FOLDS = 9
 CHIP_FOLDS = 6
+CELL_FOLDS = 10
 STEPS = 4
 ANCHORS = ("mobilenet_v2", "resnet18", "squeezenet", "mobilenet", "googlenet")
 """Networks that stand for a user's one measurement, the first that is there and not left out."""
@@ -31,23 +33,6 @@ ANCHORS = ("mobilenet_v2", "resnet18", "squeezenet", "mobilenet", "googlenet")
 def relation(here: Observation, there: Observation) -> str:
     """How near the source chip of a transfer is to its target."""
     return related(here.setting.core, here.setting.isa, there.setting.core, there.setting.isa)
-
-
-def related(core: str, isa: str, other_core: str, other_isa: str) -> str:
-    """As `relation`, by names of cores and classes of instruction sets."""
-    if core == other_core:
-        return "core"
-    if isa == other_isa:
-        return "isa"
-    arms = (isa.startswith("arm"), other_isa.startswith("arm"))
-    if all(arms):
-        return "arm"
-    return "x86" if "x86" in f"{isa}{other_isa}" and any(arms) else "other"
-
-
-def shared_only(weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights that belong to no chip."""
-    return {name: value for name, value in weights.items() if owner(name) is None}
 
 
 def calibrated(seen: Sequence[Observation], weights: Mapping[str, float]) -> Iterator[tuple[Observation, float]]:
@@ -82,12 +67,30 @@ def repeated(seen: Sequence[Observation]) -> Iterator[tuple[Observation, float]]
     """Each row that others repeated on the same chip and setting, with the median of these."""
     by = defaultdict(list)
     for row in seen:
-        by[replace(row.setting, run="", ghz=0.0), row.network].append(row)
+        by[replace(row.setting, run=""), row.network].append(row)
     for group in by.values():
         for row in group:
             rest = [other.log_ms for other in group if other.setting.run != row.setting.run]
             if rest:
                 yield row, float(np.median(rest))
+
+
+def known_elsewhere(
+    seen: Sequence[Observation], weights: Mapping[str, float]
+) -> Iterator[tuple[Observation, float, float]]:
+    """Each row with its prediction and the error to expect, its network left out on its chip but known on others."""
+    cells = sorted({(row.setting.chip, row.network) for row in seen})
+    for fold in range(CELL_FOLDS):
+        out = set(cells[fold::CELL_FOLDS])
+        rest = [row for row in seen if (row.setting.chip, row.network) not in out]
+        known = fit(rest, start=weights, steps=STEPS)
+        errors = defaultdict(list)
+        for row in rest:
+            errors[row.network, row.setting.kind].append((row.setting, row.log_ms - _predict(known, row)))
+        for row in seen:
+            if (row.setting.chip, row.network) in out:
+                elsewhere = errors[row.network, row.setting.kind]
+                yield row, _predict(known, row), expected_error(row.setting, elsewhere)
 
 
 def transfers(errors: Sequence[tuple[Observation, float]]) -> Iterator[tuple[Observation, float, str, float]]:
@@ -113,6 +116,8 @@ def learn(seen: Sequence[Observation]) -> tuple[list[Case], dict[str, float]]:
     cases = [_case("calibrated", row, guess) for row, guess in errors]
     cases += [_case(ground, row, guess) for ground, row, guess in blind(seen, weights)]
     cases += [_case("measured", row, guess) for row, guess in repeated(seen)]
+    for row, guess, source in known_elsewhere(seen, weights):
+        cases.append(replace(_case("transfer", row, guess), relation="table", source=source))
     for row, guess, link, source in transfers(errors):
         cases.append(replace(_case("transfer", row, guess), relation=link, source=source))
     return cases, weights

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from shoestring.costmodel.latency.terms import NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shoestring.costmodel.latency.observations import Setting
 
 
@@ -93,3 +95,8 @@ def owner(name: str) -> str | None:
     if level not in ("chip", "setting", "run"):
         return None
     return rest.split("#")[0].split("|")[0]
+
+
+def shared_only(weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights that belong to no chip."""
+    return {name: value for name, value in weights.items() if owner(name) is None}

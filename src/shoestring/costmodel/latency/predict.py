@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from shoestring.chips.published import published_networks, published_rows
 from shoestring.chips.published.table_chips import Cores, published_cores, table_chips
 from shoestring.costmodel.latency.cases import published_weights
+from shoestring.costmodel.latency.elsewhere import ORDER, expected_error, related
 from shoestring.costmodel.latency.intervals import Group, half_width, share
-from shoestring.costmodel.latency.learn import related, shared_only
-from shoestring.costmodel.latency.levels import OWN
+from shoestring.costmodel.latency.levels import OWN, shared_only
 from shoestring.costmodel.latency.novelty import novelty
 from shoestring.costmodel.latency.observations import FLOATS, Observation, Setting, network_of, observations, setting_on
 from shoestring.costmodel.latency.pooled import fit, predict_log
@@ -111,18 +112,35 @@ def _answer(
     guess = float(predict_log(weights, setting, terms([features]))[0])
     ground = "calibrated" if known >= ENOUGH else "anchored" if known else "specifications"
     others = [row for row in same if row.setting.chip != setting.chip]
-    if others and network not in {network_of(model) for model, _ in published_networks()}:
+    if network in {network_of(model) for model, _ in published_networks()}:
+        if others and ground == "calibrated":
+            return _pooled_transfer(features, setting, guess, seen, weights)
+    elif others:
         return _transferred(features, setting, guess, others, weights)
     rests = f"{known} networks on {setting.chip} with {setting.runtime}" if known else f"cores of kind {setting.core}"
     return _from_cases(features, guess, Group(ground, setting.kind), rests)
 
 
+def _pooled_transfer(
+    features: Features, setting: Setting, guess: float, seen: Sequence[Observation], weights: Mapping[str, float]
+) -> Estimate | NoClaim:
+    """A network of the table: what it did on all other chips."""
+    known = [row for row in seen if row.network == network_of(features.name) and row.setting.kind == setting.kind]
+    errors = []
+    for row in known:
+        said = predict_log(weights, replace(row.setting, run=""), terms([row.features]))[0]
+        errors.append((row.setting, float(row.log_ms - said)))
+    group = Group("transfer", setting.kind, "table")
+    middle = guess + share(group) * expected_error(setting, errors)
+    chips = len({row.setting.chip for row in known})
+    return _from_cases(features, middle, group, f"the same network on {chips} chips, other networks on {setting.chip}")
+
+
 def _transferred(
     features: Features, setting: Setting, guess: float, others: Sequence[Observation], weights: Mapping[str, float]
 ) -> Estimate | NoClaim:
-    order = ("core", "isa", "arm", "x86", "other")
     links = [related(setting.core, setting.isa, row.setting.core, row.setting.isa) for row in others]
-    best = min(links, key=order.index)
+    best = min(links, key=ORDER.index)
     chosen = [row for row, link in zip(others, links, strict=True) if link == best]
     errors = [row.log_ms - predict_log(weights, row.setting, terms([features]))[0] for row in chosen]
     group = Group("transfer", setting.kind, best)
