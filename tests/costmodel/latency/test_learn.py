@@ -1,0 +1,51 @@
+"""The shipped data are what the command learns from the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shoestring.chips.published import published_networks, published_rows
+from shoestring.costmodel.latency.cases import published_cases, published_weights
+from shoestring.costmodel.latency.elsewhere import expected_error, related
+from shoestring.costmodel.latency.learn import STEPS
+from shoestring.costmodel.latency.observations import observations
+from shoestring.costmodel.latency.pooled import Design, _objective, fit, predict_log
+from shoestring.costmodel.latency.terms import terms
+
+
+def test_the_shipped_weights_are_the_optimum_of_the_table() -> None:
+    """No step from them gains anything, and weights that were moved lose."""
+    seen = observations(published_rows(), published_networks())
+    design = Design(seen)
+    shipped = published_weights()
+    assert set(design.index) == set(shipped)
+    there = np.array([shipped[name] for name in design.index])
+    again = fit(seen, start=shipped, steps=2)
+    gain = _objective(design, there) - _objective(design, np.array([again[name] for name in design.index]))
+    assert gain < 0.003 * len(seen)
+    assert _objective(design, there * 1.2) - _objective(design, there) > 0.02 * len(seen)
+
+
+def test_a_networks_cases_come_from_a_fit_without_it() -> None:
+    """One network's shipped errors are computed again."""
+    seen = observations(published_rows(), published_networks())
+    known = fit([row for row in seen if row.network != "googlenet"], start=published_weights(), steps=STEPS)
+    cases = [case for case in published_cases() if (case.ground, case.network) == ("calibrated", "googlenet")]
+    rows = [row for row in seen if row.network == "googlenet"]
+    assert len(cases) == len(rows) > 50
+    for case, row in zip(cases, rows, strict=True):
+        assert case.log_ms == pytest.approx(row.log_ms, abs=1e-3)
+    said = [predict_log(known, row.setting, terms([row.features]))[0] for row in rows]
+    assert np.median(np.abs(np.array(said) - [case.predicted for case in cases])) < 0.06
+
+
+def test_errors_elsewhere_weigh_by_nearness() -> None:
+    seen = observations(published_rows(), published_networks())
+    by = {row.setting.chip: row.setting for row in seen if row.setting.threads == 4 and row.setting.kind == "fp"}
+    near, far = by["rk3399"], by["celeron_n5105"]
+    here = by["rpi4b"]
+    assert related(here.core, here.isa, near.core, near.isa) == "core"
+    assert related(here.core, here.isa, far.core, far.isa) == "x86"
+    assert expected_error(here, []) == 0.0
+    assert expected_error(here, [(near, 0.4)]) > 2 * expected_error(here, [(far, 0.4)]) > 0
