@@ -109,7 +109,8 @@ def _bundle(arguments: argparse.Namespace) -> int:
     predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
     if predicted is not None:
         print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
-    print(f"{'measured' if predicted is None else 'scored and certified'} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
+    done = "measured" if predicted is None else "scored and certified"
+    print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
     print(f"pre-processing: {describe(manifest.preprocess)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
     print(f"images: {splits}; metric: {evidence.metric}")
