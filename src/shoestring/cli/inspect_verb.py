@@ -106,7 +106,11 @@ def _bundle(arguments: argparse.Namespace) -> int:
         console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
     print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
-    print(f"measured on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
+    predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
+    if predicted is not None:
+        print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
+    done = "measured" if predicted is None else "scored and certified"
+    print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
     print(f"pre-processing: {describe(manifest.preprocess)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
     print(f"images: {splits}; metric: {evidence.metric}")

@@ -22,6 +22,7 @@ from shoestring.compress.candidates import REFERENCE
 from shoestring.costmodel.memory import predict_memory
 from shoestring.domain.cost import Cost, Predicted, Timing
 from shoestring.domain.estimate import Estimate, NoClaim
+from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.domain.manifest import STUDENT_MARK, student_name
 from shoestring.fitting.workbench import Aim
 
@@ -37,6 +38,16 @@ if TYPE_CHECKING:
 
 TRUST = 0.5
 """Part of the logarithm of a ratio measured here that widens it for another chip, each way: a judgement."""
+
+KNOWN_BEST = "ncnn"
+"""The runtime with by far the most published measurements on processors."""
+
+DIFFER = 3.5
+"""Runtimes on one board differ by 1.9 to 3.5 times on the same network (docs/adr/0012-estimated-costs.md); the upper
+figure, either way, is taken for the 90 % interval of a runtime nobody measured there."""
+
+HALF_LANES = 2.0
+"""Arithmetic in fp32 takes one to two times what it takes in fp16, which has twice the lanes."""
 
 ARM_SIGN, X86_SIGNS = "asimd", ("sse4_1", "avx2")
 
@@ -110,7 +121,8 @@ def predict_all(
         own = bench.of(name).model
         if own.sha256 not in features:
             features[own.sha256] = features_of(own)
-        plain = _plain(name, made)
+        runtime = one.runtime if _known(elsewhere, features[own.sha256], one) else HOME_RUNTIME
+        plain = _plain(name, made, runtime)
         cost = predict_one(elsewhere, features[own.sha256], one, (here[name], here[plain], plain), counts)
         if isinstance(cost, NoClaim):
             refused.setdefault(cost.why, []).append(name)
@@ -147,7 +159,7 @@ def predict_one(
     """
     own, plain, plain_name = measured
     ratio = own.at(1).median_ms / plain.at(1).median_ms
-    precision = "int8" if artefact.recipe.precision.startswith("int") else "fp32"
+    precision = _precision(artefact)
     latencies: dict[int, Estimate] = {}
     for count in threads:
         latency = predict_latency(elsewhere, features, artefact.runtime, precision, count)
@@ -182,9 +194,42 @@ def predict_one(
 def predict_latency(
     elsewhere: Elsewhere, features: Features, runtime: str, precision: str, threads: int
 ) -> Estimate | NoClaim:
-    """Of one example on the processor of the chip, ms."""
-    from shoestring.costmodel.latency import predict_latency as ask
+    """Of one example on the processor of the chip, ms.
 
+    Where no row speaks of this runtime, what the table's best-known one would take there stands for it, with the range
+    that runtimes differ by on one board: the user gets an interval that says how little is known, not a refusal.
+    """
+    found = _ask(elsewhere, features, runtime, precision, threads)
+    if isinstance(found, Estimate):
+        return found
+    other, stretch = _ask(elsewhere, features, KNOWN_BEST, precision, threads), 1.0
+    if isinstance(other, NoClaim) and precision == "fp32":
+        other, stretch = _ask(elsewhere, features, KNOWN_BEST, "fp16", threads), HALF_LANES
+    if isinstance(other, NoClaim):
+        return found
+    middle = math.sqrt(stretch)
+    doubt = f"nobody measured {runtime} there: that of {KNOWN_BEST}, and runtimes differ by up to {DIFFER:g} times"
+    return replace(
+        other,
+        value=other.value * middle,
+        low=other.low * middle * math.exp(-_beside(other.value / other.low)),
+        high=other.high * middle * math.exp(_beside(other.high / other.value) + math.log(middle)),
+        ground="specifications",
+        rests_on=(f"{KNOWN_BEST} on {elsewhere.chip.name}", *other.rests_on),
+        widened=(*other.widened, doubt),
+    )
+
+
+def _beside(width: float) -> float:
+    """What DIFFER adds to the logarithm of an interval's half: the two are independent, so their squares add."""
+    own = math.log(width)
+    return math.hypot(own, math.log(DIFFER)) - own
+
+
+def _ask(elsewhere: Elsewhere, features: Features, runtime: str, precision: str, threads: int) -> Estimate | NoClaim:
+    from shoestring.costmodel.latency.predict import predict_latency as ask
+
+    networks = {**published_networks(), (features.name, features.input): features}
     return ask(
         features,
         elsewhere.chip,
@@ -192,7 +237,7 @@ def predict_latency(
         precision=precision,
         threads=threads,
         rows=elsewhere.rows,
-        networks=published_networks(),
+        networks=networks,
     )
 
 
@@ -216,12 +261,26 @@ def describe(elsewhere_name: str, here: str) -> str:
     )
 
 
-def _plain(name: str, made: Mapping[str, Artefact]) -> str:
-    """The candidate of the same network, runtime and kind with nothing left in float; itself where there is none."""
+def _known(elsewhere: Elsewhere, features: Features, artefact: Artefact) -> bool:
+    """Whether anything speaks of the artefact's runtime on the chip."""
+    return isinstance(_ask(elsewhere, features, artefact.runtime, _precision(artefact), 1), Estimate)
+
+
+def _precision(artefact: Artefact) -> str:
+    """Of the arithmetic: fp16 weights are computed with as fp32."""
+    return "int8" if artefact.recipe.precision.startswith("int") else "fp32"
+
+
+def _plain(name: str, made: Mapping[str, Artefact], runtime: str) -> str:
+    """The candidate of the same network and kind, on `runtime`, with nothing left in float; itself where there is none.
+
+    Where nothing is known of a runtime on the chip, that is the one on the home runtime: how much faster a program is
+    than ONNX Runtime is then taken from this machine.
+    """
     one = made[name]
     plain = "int8" if one.recipe.precision.startswith("int") else REFERENCE
     for other, artefact in made.items():
-        same = (student_name(other), artefact.runtime) == (student_name(name), one.runtime)
+        same = (student_name(other), artefact.runtime) == (student_name(name), runtime)
         if same and artefact.recipe.name.rpartition(STUDENT_MARK)[2] == plain:
             return other
     return name

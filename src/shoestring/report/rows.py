@@ -39,6 +39,11 @@ class Row:
         return self.candidate.score
 
     @property
+    def about(self) -> str:
+        """`~` before the figures of an estimate; nothing before what was measured."""
+        return "" if self.candidate.cost.predicted is None else "~"
+
+    @property
     def value_low(self) -> float:
         """Lower end of the metric: the original's value on the same images minus the upper end of the drop."""
         return max(0.0, self.score.original - self.score.drop_high)
@@ -76,6 +81,12 @@ class Rows:
             and student_name(row.name) is None
         )
         return self.reference or next(rejected, None)
+
+    @property
+    def chip(self) -> str | None:
+        """The chip that costs are estimates for; None where they were measured."""
+        predicted = self.chosen.candidate.cost.predicted
+        return None if predicted is None else predicted.chip
 
     @property
     def all(self) -> tuple[Row, ...]:

@@ -204,7 +204,7 @@ def _marked(point: Point) -> str:
     if point.row is not None:
         row = point.row
         told = (
-            f"{row.name}: {percent(row.score.value)}, {milliseconds(row.timing.median_ms)} "
+            f"{row.name}: {percent(row.score.value)}, {row.about}{milliseconds(row.timing.median_ms)} "
             f"at {row.timing.threads} thread{'' if row.timing.threads == 1 else 's'}"
         )
     return svg.element("g", {}, [svg.title(told), mark(point.role, point.x, point.y)])

@@ -30,7 +30,8 @@ def metric_name(metric: str) -> str:
 def headline(rows: Rows) -> str:
     """What the chosen rung gives and what it costs, in one sentence."""
     row = rows.chosen
-    return f"{row.name} {speed(row.timing)} {_size(rows)} and {_promise(row)}."
+    runs = speed(row.timing) if rows.chip is None else f"by estimate {speed(row.timing)} on {rows.chip},"
+    return f"{row.name} {runs} {_size(rows)} and {_promise(row)}."
 
 
 def speed(timing: Timing) -> str:
