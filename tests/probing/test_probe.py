@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
 
 from shoestring.chips.host import this_machine
 from shoestring.chips.loading import load_chip
-from shoestring.chips.own_rows import read_networks, read_rows
+from shoestring.chips.own_rows import read_networks
+from shoestring.chips.rows import read_rows
 from shoestring.cli import main as cli
 from shoestring.device.sensors import Reading
 from shoestring.probing import Probed, nets, probe
@@ -74,8 +76,9 @@ def test_a_probe_without_a_compiler_says_so_and_measures_with_numpy(monkeypatch:
 
 
 def test_a_probe_whose_time_is_up_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shoestring.probing.probe.COMPILE_SECONDS", -1.0)
-    monkeypatch.setattr("shoestring.probing.probe.ALL_SECONDS", -1.0)
+    inside = sys.modules["shoestring.probing.probe"]  # the package's name `probe` is the function
+    monkeypatch.setattr(inside, "COMPILE_SECONDS", -1.0)
+    monkeypatch.setattr(inside, "ALL_SECONDS", -1.0)
     found = probe(nets=SMALL[:1])
     assert found.rows == () and found.chip.rows == ()
     assert sum("time was up" in note for note in found.notes) == 2

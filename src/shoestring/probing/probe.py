@@ -14,7 +14,7 @@ from shoestring._version import __version__
 from shoestring.base import disk
 from shoestring.base.errors import StorageError
 from shoestring.chips.host import arm_cores, this_machine
-from shoestring.chips.own_rows import write_networks, write_rows
+from shoestring.chips.own_rows import networks_path, write_networks, write_rows
 from shoestring.device import sensors
 from shoestring.domain.chip import Chip
 from shoestring.domain.cost import Machine
@@ -62,11 +62,11 @@ class Probed:
         Raises:
             StorageError: the disk refused.
         """
-        networks_path = rows_path.with_name(f"{rows_path.stem}-networks.csv")
-        write_networks(networks_path, self.networks)
+        beside = networks_path(rows_path)
+        write_networks(beside, self.networks)
         write_rows(rows_path, self.rows)
         disk.write_text(chip_path, chip_text(self.chip))
-        return networks_path
+        return beside
 
 
 def probe(
