@@ -99,6 +99,9 @@ def test_cores_of_two_kinds_are_told_apart() -> None:
     text = "\n".join(one.format(i, "0xd05" if i < 4 else "0xd0b") for i in range(8)) + "\nHardware\t: x\n"
     assert core_kinds(text, "?") == ("Cortex-A55",) * 4 + ("Cortex-A76",) * 4
     assert core_kinds("processor\t: 0\nmodel name\t: N100\n\n", "N100") == ("N100",)
+    intel = "processor\t: 0\nvendor_id\t: {}\ncpu family\t: 6\nmodel\t\t: 190\nmodel name\t: x\n"
+    assert core_kinds(intel.format("GenuineIntel"), "?") == ("Gracemont",)
+    assert core_kinds(intel.format("Other"), "?") == ("?",)
 
 
 def test_sensors_that_are_absent_say_nothing() -> None:

@@ -32,6 +32,8 @@ IDLE_SECONDS = 1.0
 COMPILE_SECONDS = 80.0
 ALL_SECONDS = 165.0
 """After which nothing more is compiled, and nothing more is timed: the whole takes less than three minutes."""
+INTEL_CORES = {"76": "Airmont", "150": "Tremont", "156": "Tremont", "190": "Gracemont"}
+"""Model of family 6 -> core, of small Intel processors: arch/x86/include/asm/intel-family.h of Linux."""
 BUSY_SHARE = 0.25
 """Of the cores: where other processes take more, figures are too low, and marked."""
 
@@ -182,9 +184,16 @@ def _look(machine: Machine, idle: _Watched, busy: _Watched) -> Look:
 
 
 def core_kinds(cpuinfo: str, fallback: str) -> tuple[str, ...]:
-    """Kind of every core: Arm's name of it; on x86 `fallback` for each."""
+    """Kind of every core: its name where we know one, else `fallback`."""
     blocks = [block for block in re.split(r"\n\s*\n", cpuinfo) if re.search(r"^processor\s*:", block, re.MULTILINE)]
-    return tuple((arm_cores(block) or (fallback,))[0] for block in blocks)
+    return tuple((arm_cores(block) or (_intel_core(block) or fallback,))[0] for block in blocks)
+
+
+def _intel_core(block: str) -> str | None:
+    found = dict(re.findall(r"^(vendor_id|cpu family|model)\s*:\s*(\S+)", block, re.MULTILINE))
+    if (found.get("vendor_id"), found.get("cpu family")) != ("GenuineIntel", "6"):
+        return None
+    return INTEL_CORES.get(found.get("model", ""))
 
 
 def describe_busy(loadavg: str, cores: int) -> str | None:
