@@ -84,6 +84,7 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 def knowledge(arguments: argparse.Namespace) -> Knowledge:
     """Published rows with the user's own, and the assumptions about prices."""
+    from shoestring.chips.own_rows import networks_beside
     from shoestring.chips.published import published_networks, published_rows
     from shoestring.chips.rows import read_rows
     from shoestring.costmodel.money import Assumptions
@@ -91,7 +92,8 @@ def knowledge(arguments: argparse.Namespace) -> Knowledge:
 
     assumed = Assumptions(arguments.life_years, arguments.kwh_usd, arguments.busy)
     own = () if arguments.rows is None else read_rows(arguments.rows)
-    return Knowledge((*published_rows(), *own), published_networks(), assumed)
+    beside = {} if arguments.rows is None else networks_beside(arguments.rows)
+    return Knowledge((*published_rows(), *own), {**published_networks(), **beside}, assumed)
 
 
 def heat_points(seen: Outlook) -> list[HeatPoint]:
