@@ -37,7 +37,7 @@ def relation(here: Observation, there: Observation) -> str:
 
 
 def calibrated(seen: Sequence[Observation], weights: Mapping[str, float]) -> Iterator[tuple[Observation, float, float]]:
-    """Each row with what was predicted, for any run and for its own, once its network had been left out on every chip."""
+    """Each row with its prediction for any run and for its own, its network left out on every chip."""
     for network in sorted({row.network for row in seen}):
         known = fit([row for row in seen if row.network != network], start=weights, steps=STEPS)
         for row in seen:
