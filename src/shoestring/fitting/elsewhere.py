@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from shoestring.analysis import features_of
 from shoestring.base.errors import UsageError
 from shoestring.chips.loading import chip_named
+from shoestring.chips.own_rows import networks_beside
 from shoestring.chips.published import published_networks, published_rows
 from shoestring.chips.rows import read_rows
 from shoestring.compress.candidates import REFERENCE
@@ -39,16 +40,6 @@ if TYPE_CHECKING:
 TRUST = 0.5
 """Part of the logarithm of a ratio measured here that widens it for another chip, each way: a judgement."""
 
-KNOWN_BEST = "ncnn"
-"""The runtime with by far the most published measurements on processors."""
-
-DIFFER = 3.5
-"""Runtimes on one board differ by 1.9 to 3.5 times on the same network (docs/adr/0012-estimated-costs.md); the upper
-figure, either way, is taken for the 90 % interval of a runtime nobody measured there."""
-
-HALF_LANES = 2.0
-"""Arithmetic in fp32 takes one to two times what it takes in fp16, which has twice the lanes."""
-
 ARM_SIGN, X86_SIGNS = "asimd", ("sse4_1", "avx2")
 
 
@@ -59,10 +50,12 @@ class Elsewhere:
     Args:
         chip: from the catalogue or the user's file.
         rows: published measurements and the user's own.
+        networks: counts of the networks that rows name.
     """
 
     chip: Chip
     rows: tuple[Row, ...]
+    networks: Mapping[tuple[str, str], Features]
 
     @property
     def aim(self) -> Aim:
@@ -85,8 +78,10 @@ def find(name: str, chip_file: Path | None, rows_file: Path | None) -> Elsewhere
             f"{chip.name} has no processor that runs ONNX Runtime or our programs on Linux",
             hint="shoestring predict says what a model would take there; shoestring compile makes C for firmware",
         )
-    own = () if rows_file is None else read_rows(rows_file)
-    return Elsewhere(chip, (*published_rows(), *own))
+    if rows_file is None:
+        return Elsewhere(chip, published_rows(), published_networks())
+    networks = {**networks_beside(rows_file), **published_networks()}
+    return Elsewhere(chip, (*published_rows(), *read_rows(rows_file)), networks)
 
 
 def thread_counts(elsewhere: Elsewhere, budget: Budget) -> tuple[int, ...]:
@@ -121,7 +116,7 @@ def predict_all(
         own = bench.of(name).model
         if own.sha256 not in features:
             features[own.sha256] = features_of(own)
-        runtime = one.runtime if _known(elsewhere, features[own.sha256], one) else HOME_RUNTIME
+        runtime = one.runtime if _known(elsewhere, one) else HOME_RUNTIME
         plain = _plain(name, made, runtime)
         cost = predict_one(elsewhere, features[own.sha256], one, (here[name], here[plain], plain), counts)
         if isinstance(cost, NoClaim):
@@ -196,40 +191,11 @@ def predict_latency(
 ) -> Estimate | NoClaim:
     """Of one example on the processor of the chip, ms.
 
-    Where no row speaks of this runtime, what the table's best-known one would take there stands for it, with the range
-    that runtimes differ by on one board: the user gets an interval that says how little is known, not a refusal.
+    Where no row speaks of this runtime, ncnn's figure stands for it, with the spread between runtimes: the user gets an
+    interval that says how little is known, not a refusal.
     """
-    found = _ask(elsewhere, features, runtime, precision, threads)
-    if isinstance(found, Estimate):
-        return found
-    other, stretch = _ask(elsewhere, features, KNOWN_BEST, precision, threads), 1.0
-    if isinstance(other, NoClaim) and precision == "fp32":
-        other, stretch = _ask(elsewhere, features, KNOWN_BEST, "fp16", threads), HALF_LANES
-    if isinstance(other, NoClaim):
-        return found
-    middle = math.sqrt(stretch)
-    doubt = f"nobody measured {runtime} there: that of {KNOWN_BEST}, and runtimes differ by up to {DIFFER:g} times"
-    return replace(
-        other,
-        value=other.value * middle,
-        low=other.low * middle * math.exp(-_beside(other.value / other.low)),
-        high=other.high * middle * math.exp(_beside(other.high / other.value) + math.log(middle)),
-        ground="specifications",
-        rests_on=(f"{KNOWN_BEST} on {elsewhere.chip.name}", *other.rests_on),
-        widened=(*other.widened, doubt),
-    )
+    from shoestring.costmodel.latency import predict_latency as ask
 
-
-def _beside(width: float) -> float:
-    """What DIFFER adds to the logarithm of an interval's half: the two are independent, so their squares add."""
-    own = math.log(width)
-    return math.hypot(own, math.log(DIFFER)) - own
-
-
-def _ask(elsewhere: Elsewhere, features: Features, runtime: str, precision: str, threads: int) -> Estimate | NoClaim:
-    from shoestring.costmodel.latency.predict import predict_latency as ask
-
-    networks = {**published_networks(), (features.name, features.input): features}
     return ask(
         features,
         elsewhere.chip,
@@ -237,7 +203,7 @@ def _ask(elsewhere: Elsewhere, features: Features, runtime: str, precision: str,
         precision=precision,
         threads=threads,
         rows=elsewhere.rows,
-        networks=networks,
+        networks={(features.name, features.input): features, **elsewhere.networks},
     )
 
 
@@ -261,9 +227,12 @@ def describe(elsewhere_name: str, here: str) -> str:
     )
 
 
-def _known(elsewhere: Elsewhere, features: Features, artefact: Artefact) -> bool:
-    """Whether anything speaks of the artefact's runtime on the chip."""
-    return isinstance(_ask(elsewhere, features, artefact.runtime, _precision(artefact), 1), Estimate)
+def _known(elsewhere: Elsewhere, artefact: Artefact) -> bool:
+    """Whether any row speaks of the artefact's runtime on the chip."""
+    return any(
+        row.runtime == artefact.runtime and row.chip in (elsewhere.chip.name, *elsewhere.chip.rows)
+        for row in elsewhere.rows
+    )
 
 
 def _precision(artefact: Artefact) -> str:
