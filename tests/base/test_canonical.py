@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 
@@ -88,3 +89,26 @@ def test_a_decoder_that_only_parses_would_accept_them() -> None:
 def test_nan_is_not_written() -> None:
     with pytest.raises(ValueError, match="JSON"):
         canonical.encode(Inner(float("nan"), ""))
+
+
+@dataclasses.dataclass(frozen=True)
+class Optional:
+    name: str
+    late: int | None = dataclasses.field(default=None, metadata=canonical.WHEN_SET)
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    items: tuple[Optional, ...]
+    by_name: dict[str, Optional]
+
+
+def test_a_late_field_is_written_only_when_set() -> None:
+    old = b'{"by_name":{"k":{"name":"a"}},"items":[{"name":"b"}]}'
+    noun = Holder((Optional("b"),), {"k": Optional("a")})
+    assert canonical.encode(noun) == old
+    assert canonical.decode(old, Holder, ValueError) == noun
+    new = Holder((Optional("b", 7),), {"k": Optional("a", 8)})
+    assert canonical.decode(canonical.encode(new), Holder, ValueError) == new
+    with pytest.raises(ValueError, match="late"):  # there is one way to write that it is not set
+        canonical.decode(b'{"by_name":{},"items":[{"late":null,"name":"b"}]}', Holder, ValueError)
