@@ -115,8 +115,8 @@ def _answer(
         )
     if fresh and here:
         base = shared_only(weights)
-        own = fit([row for row in seen if row.setting.chip == setting.chip], fixed=base, only=OWN)
-        weights = base | own
+        refitted = fit([row for row in seen if row.setting.chip == setting.chip], fixed=base, only=OWN)
+        weights = base | refitted
     guess = float(predict_log(weights, setting, terms([features]))[0])
     ground = "calibrated" if known >= ENOUGH else "anchored" if known else "specifications"
     others = [row for row in same if row.setting.chip != setting.chip]
