@@ -94,7 +94,10 @@ def _judge(chip: Chip, chosen: Forecast, job: Job) -> Weighed:
     kept = hot.sustained.rate if hot is not None else chosen.rate
     watts = hot.sustained.watts if hot is not None else _busy_watts(chip, chosen, job)
     _rate(kept, job, against, open_)
-    _memory(chip, chosen, against, open_)
+    if chip.host:
+        open_.append(f"price and watts are without the board it hangs on: {' or '.join(chip.host)}")
+    else:
+        _memory(chip, chosen, against, open_)
     _price(chip.price, job, against)
     _watts(watts, job, against, open_)
     verdict = "no" if against else "maybe" if open_ else "yes"

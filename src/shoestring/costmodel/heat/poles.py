@@ -30,11 +30,16 @@ class Poles:
             kelvin: watts x resistance, the rise that the load would reach.
             seconds: above zero.
         """
-        slow, fast = state
+        return self.stepped(state, kelvin, self.left(seconds))
+
+    def left(self, seconds: float) -> tuple[float, float]:
+        """What is left of a difference after so long, in the slow and in the fast part."""
+        return math.exp(-seconds / self.slow_s), math.exp(-seconds / self.fast_s)
+
+    def stepped(self, state: tuple[float, float], kelvin: float, left: tuple[float, float]) -> tuple[float, float]:
+        """`step`, with what `left` gave for its seconds."""
         slow_end, fast_end = (1 - self.fast_share) * kelvin, self.fast_share * kelvin
-        slow = slow_end + (slow - slow_end) * math.exp(-seconds / self.slow_s)
-        fast = fast_end + (fast - fast_end) * math.exp(-seconds / self.fast_s)
-        return slow, fast
+        return slow_end + (state[0] - slow_end) * left[0], fast_end + (state[1] - fast_end) * left[1]
 
     def rest(self, kelvin: float) -> tuple[float, float]:
         """Both parts after a load of `kelvin` that has lasted for ever."""

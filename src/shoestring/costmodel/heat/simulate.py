@@ -91,6 +91,7 @@ def simulate(
     resistance = plant.resistance
     state = plant.poles.rest(plant.idle_watts * resistance)
     level, clock = 0, 1.0
+    left = plant.poles.left(step_s)
     moments = []
     for number in range(int(seconds / step_s) + 1):
         celsius = plant.ambient_celsius + sum(state)
@@ -101,7 +102,7 @@ def simulate(
         rate = most if asked_rate is None else min(asked_rate, most)
         watts = plant.idle_watts + (plant.load_watts - plant.idle_watts) * (rate / most) * clock**CLOCK_POWER
         moments.append(Moment(number * step_s, celsius, clock, rate, watts))
-        state = plant.poles.step(state, watts * resistance, step_s)
+        state = plant.poles.stepped(state, watts * resistance, left)
     return tuple(moments)
 
 
