@@ -115,7 +115,8 @@ def report(by: str) -> None:
     print(
         f"\n{sum(row.rmse <= GOAL_KELVIN for row in rows)} of {len(rows)} runs within {GOAL_KELVIN:g} C; median rmse "
         f"of a run {np.median([row.rmse for row in rows]):.1f} C; all samples together "
-        f"{np.sqrt(np.mean(every**2)):.1f} C; median rmse with the whole run fitted {np.median([row.floor for row in rows]):.1f} C"
+        f"{np.sqrt(np.mean(every**2)):.1f} C; median rmse with the whole run fitted "
+        f"{np.median([row.floor for row in rows]):.1f} C"
     )
 
 

@@ -33,6 +33,8 @@ ARM = ("core", "isa", "arm")
 GROUPS = (
     Group("CPU fp, calibrated chip", (9, 30), lambda: _cases(*_of("calibrated", "fp"))),
     Group("CPU int8, calibrated chip", (11, 32), lambda: _cases(*_of("calibrated", "int8"))),
+    Group("CPU fp, own run known", (9, 30), lambda: _cases(*_of("calibrated", "fp", relations=("run",)))),
+    Group("CPU int8, own run known", (11, 32), lambda: _cases(*_of("calibrated", "int8", relations=("run",)))),
     Group("transfer within Arm", (6, 20), lambda: _cases(*_of("transfer", "fp", "int8", relations=ARM))),
     Group("- same core", None, lambda: _cases(*_of("transfer", "fp", "int8", relations=("core",)))),
     Group("transfer between x86 and Arm", (10, 28), lambda: _cases(*_of("transfer", "fp", "int8", relations=("x86",)))),

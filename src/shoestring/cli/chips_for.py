@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoestring.cli.planning_options import MINUTES, add_heat, add_prices, add_shape, heat_points, words
+from shoestring.cli.planning_options import MINUTES, add_heat, add_prices, add_rows, add_shape, heat_points, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     job.add_argument("--max-watts", type=float, metavar="W", help="of the whole board, mean under this load")
     job.add_argument("--html", type=Path, metavar="FILE", help="write the page with plots")
     add_shape(job)  # type: ignore[arg-type]
+    add_rows(parser)
     add_heat(parser, MINUTES)
     add_prices(parser)
 

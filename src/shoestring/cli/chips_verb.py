@@ -1,6 +1,6 @@
 """List the chips we know, show one with every figure and its source, or rank them all for a model.
 
-With --for MODEL --fps N every chip is weighed: what it keeps up when hot, watts, price, memory; the refused with the reason.
+With --for MODEL --fps N every chip is weighed: what it keeps up when hot, watts, price, memory; the refused say why.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ VERBS = {
     "doctor": "name the known diseases of a model, with evidence and cure",
     "run": "answer images with a bundle",
     "bench": "measure a model or a bundle on this machine",
+    "probe": "measure this machine: a chip file and rows for predictions",
     "distill": "train a smaller student of a model that meets a latency",
     "predict": "say what a model would cost on a chip that is not at hand",
     "chips": "list the chips we know, or show one with the source of every figure",

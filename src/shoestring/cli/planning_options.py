@@ -28,6 +28,10 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="CSV of your own measurements to learn from too")
+
+
 def add_heat(parser: argparse.ArgumentParser, minutes: float | None) -> None:
     """--minutes and what goes with it; `minutes` is the default, None for no long run."""
     heat = parser.add_argument_group("heat and power")
@@ -80,12 +84,16 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 def knowledge(arguments: argparse.Namespace) -> Knowledge:
     """Published rows with the user's own, and the assumptions about prices."""
+    from shoestring.chips.own_rows import networks_beside
     from shoestring.chips.published import published_networks, published_rows
+    from shoestring.chips.rows import read_rows
     from shoestring.costmodel.money import Assumptions
     from shoestring.planning.forecasting import Knowledge
 
     assumed = Assumptions(arguments.life_years, arguments.kwh_usd, arguments.busy)
-    return Knowledge(published_rows(), published_networks(), assumed)
+    own = () if arguments.rows is None else read_rows(arguments.rows)
+    beside = {} if arguments.rows is None else networks_beside(arguments.rows)
+    return Knowledge((*published_rows(), *own), {**published_networks(), **beside}, assumed)
 
 
 def heat_points(seen: Outlook) -> list[HeatPoint]:

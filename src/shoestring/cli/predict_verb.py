@@ -14,14 +14,14 @@ from shoestring.cli.planning_options import heat_points, words
 if TYPE_CHECKING:
     from shoestring.costmodel.heat import Outlook
     from shoestring.domain.chip import Chip
-    from shoestring.domain.estimate import Estimate, NoClaim
+    from shoestring.domain.estimate import NoClaim
     from shoestring.domain.forecast import Prediction
 
 EXAMPLE = "shoestring predict model.onnx --chip raspberry-pi-4b-4gb --minutes 30 --ambient 35 --cooling bare"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    from shoestring.cli.planning_options import add_heat, add_prices, add_shape
+    from shoestring.cli.planning_options import add_heat, add_prices, add_rows, add_shape
 
     parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later")
     parser.add_argument("--chip", metavar="NAME", help="as `shoestring chips` lists them")
@@ -30,6 +30,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", metavar="NAME", help="only this one, like int8")
     parser.add_argument("--threads", type=int, metavar="N", help="only this many")
     add_shape(parser)
+    add_rows(parser)
     add_heat(parser, None)
     parser.add_argument(
         "--fps", type=float, metavar="N", help="examples a second asked for (default: as fast as it can)"
@@ -117,7 +118,7 @@ def _heat_data(heat: Outlook | NoClaim | None) -> Any:
 def _show(found: Prediction, assumed: str) -> None:
     from shoestring.base.units import format_bytes, format_count
     from shoestring.cli import console
-    from shoestring.domain.estimate import Estimate, NoClaim
+    from shoestring.domain.estimate import Estimate
 
     features = found.features
     counts = f"{format_count(features.macs)} MACs, {format_count(features.params)} parameters"
@@ -138,8 +139,8 @@ def _show(found: Prediction, assumed: str) -> None:
     if rows:
         columns = ("way", "latency (90 %)", "a second", "ground", "memory", "energy", "a million")
         console.show_table(columns, rows, right=frozenset({1, 2, 5}))
-    for why in dict.fromkeys(one.rate.why for one in found.forecasts if isinstance(one.rate, NoClaim)):
-        print(f"no claim: {why}")
+    for why, runtimes in _unclaimed(found).items():
+        print(f"no claim for {', '.join(runtimes)}: {why}")
     if found.best is not None and isinstance(found.best.rate, Estimate):
         shown = found.best.latency if isinstance(found.best.latency, Estimate) else found.best.rate
         print(f"best: {found.best.combination}")
@@ -152,6 +153,20 @@ def _show(found: Prediction, assumed: str) -> None:
     print(f"prices: {assumed}")
     for warning in found.warnings:
         console.say(f"note: {warning}")
+
+
+def _unclaimed(found: Prediction) -> dict[str, list[str]]:
+    """Reasons with the runtimes that they hold for; a reason that names its runtime is told once, for all of them."""
+    from shoestring.domain.estimate import NoClaim
+
+    told: dict[str, list[str]] = {}
+    for one in found.forecasts:
+        if isinstance(one.rate, NoClaim):
+            runtime = one.combination.runtime
+            names = told.setdefault(one.rate.why.replace(f"of {runtime} ", "of it "), [])
+            if runtime not in names:
+                names.append(runtime)
+    return told
 
 
 def _show_heat(heat: Outlook | NoClaim) -> None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shoestring.analysis import features_of
 from shoestring.base.errors import UsageError
 from shoestring.chips.loading import chip_named
+from shoestring.chips.own_rows import networks_beside
 from shoestring.chips.published import published_networks, published_rows
 from shoestring.chips.rows import read_rows
 from shoestring.compress.candidates import REFERENCE
@@ -39,17 +40,6 @@ if TYPE_CHECKING:
 TRUST = 0.5
 """Part of the logarithm of a ratio measured here that widens it for another chip, each way: a judgement."""
 
-KNOWN_BEST = "ncnn"
-"""The runtime with by far the most published measurements on processors."""
-
-DIFFER = 3.4
-"""Nine in ten pairs of processor runtimes in the published table, on one chip with one network, precision and thread
-count, differ by at most 3.38 times (half of them by 1.5 at most; 107 settings on four boards). Taken either way for the
-90 % interval of a runtime nobody measured there."""
-
-HALF_LANES = 2.0
-"""Arithmetic in fp32 takes one to two times what it takes in fp16, which has twice the lanes."""
-
 ARM_SIGN, X86_SIGNS = "asimd", ("sse4_1", "avx2")
 
 
@@ -60,10 +50,22 @@ class Elsewhere:
     Args:
         chip: from the catalogue or the user's file.
         rows: published measurements and the user's own.
+        networks: counts of the networks that rows name, by model and input.
     """
 
     chip: Chip
     rows: tuple[Row, ...]
+    networks: Mapping[tuple[str, str], Features]
+
+    def asked(self, features: Features, runtime: str, precision: str, threads: int) -> dict[str, Any]:
+        """What the latency model is asked with; rows of the user's may name the very network."""
+        return {
+            "runtime": runtime,
+            "precision": precision,
+            "threads": threads,
+            "rows": self.rows,
+            "networks": {**self.networks, (features.name, features.input): features},
+        }
 
     @property
     def aim(self) -> Aim:
@@ -86,8 +88,10 @@ def find(name: str, chip_file: Path | None, rows_file: Path | None) -> Elsewhere
             f"{chip.name} has no processor that runs ONNX Runtime or our programs on Linux",
             hint="shoestring predict says what a model would take there; shoestring compile makes C for firmware",
         )
-    own = () if rows_file is None else read_rows(rows_file)
-    return Elsewhere(chip, (*published_rows(), *own))
+    if rows_file is None:
+        return Elsewhere(chip, published_rows(), published_networks())
+    networks = {**published_networks(), **networks_beside(rows_file)}
+    return Elsewhere(chip, (*published_rows(), *read_rows(rows_file)), networks)
 
 
 def thread_counts(elsewhere: Elsewhere, budget: Budget) -> tuple[int, ...]:
@@ -195,51 +199,10 @@ def predict_one(
 def predict_latency(
     elsewhere: Elsewhere, features: Features, runtime: str, precision: str, threads: int
 ) -> Estimate | NoClaim:
-    """Of one example on the processor of the chip, ms.
+    """Of one example on the processor of the chip, ms. See `costmodel.latency.runtimes` for runtimes without rows."""
+    from shoestring.costmodel.latency.runtimes import predict_latency as ask
 
-    Where no row speaks of this runtime, what the table's best-known one would take there stands for it, with the range
-    that runtimes differ by on one board: the user gets an interval that says how little is known, not a refusal.
-    """
-    found = _ask(elsewhere, features, runtime, precision, threads)
-    if isinstance(found, Estimate):
-        return found
-    other, stretch = _ask(elsewhere, features, KNOWN_BEST, precision, threads), 1.0
-    if isinstance(other, NoClaim) and precision == "fp32":
-        other, stretch = _ask(elsewhere, features, KNOWN_BEST, "fp16", threads), HALF_LANES
-    if isinstance(other, NoClaim):
-        return found
-    middle = math.sqrt(stretch)
-    doubt = f"nobody measured {runtime} there: that of {KNOWN_BEST}, and runtimes differ by up to {DIFFER:g} times"
-    return replace(
-        other,
-        value=other.value * middle,
-        low=other.low * middle * math.exp(-_beside(other.value / other.low)),
-        high=other.high * middle * math.exp(_beside(other.high / other.value) + math.log(middle)),
-        ground="specifications",
-        rests_on=(f"{KNOWN_BEST} on {elsewhere.chip.name}", *other.rests_on),
-        widened=(*other.widened, doubt),
-    )
-
-
-def _beside(width: float) -> float:
-    """What DIFFER adds to the logarithm of an interval's half: the two are independent, so their squares add."""
-    own = math.log(width)
-    return math.hypot(own, math.log(DIFFER)) - own
-
-
-def _ask(elsewhere: Elsewhere, features: Features, runtime: str, precision: str, threads: int) -> Estimate | NoClaim:
-    from shoestring.costmodel.latency.predict import predict_latency as ask
-
-    networks = {**published_networks(), (features.name, features.input): features}
-    return ask(
-        features,
-        elsewhere.chip,
-        runtime=runtime,
-        precision=precision,
-        threads=threads,
-        rows=elsewhere.rows,
-        networks=networks,
-    )
+    return ask(features, elsewhere.chip, **elsewhere.asked(features, runtime, precision, threads))
 
 
 def warnings(elsewhere: Elsewhere, bench: Workbench) -> tuple[str, ...]:
@@ -263,8 +226,11 @@ def describe(elsewhere_name: str, here: str) -> str:
 
 
 def _known(elsewhere: Elsewhere, features: Features, artefact: Artefact) -> bool:
-    """Whether anything speaks of the artefact's runtime on the chip."""
-    return isinstance(_ask(elsewhere, features, artefact.runtime, _precision(artefact), 1), Estimate)
+    """Whether any row speaks of the artefact's runtime on the chip."""
+    from shoestring.costmodel.latency.predict import predict_latency as ask
+
+    asked = elsewhere.asked(features, artefact.runtime, _precision(artefact), 1)
+    return isinstance(ask(features, elsewhere.chip, **asked), Estimate)
 
 
 def _precision(artefact: Artefact) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.costmodel.accelerators import predict_accelerator
-from shoestring.costmodel.latency.predict import predict_latency
+from shoestring.costmodel.latency import predict_latency
 from shoestring.costmodel.memory import fits, predict_memory
 from shoestring.costmodel.money import Assumptions, energy_per_example, price_per_million
 from shoestring.domain.estimate import Estimate, NoClaim

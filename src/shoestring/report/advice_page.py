@@ -62,7 +62,7 @@ def advice_headline(advice: Advice) -> str:
     open_ = [board for board in advice.boards if board.verdict == "maybe"]
     if sure:
         best = sure[0]
-        cost = "" if best.price_usd is None else f" at ${significant(best.price_usd)} ({best.price_date})"
+        cost = "" if best.price_usd is None else f" at ${best.price_usd:g} ({best.price_date})"
         rate = "" if best.rate is None else f": it keeps up {_words(best.rate)} a second"
         return f"The cheapest board that does the job is the {best.title}{cost}{rate}."
     if open_:
@@ -88,7 +88,7 @@ def _figure(shown: Estimate | NoClaim | None) -> str:
     if shown is None:
         return "not known"
     if isinstance(shown, NoClaim):
-        return f"<span>no claim<small>{escape(shown.why)}</small></span>"
+        return f'<span title="{escape(shown.why)}">no claim</span>'
     prefix, unit = _PREFIX.get(shown.unit, ""), _UNIT.get(shown.unit, f" {shown.unit}")
     return (
         f"<span>{prefix}{significant(shown.value)}{escape(unit)}"

@@ -110,7 +110,7 @@ def _grid(x_axis: Axis, y_axis: Axis, frame: Box) -> list[str]:
     for tick in y_axis.ticks:
         y = y_axis.at(tick)
         drawn.append(svg.line(frame.left, y, frame.right, y, "grid"))
-        drawn.append(svg.text(f"{tick:g}", frame.left - 8, y + 4, "tick-text", "end"))
+        drawn.append(svg.text(_short(tick), frame.left - 8, y + 4, "tick-text", "end"))
     for tick in x_axis.ticks:
         x = x_axis.at(tick)
         drawn.append(svg.line(x, frame.bottom, x, frame.bottom + 5, "axis"))
@@ -119,6 +119,11 @@ def _grid(x_axis: Axis, y_axis: Axis, frame: Box) -> list[str]:
     drawn.append(svg.text("↑ examples a second, kept up (log scale)", 2, 14, "axis-text"))
     drawn.append(svg.text("price to buy, USD (log scale)", frame.right, frame.bottom + 37, "axis-text", "end"))
     return drawn
+
+
+def _short(tick: float) -> str:
+    """20000 -> '20 k': the margin holds five characters."""
+    return f"{tick / 1e6:g} M" if tick >= 1e6 else f"{tick / 1e3:g} k" if tick >= 1e4 else f"{tick:g}"
 
 
 def _error_bar(point: _Point) -> str:

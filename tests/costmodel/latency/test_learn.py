@@ -32,6 +32,7 @@ def test_a_networks_cases_come_from_a_fit_without_it() -> None:
     seen = observations(published_rows(), published_networks())
     known = fit([row for row in seen if row.network != "googlenet"], start=published_weights(), steps=STEPS)
     cases = [case for case in published_cases() if (case.ground, case.network) == ("calibrated", "googlenet")]
+    cases = [case for case in cases if not case.relation]
     rows = [row for row in seen if row.network == "googlenet"]
     assert len(cases) == len(rows) > 50
     for case, row in zip(cases, rows, strict=True):
@@ -42,8 +43,8 @@ def test_a_networks_cases_come_from_a_fit_without_it() -> None:
 
 def test_errors_elsewhere_weigh_by_nearness() -> None:
     seen = observations(published_rows(), published_networks())
-    by = {row.setting.chip: row.setting for row in seen if row.setting.threads == 4 and row.setting.kind == "fp"}
-    near, far = by["rk3399"], by["celeron_n5105"]
+    by = {row.setting.chip: row.setting for row in seen if row.setting.kind == "fp" and not row.setting.mixed}
+    near, far = by["tda4vm_bbai64"], by["celeron_n5105"]
     here = by["rpi4b"]
     assert related(here.core, here.isa, near.core, near.isa) == "core"
     assert related(here.core, here.isa, far.core, far.isa) == "x86"

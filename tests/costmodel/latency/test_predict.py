@@ -145,3 +145,14 @@ def test_combinations_are_sorted_and_only_supported_ones() -> None:
     best = best_combination(NET, PI4)
     assert best == ways[0]
     assert best_threads(NET, PI4) == 4
+
+
+def test_a_network_measured_by_oneself_there_is_answered_by_ones_own_rows() -> None:
+    """Own rows come before other people's, with an interval of their own."""
+    known = published_networks()["mobilenet_v2", "224x224x3"]
+    theirs = _said(known, PI4, threads=4)
+    rows = (*published_rows(), _mine("rpi4b", "mobilenet_v2", 2 * theirs.value))
+    mine = _said(known, PI4, threads=4, rows=rows)
+    assert mine.ground == "measured"
+    assert mine.value == pytest.approx(2 * theirs.value)
+    assert mine.high / mine.low < theirs.high / theirs.low

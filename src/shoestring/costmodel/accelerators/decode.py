@@ -169,6 +169,8 @@ def predict_decode(
     """
     if context_tokens < 0:
         raise UsageError(f"context {context_tokens} tokens is below 0", hint="count prompt and answer so far")
+    if device == "cpu" and not chip.clusters:
+        return NoClaim(f"{chip.name} has no processor of its own to run {runtime} on")
     bus = _bus(chip)
     if bus is None:
         return NoClaim(f"{chip.name}: its memory bandwidth is unknown; measure memcpy of large blocks there")
@@ -216,9 +218,7 @@ def _missing(points: Sequence[DecodePoint], label: tuple[str, ...], precision: s
     return ""
 
 
-def _ground(
-    points: Sequence[DecodePoint], label: tuple[str, ...], model: LanguageModel
-) -> tuple[str, tuple[str, ...]]:
+def _ground(points: Sequence[DecodePoint], label: tuple[str, ...], model: LanguageModel) -> tuple[str, tuple[str, ...]]:
     cell = [point for point in points if point.label[2] == label[2]]
     sources = tuple(dict.fromkeys(point.source for point in cell))[:3]
     if any(point.model.name == model.name and point.label == label for point in cell):

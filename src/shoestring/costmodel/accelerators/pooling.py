@@ -85,9 +85,7 @@ def lend(
     return mean, np.sqrt(np.maximum(left, 0.0) + effects.model**2 + effects.noise**2)
 
 
-def _shared(
-    one: Sequence[tuple[str, ...]], other: Sequence[tuple[str, ...]], effects: Effects
-) -> NDArray[np.float64]:
+def _shared(one: Sequence[tuple[str, ...]], other: Sequence[tuple[str, ...]], effects: Effects) -> NDArray[np.float64]:
     found = np.full((len(one), len(other)), MEAN_SD**2)
     for level, deviation in enumerate(effects.levels):
         left = np.array([each[level] for each in one], dtype=object)

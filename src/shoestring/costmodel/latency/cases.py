@@ -20,7 +20,8 @@ class Case:
     Args:
         ground: `measured`, `calibrated`, `anchored`, `specifications` or `transfer`.
         kind: `fp` or `int8`.
-        relation: of a transfer: `table` (from all chips of the table that know the network), or from one: `core`, `isa`, `arm`, `x86` or `other`; else empty.
+        relation: of a transfer: `table` (from all chips of the table that know the network), or from one: `core`,
+            `isa`, `arm`, `x86` or `other`; of a calibrated chip: `run` where the row's own run was known; else empty.
         network: base name, which was left out everywhere.
         chip: in the table.
         novelty: of the network among the others.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NETWORK_FOLDS = 9
 CHIP_FOLDS = 6
 CELL_FOLDS = 10
+FULL_STEPS = 80
 STEPS = 4
 ANCHORS = ("mobilenet_v2", "resnet18", "squeezenet", "mobilenet", "googlenet")
 """Networks that stand for a user's one measurement, the first that is there and not left out."""
@@ -35,13 +36,14 @@ def relation(here: Observation, there: Observation) -> str:
     return related(here.setting.core, here.setting.isa, there.setting.core, there.setting.isa)
 
 
-def calibrated(seen: Sequence[Observation], weights: Mapping[str, float]) -> Iterator[tuple[Observation, float]]:
-    """Each row with what was predicted once its network had been left out on every chip."""
+def calibrated(seen: Sequence[Observation], weights: Mapping[str, float]) -> Iterator[tuple[Observation, float, float]]:
+    """Each row with its prediction for any run and for its own, its network left out on every chip."""
     for network in sorted({row.network for row in seen}):
         known = fit([row for row in seen if row.network != network], start=weights, steps=STEPS)
         for row in seen:
             if row.network == network:
-                yield row, _predict(known, row)
+                own = float(predict_log(known, row.setting, terms([row.features]))[0])
+                yield row, _predict(known, row), own
 
 
 def blind(seen: Sequence[Observation], weights: Mapping[str, float]) -> Iterator[tuple[str, Observation, float]]:
@@ -111,9 +113,11 @@ def transfers(errors: Sequence[tuple[Observation, float]]) -> Iterator[tuple[Obs
 
 def learn(seen: Sequence[Observation]) -> tuple[list[Case], dict[str, float]]:
     """Cases and weights of a table."""
-    weights = fit(seen)
-    errors = list(calibrated(seen, weights))
+    weights = fit(seen, steps=FULL_STEPS)
+    alone = list(calibrated(seen, weights))
+    errors = [(row, guess) for row, guess, _ in alone]
     cases = [_case("calibrated", row, guess) for row, guess in errors]
+    cases += [replace(_case("calibrated", row, own), relation="run") for row, _, own in alone]
     cases += [_case(ground, row, guess) for ground, row, guess in blind(seen, weights)]
     cases += [_case("measured", row, guess) for row, guess in repeated(seen)]
     for row, guess, source in known_elsewhere(seen, weights):
