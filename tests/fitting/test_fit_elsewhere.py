@@ -15,6 +15,7 @@ from shoestring.base.errors import BudgetError, BundleError, DataError, UsageErr
 from shoestring.bundle import open_bundle
 from shoestring.bundle.ladder_rules import check_ladder
 from shoestring.chips.rows import read_rows
+from shoestring.costmodel.latency import runtimes
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost
 from shoestring.domain.estimate import Estimate, NoClaim
@@ -168,8 +169,10 @@ def test_a_runtime_nobody_measured_there_gets_a_wide_interval(tmp_path: Path) ->
     stood_in = elsewhere.predict_latency(known, network, "onnxruntime", "int8", 1)
     asked = elsewhere.predict_latency(known, network, "ncnn", "int8", 1)
     assert isinstance(stood_in, Estimate) and isinstance(asked, Estimate)
-    assert stood_in.high / stood_in.value > 1.5 * asked.high / asked.value
-    assert "tuned runtimes lie" in stood_in.widened[-1]
+    assert stood_in.ground == "transfer"
+    assert stood_in.high / stood_in.value >= runtimes.spread() > 1.3
+    assert stood_in.high / stood_in.value > asked.high / asked.value
+    assert "tuned runtimes lie up to" in stood_in.widened[-1]
     rows = tmp_path / "rows.csv"
     rows.write_text(
         "chip,model,input,runtime,precision,threads,latency_ms\n"

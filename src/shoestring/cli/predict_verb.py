@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shoestring.costmodel.heat import Outlook
     from shoestring.domain.chip import Chip
     from shoestring.domain.estimate import NoClaim
-    from shoestring.domain.forecast import Prediction
+    from shoestring.domain.forecast import Forecast, Prediction
 
 EXAMPLE = "shoestring predict model.onnx --chip raspberry-pi-4b-4gb --minutes 30 --ambient 35 --cooling bare"
 
@@ -123,7 +123,6 @@ def _show(found: Prediction, assumed: str) -> None:
     features = found.features
     counts = f"{format_count(features.macs)} MACs, {format_count(features.params)} parameters"
     print(f"{found.model} ({counts}) on {found.title}")
-    claimed = [one for one in found.forecasts if isinstance(one.rate, Estimate)]
     rows = [
         (
             str(one.combination),
@@ -134,7 +133,7 @@ def _show(found: Prediction, assumed: str) -> None:
             words(one.energy, "mJ"),
             words(one.price, "USD"),
         )
-        for one in claimed
+        for one in _fastest(found)
     ]
     if rows:
         columns = ("way", "latency (90 %)", "a second", "ground", "memory", "energy", "a million")
@@ -153,6 +152,18 @@ def _show(found: Prediction, assumed: str) -> None:
     print(f"prices: {assumed}")
     for warning in found.warnings:
         console.say(f"note: {warning}")
+
+
+def _fastest(found: Prediction) -> list[Forecast]:
+    """Of each runtime, engine and precision the best number of threads; --json has them all."""
+    from shoestring.domain.estimate import Estimate
+
+    best: dict[tuple[str, str, str], Forecast] = {}
+    for one in found.forecasts:
+        if isinstance(one.rate, Estimate):
+            way = one.combination
+            best.setdefault((way.runtime, way.device, way.precision), one)
+    return list(best.values())
 
 
 def _unclaimed(found: Prediction) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shoestring.analysis import features_of
 from shoestring.base.errors import UsageError
@@ -50,22 +50,12 @@ class Elsewhere:
     Args:
         chip: from the catalogue or the user's file.
         rows: published measurements and the user's own.
-        networks: counts of the networks that rows name, by model and input.
+        networks: counts of the networks that rows name.
     """
 
     chip: Chip
     rows: tuple[Row, ...]
     networks: Mapping[tuple[str, str], Features]
-
-    def asked(self, features: Features, runtime: str, precision: str, threads: int) -> dict[str, Any]:
-        """What the latency model is asked with; rows of the user's may name the very network."""
-        return {
-            "runtime": runtime,
-            "precision": precision,
-            "threads": threads,
-            "rows": self.rows,
-            "networks": {**self.networks, (features.name, features.input): features},
-        }
 
     @property
     def aim(self) -> Aim:
@@ -90,7 +80,7 @@ def find(name: str, chip_file: Path | None, rows_file: Path | None) -> Elsewhere
         )
     if rows_file is None:
         return Elsewhere(chip, published_rows(), published_networks())
-    networks = {**published_networks(), **networks_beside(rows_file)}
+    networks = {**networks_beside(rows_file), **published_networks()}
     return Elsewhere(chip, (*published_rows(), *read_rows(rows_file)), networks)
 
 
@@ -126,7 +116,7 @@ def predict_all(
         own = bench.of(name).model
         if own.sha256 not in features:
             features[own.sha256] = features_of(own)
-        runtime = one.runtime if _known(elsewhere, features[own.sha256], one) else HOME_RUNTIME
+        runtime = one.runtime if _known(elsewhere, one) else HOME_RUNTIME
         plain = _plain(name, made, runtime)
         cost = predict_one(elsewhere, features[own.sha256], one, (here[name], here[plain], plain), counts)
         if isinstance(cost, NoClaim):
@@ -199,10 +189,22 @@ def predict_one(
 def predict_latency(
     elsewhere: Elsewhere, features: Features, runtime: str, precision: str, threads: int
 ) -> Estimate | NoClaim:
-    """Of one example on the processor of the chip, ms. See `costmodel.latency.runtimes` for runtimes without rows."""
-    from shoestring.costmodel.latency.runtimes import predict_latency as ask
+    """Of one example on the processor of the chip, ms.
 
-    return ask(features, elsewhere.chip, **elsewhere.asked(features, runtime, precision, threads))
+    Where no row speaks of this runtime, ncnn's figure stands for it, with the spread between runtimes: the user gets an
+    interval that says how little is known, not a refusal.
+    """
+    from shoestring.costmodel.latency import predict_latency as ask
+
+    return ask(
+        features,
+        elsewhere.chip,
+        runtime=runtime,
+        precision=precision,
+        threads=threads,
+        rows=elsewhere.rows,
+        networks={(features.name, features.input): features, **elsewhere.networks},
+    )
 
 
 def warnings(elsewhere: Elsewhere, bench: Workbench) -> tuple[str, ...]:
@@ -225,12 +227,12 @@ def describe(elsewhere_name: str, here: str) -> str:
     )
 
 
-def _known(elsewhere: Elsewhere, features: Features, artefact: Artefact) -> bool:
+def _known(elsewhere: Elsewhere, artefact: Artefact) -> bool:
     """Whether any row speaks of the artefact's runtime on the chip."""
-    from shoestring.costmodel.latency.predict import predict_latency as ask
-
-    asked = elsewhere.asked(features, artefact.runtime, _precision(artefact), 1)
-    return isinstance(ask(features, elsewhere.chip, **asked), Estimate)
+    return any(
+        row.runtime == artefact.runtime and row.chip in (elsewhere.chip.name, *elsewhere.chip.rows)
+        for row in elsewhere.rows
+    )
 
 
 def _precision(artefact: Artefact) -> str:

@@ -72,7 +72,7 @@ def _speed(
             precision=way.precision,
             threads=way.threads,
             rows=known.rows,
-            networks=known.networks,
+            networks={(features.name, features.input): features, **known.networks},
         )
     else:
         found = predict_accelerator(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import nnls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +71,8 @@ def fit(terms: NDArray[np.float64], ms: NDArray[np.float64]) -> NDArray[np.float
         terms: (points, terms).
         ms: (points,), above zero.
     """
+    from scipy.optimize import nnls  # takes a third of a second to import, and many chips never ask
+
     scale = np.linalg.norm(terms / ms[:, None], axis=0)
     scale[scale == 0] = 1.0
     trust = np.ones(len(ms))

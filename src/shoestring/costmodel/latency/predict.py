@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 PROTOCOL = (
     "one example, processor only, model loaded, after warm-up; the smallest of the runs as ncnn's benchmark prints it"
 )
+SAME = 0.02
+"""Counts of one network differ by no more than this: what exporters fold, a classifier with or without its softmax."""
 ENOUGH = 5
 """Networks measured on a chip with a runtime and kind from which on it counts as calibrated."""
 OWN_RUN = 0.18
@@ -90,37 +93,35 @@ def _answer(
     features: Features, setting: Setting, rows: Sequence[Row], networks: Mapping[tuple[str, str], Features], chip: Chip,
     clusters: tuple[Cores, ...],
 ) -> Estimate | NoClaim:  # fmt: skip
-    seen = observations(rows, networks, runtime=setting.runtime, clusters={setting.chip: clusters})
+    fresh = own_rows(rows)
+    brought = observations(fresh, networks, runtime=setting.runtime, clusters={setting.chip: clusters})
+    seen = [*(_published(setting.runtime) if len(fresh) < len(rows) else ()), *brought]
     here = [row for row in seen if row.setting.chip == setting.chip and row.setting.kind == setting.kind]
     network = network_of(features.name)
-    same = [row for row in seen if row.network == network and row.features.input == features.input]
+    same = [row for row in seen if row.network == network and alike(row.features, features)]
     same = [row for row in same if row.setting.kind == setting.kind and row.setting.threads == setting.threads]
     exact = [row for row in same if row.setting.chip == setting.chip and row.setting.little == setting.little]
-    shipped = {id(row) for row in published_rows()}
     if exact:
         middle = float(np.median([row.log_ms for row in exact]))
         rests = f"{len(exact)} runs of {network} on {setting.chip}"
-        fresh = [row for row in rows if row.chip == setting.chip and id(row) not in shipped]
-        own = observations(fresh, networks, runtime=setting.runtime, clusters={setting.chip: clusters})
-        mine = [row.log_ms for row in own if row.network == network and row.setting in {e.setting for e in exact}]
+        mine = [row.log_ms for row in brought if any(row is one for one in exact)]
         if mine:
             return _estimate(float(np.median(mine)), OWN_RUN, "measured", f"own {rests}", features)
         return _from_cases(features, middle, Group("measured", setting.kind), rests)
     weights = published_weights()
-    fresh = [row for row in rows if row.chip == setting.chip and id(row) not in shipped]
     known = len({row.network for row in here})
     if setting.runtime != "ncnn" and not known:
         return NoClaim(
             f"no row of {setting.runtime} with counted networks on {chip.name}: measure a few there, or ask for ncnn"
         )
-    if fresh and here:
+    if here and any(row.setting.chip == setting.chip for row in brought):
         base = shared_only(weights)
-        own = fit([row for row in seen if row.setting.chip == setting.chip], fixed=base, only=OWN)
-        weights = base | own
+        weights = base | fit([row for row in seen if row.setting.chip == setting.chip], fixed=base, only=OWN)
     guess = float(predict_log(weights, setting, terms([features]))[0])
     ground = "calibrated" if known >= ENOUGH else "anchored" if known else "specifications"
     others = [row for row in same if row.setting.chip != setting.chip]
-    if network in {network_of(model) for model, _ in published_networks()}:
+    table = [one for (model, _), one in published_networks().items() if network_of(model) == network]
+    if any(alike(one, features) for one in table):
         if others and ground == "calibrated":
             return _pooled_transfer(features, setting, guess, seen, weights)
     elif others:
@@ -129,11 +130,42 @@ def _answer(
     return _from_cases(features, guess, Group(ground, setting.kind), rests)
 
 
+def own_rows(rows: Sequence[Row]) -> list[Row]:
+    """Rows that did not come with us."""
+    shipped = _shipped()
+    return [] if rows is published_rows() else [row for row in rows if id(row) not in shipped]
+
+
+@functools.cache
+def _shipped() -> frozenset[int]:
+    return frozenset(id(row) for row in published_rows())
+
+
+@functools.cache
+def _published(runtime: str) -> tuple[Observation, ...]:
+    return tuple(observations(published_rows(), published_networks(), runtime=runtime))
+
+
+def alike(known: Features, asked: Features) -> bool:
+    """Whether two networks of one name are one network: input, MACs and parameters agree."""
+    near = all(
+        abs(getattr(known, count) - getattr(asked, count)) <= SAME * getattr(known, count)
+        for count in ("macs", "params")
+    )
+    return known.input == asked.input and near
+
+
 def _pooled_transfer(
     features: Features, setting: Setting, guess: float, seen: Sequence[Observation], weights: Mapping[str, float]
 ) -> Estimate | NoClaim:
     """A network of the table: what it did on all other chips."""
-    known = [row for row in seen if row.network == network_of(features.name) and row.setting.kind == setting.kind]
+    known = [
+        row
+        for row in seen
+        if row.network == network_of(features.name)
+        and row.setting.kind == setting.kind
+        and alike(row.features, features)
+    ]
     errors = []
     for row in known:
         said = predict_log(weights, replace(row.setting, run=""), terms([row.features]))[0]
