@@ -93,7 +93,8 @@ def knowledge(arguments: argparse.Namespace) -> Knowledge:
     assumed = Assumptions(arguments.life_years, arguments.kwh_usd, arguments.busy)
     own = () if arguments.rows is None else read_rows(arguments.rows)
     beside = {} if arguments.rows is None else networks_beside(arguments.rows)
-    return Knowledge((*published_rows(), *own) if own else published_rows(), {**published_networks(), **beside}, assumed)
+    rows = (*published_rows(), *own) if own else published_rows()
+    return Knowledge(rows, {**published_networks(), **beside}, assumed)
 
 
 def heat_points(seen: Outlook) -> list[HeatPoint]:

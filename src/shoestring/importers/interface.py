@@ -88,7 +88,8 @@ def _check_free(draft: Draft, value: Any) -> None:
         raise ModelError(
             f"input {value.name!r} has the shape {words(shape)}, which leaves dimension "
             f"{' and '.join(str(axis) for axis in free)} open",
-            hint=f"give its shape, for example {{{value.name!r}: {example}}}",
+            hint=f"give its shape, for example {{{value.name!r}: {example}}}; predict and chips take it as "
+            f"--shape {value.name}={'x'.join(str(size or 1) for size in example)}",
         )
     if free:
         draft.notes.append(f"input {value.name!r} keeps free dimensions: {words(shape)}")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 from dataclasses import astuple, dataclass, fields
 from importlib import resources
 from typing import TYPE_CHECKING
+
+from shoestring.base import disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,11 +66,13 @@ def published_weights() -> dict[str, float]:
 
 def write(folder: Path, cases: Iterable[Case], weights: dict[str, float]) -> None:
     """Writes both files. Args: folder; cases; weights: by name."""
-    with (folder / "cases.csv").open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow([field.name for field in fields(Case)])
-        lines.writerows([f"{x:.4f}" if isinstance(x, float) else x for x in astuple(case)] for case in cases)
-    with (folder / "weights.csv").open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["weight", "value"])
-        lines.writerows([name, f"{value:.4f}"] for name, value in sorted(weights.items()))
+    rows = ([f"{x:.4f}" if isinstance(x, float) else x for x in astuple(case)] for case in cases)
+    disk.write_text(folder / "cases.csv", _table([[field.name for field in fields(Case)], *rows]))
+    values = ([name, f"{value:.4f}"] for name, value in sorted(weights.items()))
+    disk.write_text(folder / "weights.csv", _table([["weight", "value"], *values]))
+
+
+def _table(rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

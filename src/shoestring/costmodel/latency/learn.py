@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 NETWORK_FOLDS = 9
 CHIP_FOLDS = 6
 CELL_FOLDS = 10
-FULL_STEPS = 80
-STEPS = 4
+STEPS = 60
+"""Of every fit, each from nothing: one that began with the weights of the whole table would know what was left out."""
 ANCHORS = ("mobilenet_v2", "resnet18", "squeezenet", "mobilenet", "googlenet")
 """Networks that stand for a user's one measurement, the first that is there and not left out."""
 
@@ -36,23 +37,27 @@ def relation(here: Observation, there: Observation) -> str:
     return related(here.setting.core, here.setting.isa, there.setting.core, there.setting.isa)
 
 
-def calibrated(seen: Sequence[Observation], weights: Mapping[str, float]) -> Iterator[tuple[Observation, float, float]]:
+def calibrated(seen: Sequence[Observation]) -> Iterator[tuple[Observation, float, float]]:
     """Each row with its prediction for any run and for its own, its network left out on every chip."""
-    for network in sorted({row.network for row in seen}):
-        known = fit([row for row in seen if row.network != network], start=weights, steps=STEPS)
+    networks = sorted({row.network for row in seen})
+    fits = _fits([[row for row in seen if row.network != network] for network in networks])
+    for network, known in zip(networks, fits, strict=True):
         for row in seen:
             if row.network == network:
                 own = float(predict_log(known, row.setting, terms([row.features]))[0])
                 yield row, _predict(known, row), own
 
 
-def blind(seen: Sequence[Observation], weights: Mapping[str, float]) -> Iterator[tuple[str, Observation, float]]:
+def blind(seen: Sequence[Observation]) -> Iterator[tuple[str, Observation, float]]:
     """Each row with what was predicted from specifications, and from one anchor, its chip and network left out."""
     networks, chips = sorted({row.network for row in seen}), sorted({row.setting.chip for row in seen})
-    for fold, part in itertools.product(range(NETWORK_FOLDS), range(CHIP_FOLDS)):
-        out, away = set(networks[fold::NETWORK_FOLDS]), set(chips[part::CHIP_FOLDS])
-        rest = [row for row in seen if row.network not in out and row.setting.chip not in away]
-        known = shared_only(fit(rest, start=weights, steps=STEPS))
+    folds = [
+        (set(networks[fold::NETWORK_FOLDS]), set(chips[part::CHIP_FOLDS]))
+        for fold, part in itertools.product(range(NETWORK_FOLDS), range(CHIP_FOLDS))
+    ]
+    rests = [[row for row in seen if row.network not in out and row.setting.chip not in away] for out, away in folds]
+    for (out, away), learnt in zip(folds, _fits(rests), strict=True):
+        known = shared_only(learnt)
         hidden = [row for row in seen if row.setting.chip in away]
         anchors = _anchors([row for row in hidden if row.network not in out])
         for row in hidden:
@@ -77,15 +82,12 @@ def repeated(seen: Sequence[Observation]) -> Iterator[tuple[Observation, float]]
                 yield row, float(np.median(rest))
 
 
-def known_elsewhere(
-    seen: Sequence[Observation], weights: Mapping[str, float]
-) -> Iterator[tuple[Observation, float, float]]:
+def known_elsewhere(seen: Sequence[Observation]) -> Iterator[tuple[Observation, float, float]]:
     """Each row with its prediction and the error to expect, its network left out on its chip but known on others."""
     cells = sorted({(row.setting.chip, row.network) for row in seen})
-    for fold in range(CELL_FOLDS):
-        out = set(cells[fold::CELL_FOLDS])
-        rest = [row for row in seen if (row.setting.chip, row.network) not in out]
-        known = fit(rest, start=weights, steps=STEPS)
+    outs = [set(cells[fold::CELL_FOLDS]) for fold in range(CELL_FOLDS)]
+    rests = [[row for row in seen if (row.setting.chip, row.network) not in out] for out in outs]
+    for out, rest, known in zip(outs, rests, _fits(rests), strict=True):
         errors = defaultdict(list)
         for row in rest:
             errors[row.network, row.setting.kind].append((row.setting, row.log_ms - _predict(known, row)))
@@ -113,18 +115,28 @@ def transfers(errors: Sequence[tuple[Observation, float]]) -> Iterator[tuple[Obs
 
 def learn(seen: Sequence[Observation]) -> tuple[list[Case], dict[str, float]]:
     """Cases and weights of a table."""
-    weights = fit(seen, steps=FULL_STEPS)
-    alone = list(calibrated(seen, weights))
+    weights = fit(seen, steps=STEPS)
+    alone = list(calibrated(seen))
     errors = [(row, guess) for row, guess, _ in alone]
     cases = [_case("calibrated", row, guess) for row, guess in errors]
     cases += [replace(_case("calibrated", row, own), relation="run") for row, _, own in alone]
-    cases += [_case(ground, row, guess) for ground, row, guess in blind(seen, weights)]
+    cases += [_case(ground, row, guess) for ground, row, guess in blind(seen)]
     cases += [_case("measured", row, guess) for row, guess in repeated(seen)]
-    for row, guess, source in known_elsewhere(seen, weights):
+    for row, guess, source in known_elsewhere(seen):
         cases.append(replace(_case("transfer", row, guess), relation="table", source=source))
     for row, guess, link, source in transfers(errors):
         cases.append(replace(_case("transfer", row, guess), relation=link, source=source))
     return cases, weights
+
+
+def _fits(tables: Sequence[Sequence[Observation]]) -> Iterator[dict[str, float]]:
+    """Weights of each table, learnt from nothing on all processors."""
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(_fit, tables)
+
+
+def _fit(seen: Sequence[Observation]) -> dict[str, float]:
+    return fit(seen, steps=STEPS)
 
 
 def _case(ground: str, row: Observation, guess: float) -> Case:
