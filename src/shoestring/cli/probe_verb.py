@@ -1,4 +1,4 @@
-"""Measure this machine: memory bandwidth, arithmetic peaks, a suite of operators on every runtime that is installed.
+"""Measure this machine, or a board over ssh: bandwidth, arithmetic peaks, operators on every installed runtime.
 
 Writes a chip file in the catalogue's form (for --chip-file), measurement rows that predictions rest on, and the counts
 of the networks behind them. Takes under three minutes; a sensor that is not there is left out.
@@ -17,6 +17,11 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=Path, metavar="FILE.csv", help="rows to write (default: NAME.csv beside --out)")
     parser.add_argument("--runtimes", metavar="LIST", help="like onnxruntime,native (default: what is installed)")
     parser.add_argument("--cc", metavar="COMMAND", help="C compiler (default: one is looked for)")
+    parser.add_argument("--nets", type=int, metavar="N", help="only the first N networks of the suite (default: all)")
+    there = parser.add_argument_group("a board over ssh (your own keys and configuration; no password is asked)")
+    there.add_argument("--ssh", metavar="USER@HOST[:PORT]", help="probe there; needs --out")
+    there.add_argument("--python", default="python3", metavar="PATH", help="interpreter there (default: python3)")
+    there.add_argument("--ssh-option", action="append", metavar="OPTION", help="for ssh -o; repeatable")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.chips.schema import NAME
     from shoestring.cli import console
     from shoestring.probing import probe
+    from shoestring.probing.nets import SUITE
 
     out, rows_path = arguments.out, arguments.rows
     if out is None and rows_path is not None:
@@ -36,11 +42,16 @@ def run(arguments: argparse.Namespace) -> int:
     for path in (out, rows_path):
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"the directory of {path} does not exist", hint="create it first")
+    if arguments.nets is not None and arguments.nets < 1:
+        raise UsageError(f"--nets {arguments.nets} must be at least 1", hint="leave it out for the whole suite")
+    if arguments.ssh is not None:
+        return _elsewhere(arguments)
     with console.ShowProgress() as progress:
         found = probe(
             None if out is None else out.stem,
             runtimes=arguments.runtimes.split(",") if arguments.runtimes else None,
             cc=arguments.cc,
+            nets=SUITE[: arguments.nets],
             progress=lambda words: progress(words, 0, 0),
         )
     written: list[Path] = []
@@ -77,4 +88,32 @@ def run(arguments: argparse.Namespace) -> int:
         right=frozenset({3, 4}),
     )
     console.say(f"measured in {found.seconds:.0f} s" + (f"; wrote {', '.join(map(str, written))}" if written else ""))
+    return 0
+
+
+def _elsewhere(arguments: argparse.Namespace) -> int:
+    from shoestring.base.errors import UsageError
+    from shoestring.cli import console
+    from shoestring.probing.remote import probe_board
+    from shoestring.probing.ssh import parse_board
+
+    if arguments.out is None:
+        raise UsageError("--ssh needs --out, which names the chip", hint="-o my-board.toml")
+    flags = [
+        *(("--runtimes", arguments.runtimes) if arguments.runtimes else ()),
+        *(("--cc", arguments.cc) if arguments.cc else ()),
+        *(("--nets", str(arguments.nets)) if arguments.nets else ()),
+    ]
+    found = probe_board(
+        parse_board(arguments.ssh, arguments.ssh_option or ()),
+        arguments.out,
+        arguments.rows or arguments.out.with_suffix(".csv"),
+        python=arguments.python,
+        flags=tuple(flags),
+        heard=console.say,
+    )
+    if arguments.json:
+        console.show_json({"written": found.written, "rows": found.rows})
+    else:
+        console.say(f"wrote {', '.join(map(str, found.written))}: {found.rows} rows")
     return 0

@@ -156,3 +156,20 @@ def test_a_network_measured_by_oneself_there_is_answered_by_ones_own_rows() -> N
     assert mine.ground == "measured"
     assert mine.value == pytest.approx(2 * theirs.value)
     assert mine.high / mine.low < theirs.high / theirs.low
+
+
+def test_a_core_nobody_knows_is_stood_in_for_once_its_own_rows_are_there() -> None:
+    strange = replace(_chip("box", rows=("box",), core="Mystery 9", ghz=3.0), isa=("avx2", "fma", "sse4_1"))
+    assert isinstance(predict_latency(NET, strange, threads=1), NoClaim)
+    names = ("squeezenet", "mobilenet", "mobilenet_v2", "googlenet", "resnet50", "shufflenet_v2")
+    twin = replace(_chip("twin"), rows=("celeron_n5105",))
+    rows = [
+        _mine("box", row.model, 0.5 * (row.latency_ms or 0), input=row.input, threads=1, ghz=None)
+        for row in published_rows()
+        if row.chip == "celeron_n5105" and row.model in names and row.threads == 1 and row.precision == "fp32"
+    ]
+    assert len(rows) >= 5
+    found = _said(NET, strange, threads=1, rows=[*published_rows(), *rows])
+    like = _said(NET, twin, threads=1)
+    assert 0.3 * like.value < found.value < 0.75 * like.value
+    assert "not in our table: taken for Gracemont" in found.widened[-1]

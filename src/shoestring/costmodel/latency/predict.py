@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 PROTOCOL = (
     "one example, processor only, model loaded, after warm-up; the smallest of the runs as ncnn's benchmark prints it"
 )
+STAND_INS = (
+    (("asimd", "asimddp"), "Cortex-A76"),
+    (("asimd",), "Cortex-A72"),
+    (("avx2",), "Gracemont"),
+    (("sse4_1",), "Tremont"),
+)
+"""Instruction sets -> the core that stands in for one we do not know, the best equipped first."""
+STRANGE = 1.2
+"""Factor up and down for a core that stands in for another: a judgement."""
 SAME = 0.02
 """Counts of one network differ by no more than this: what exporters fold, a classifier with or without its softmax."""
 ENOUGH = 5
@@ -65,6 +74,10 @@ def predict_latency(
         return NoClaim(f"this model speaks of processors, not of {device}: see the accelerators' models")
     kind = "fp" if precision in FLOATS else precision
     name, clusters = clusters_of(chip)
+    every = published_rows() if rows is None else rows
+    strange = not clusters and any(row.chip == name for row in own_rows(every))
+    if strange:
+        clusters = stand_in(chip)
     setting = setting_on(name, clusters, kind, precision == "fp16", threads, runtime=runtime) if clusters else None
     if setting is None:
         return NoClaim(f"the speed of {chip.name}'s cores is not known: measure networks there with {runtime}")
@@ -74,9 +87,9 @@ def predict_latency(
         return NoClaim(f"ncnn runs floats in {does} on {setting.core}; nobody measured {precision}: ask for {does}")
     if kind not in ("fp", "int8"):
         return NoClaim(f"no row of the table has precision {precision} on a processor: measure networks with it")
-    every = published_rows() if rows is None else rows
     counts = dict(published_networks()) | dict(networks or {})
-    return _answer(features, setting, every, counts, chip, clusters)
+    found = _answer(features, setting, every, counts, chip, clusters)
+    return _doubted(found, chip, setting) if strange else found
 
 
 def clusters_of(chip: Chip) -> tuple[str, tuple[Cores, ...]]:
@@ -87,6 +100,22 @@ def clusters_of(chip: Chip) -> tuple[str, tuple[Cores, ...]]:
     known = [Cores(c.core, c.count, c.clock.value) for c in chip.clusters if c.core in published_cores()]
     fastest = sorted(known, key=lambda c: -c.ghz * published_cores()[c.core].fp32)
     return (chip.rows[0] if chip.rows else chip.name), tuple(fastest)
+
+
+def stand_in(chip: Chip) -> tuple[Cores, ...]:
+    """Known cores in place of a chip's own, which are not, by its instruction sets; empty where none is like them.
+
+    What is the chip's own is corrected by its own rows.
+    """
+    kind = next((core for sets, core in STAND_INS if set(sets) <= set(chip.isa)), None)
+    return () if kind is None else tuple(Cores(kind, one.count, one.clock.value) for one in chip.clusters)
+
+
+def _doubted(found: Estimate | NoClaim, chip: Chip, setting: Setting) -> Estimate | NoClaim:
+    if isinstance(found, NoClaim) or found.ground == "measured":
+        return found
+    told = f"cores of {chip.name} are not in our table: taken for {setting.core}, corrected by its own rows"
+    return replace(found, low=found.low / STRANGE, high=found.high * STRANGE, widened=(*found.widened, told))
 
 
 def _answer(
