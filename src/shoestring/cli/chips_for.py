@@ -93,8 +93,8 @@ def _show(advice: Advice) -> None:
 
     print(advice_headline(advice))
     print(job_words(advice.job))
-    columns = ("board", "verdict", "price", "way", "latency (90 %)", "keeps up a second", "watts", "why")
-    console.show_table(columns, [_row(board) for board in advice.boards], right=frozenset({2, 4, 5, 6}))
+    columns = ("board", "verdict", "price", "keeps up a second", "watts", "how, or why not")
+    console.show_table(columns, [_row(board) for board in advice.boards], right=frozenset({2, 3, 4}))
     for line in advice.assumptions:
         print(line)
 
@@ -105,9 +105,13 @@ def _row(board: BoardAdvice) -> tuple[str, ...]:
         board.chip,
         board.verdict,
         price,
-        "" if board.forecast is None else str(board.forecast.combination),
-        "" if board.forecast is None else words(board.forecast.latency, "ms"),
         "" if board.rate is None else words(board.rate, ""),
         "" if board.watts is None else words(board.watts, "W"),
-        "; ".join(board.reasons),
+        "; ".join(board.reasons) or _way(board),
     )
+
+
+def _way(board: BoardAdvice) -> str:
+    if board.forecast is None:
+        return ""
+    return f"{board.forecast.combination}: {words(board.forecast.latency, 'ms')}"

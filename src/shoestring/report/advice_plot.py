@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from shoestring.domain.forecast import Advice, BoardAdvice
 from shoestring.report import svg
 from shoestring.report.axis import Axis, logarithmic
-from shoestring.report.marks import RADIUS, mark
-from shoestring.report.placing import Anchor, Box, place
+from shoestring.report.labels import Spot, labels
+from shoestring.report.marks import mark
+from shoestring.report.placing import Box
 from shoestring.report.scatter import Shape
 from shoestring.report.words import elide, significant
 
@@ -17,8 +18,6 @@ NARROW = Shape("advice-narrow", 340, 430, "plot plot-narrow")
 ROLES = {"yes": "rung", "maybe": "reference", "no": "rejected"}
 """Verdict -> the mark that stands for it."""
 
-_CHARACTER_WIDTH = 7.3
-_TEXT_HEIGHT = 15.0
 _LONGEST_LABEL = 22
 
 
@@ -146,17 +145,5 @@ def _marked(point: _Point) -> str:
 
 
 def _labels(points: list[_Point], rules: list[Box], frame: Box) -> list[str]:
-    anchors = [Anchor(p.x, p.y, len(p.label) * _CHARACTER_WIDTH, _TEXT_HEIGHT) for p in points]
-    marks = [Box(p.x - RADIUS, p.y - RADIUS, p.x + RADIUS, p.y + RADIUS) for p in points]
     strokes = [Box(p.x - 4, p.y_high, p.x + 4, p.y_low) for p in points] + rules
-    drawn = []
-    for point, box in zip(points, place(anchors, marks, strokes, frame), strict=True):
-        if box is None:
-            continue
-        x, anchor = (box.left + box.right) / 2, "middle"
-        if box.left >= point.x:
-            x, anchor = box.left, "start"
-        elif box.right <= point.x:
-            x, anchor = box.right, "end"
-        drawn.append(svg.text(point.label, x, box.bottom - 3.5, f"label label-{point.role}", anchor))
-    return drawn
+    return labels([Spot(point.x, point.y, point.label, point.role) for point in points], strokes, frame)

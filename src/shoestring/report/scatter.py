@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from shoestring.domain.budget import Budget
 from shoestring.report import svg
 from shoestring.report.axis import Axis, linear, logarithmic
+from shoestring.report.labels import Spot, labels
 from shoestring.report.marks import RADIUS, mark
-from shoestring.report.placing import Anchor, Box, place
+from shoestring.report.placing import Box
 from shoestring.report.rows import Row, Rows
 from shoestring.report.words import confidence, elide, milliseconds, percent
 
-_TEXT_HEIGHT = 15.0
-# Widest average of the usual system fonts at 12.5 px; too wide only costs room.
-_CHARACTER_WIDTH = 7.3
 _LONGEST_LABEL = 24
 _LOG_FROM_RATIO = 12.0
 
@@ -211,33 +208,7 @@ def _marked(point: Point) -> str:
 
 
 def _labels(points: list[Point], rules: list[Box], frame: Box) -> list[str]:
-    anchors = [Anchor(p.x, p.y, len(p.label) * _CHARACTER_WIDTH, _TEXT_HEIGHT) for p in points]
-    marks = [Box(p.x - RADIUS, p.y - RADIUS, p.x + RADIUS, p.y + RADIUS) for p in points]
     strokes = [Box(p.x_low, p.y - 1, p.x_high, p.y + 1) for p in points]
     strokes += [Box(p.x - 4, p.y_high, p.x + 4, p.y_low) for p in points]
     strokes += rules
-    drawn = []
-    for point, box in zip(points, place(anchors, marks, strokes, frame), strict=True):
-        if box is None:
-            continue
-        # Text ends where its box faces the mark, since its true width is not known here.
-        middle = (box.left + box.right) / 2
-        x, anchor = middle, "middle"
-        if box.left >= point.x:
-            x, anchor = box.left, "start"
-        elif box.right <= point.x:
-            x, anchor = box.right, "end"
-        drawn.extend(_leader(point, box, points))
-        drawn.append(svg.text(point.label, x, box.bottom - 3.5, f"label label-{point.role}", anchor))
-    return drawn
-
-
-def _leader(point: Point, box: Box, points: list[Point]) -> list[str]:
-    """A line from a label to its mark, where the label is far from it or close to another."""
-    x, y = min(max(point.x, box.left), box.right), min(max(point.y, box.top), box.bottom)
-    distance = math.hypot(x - point.x, y - point.y)
-    others = (box.distance(other.x, other.y) for other in points if other is not point)
-    if distance <= RADIUS + 1 or (distance <= 20 and min(others, default=math.inf) > 1.5 * distance):
-        return []
-    part = (RADIUS + 1) / distance
-    return [svg.line(point.x + part * (x - point.x), point.y + part * (y - point.y), x, y, "leader")]
+    return labels([Spot(point.x, point.y, point.label, point.role) for point in points], strokes, frame)
