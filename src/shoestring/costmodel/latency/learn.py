@@ -15,6 +15,7 @@ from shoestring.chips.published import published_networks, published_rows
 from shoestring.costmodel.latency.cases import Case, write
 from shoestring.costmodel.latency.elsewhere import expected_error, related
 from shoestring.costmodel.latency.levels import shared_only
+from shoestring.costmodel.latency.local import blended
 from shoestring.costmodel.latency.novelty import novelty
 from shoestring.costmodel.latency.observations import Observation, observations
 from shoestring.costmodel.latency.pooled import fit, predict_log
@@ -97,6 +98,21 @@ def known_elsewhere(seen: Sequence[Observation]) -> Iterator[tuple[Observation, 
                 yield row, _predict(known, row), expected_error(row.setting, elsewhere)
 
 
+def own_cases(seen: Sequence[Observation], alone: Sequence[tuple[Observation, float, float]]) -> Iterator[Case]:
+    """Cases of calibrated chips: pooled predictions drawn towards the line of the chip's other networks."""
+    anyone, run = defaultdict(list), defaultdict(list)
+    for row in seen:
+        anyone[replace(row.setting, run="")].append(row)
+        run[row.setting].append(row)
+    later = []
+    for row, guess, own in alone:
+        there = [near for near in anyone[replace(row.setting, run="")] if near.network != row.network]
+        same = [near for near in run[row.setting] if near.network != row.network]
+        yield _case("calibrated", row, blended(guess, row.features, there))
+        later.append(replace(_case("calibrated", row, blended(own, row.features, same)), relation="run"))
+    yield from later
+
+
 def transfers(errors: Sequence[tuple[Observation, float]]) -> Iterator[tuple[Observation, float, str, float]]:
     """Each row with its prediction, the relation and the error of one source chip, per relation."""
     by = defaultdict(list)
@@ -118,8 +134,7 @@ def learn(seen: Sequence[Observation]) -> tuple[list[Case], dict[str, float]]:
     weights = fit(seen, steps=STEPS)
     alone = list(calibrated(seen))
     errors = [(row, guess) for row, guess, _ in alone]
-    cases = [_case("calibrated", row, guess) for row, guess in errors]
-    cases += [replace(_case("calibrated", row, own), relation="run") for row, _, own in alone]
+    cases = list(own_cases(seen, alone))
     cases += [_case(ground, row, guess) for ground, row, guess in blind(seen)]
     cases += [_case("measured", row, guess) for row, guess in repeated(seen)]
     for row, guess, source in known_elsewhere(seen):

@@ -15,6 +15,7 @@ from shoestring.costmodel.latency.cases import published_weights
 from shoestring.costmodel.latency.elsewhere import ORDER, expected_error, related
 from shoestring.costmodel.latency.intervals import Group, half_width, share
 from shoestring.costmodel.latency.levels import OWN, shared_only
+from shoestring.costmodel.latency.local import blended
 from shoestring.costmodel.latency.novelty import novelty
 from shoestring.costmodel.latency.observations import FLOATS, Observation, Setting, network_of, observations, setting_on
 from shoestring.costmodel.latency.pooled import fit, predict_log
@@ -155,6 +156,9 @@ def _answer(
             return _pooled_transfer(features, setting, guess, seen, weights)
     elif others:
         return _transferred(features, setting, guess, others, weights)
+    if ground == "calibrated":
+        alike_runs = (row for row in here if replace(row.setting, run="", ghz=setting.ghz) == setting)
+        guess = blended(guess, features, [row for row in alike_runs if row.network != network])
     rests = f"{known} networks on {setting.chip} with {setting.runtime}" if known else f"cores of kind {setting.core}"
     return _from_cases(features, guess, Group(ground, setting.kind), rests)
 
