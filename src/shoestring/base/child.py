@@ -72,14 +72,29 @@ def run_in_child(target: str, request: object, limits: ChildLimits, *, env: dict
         words.seek(0, os.SEEK_END)
         words.seek(max(0, words.tell() - MAX_CHILD_STDERR_BYTES))
         last_words = words.read().decode(errors="replace").strip()
-    return _unpack(target, process.returncode, reply, last_words)
+    _check_end(target, process.returncode, last_words)
+    return unpack_reply(target, reply)
 
 
-def _unpack(target: str, code: int, reply: bytes, last_words: str) -> Any:
+def _check_end(target: str, code: int, last_words: str) -> None:
     if code != 0:
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
         tail = last_words.splitlines()[-1] if last_words else "no last words"
         raise ChildCrashedError(f"{target} died {how}: {tail}")
+
+
+def unpack_reply(target: str, reply: bytes) -> Any:
+    """The result in what `serve_one_call` wrote.
+
+    Args:
+        target: what was called, for messages.
+        reply: bytes of its stdout.
+
+    Raises:
+        ShoestringError: the one that the function raised there.
+        ChildError: more than the limit.
+        ValueError, KeyError, TypeError: this is no reply; not from a child of ours.
+    """
     if len(reply) > MAX_CHILD_REPLY_BYTES:
         raise ChildError(f"{target} answered more than the limit of {MAX_CHILD_REPLY_BYTES} bytes")
     answer = json.loads(reply)

@@ -10,8 +10,12 @@ import argparse
 import contextlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shoestring.cli.options import add_preprocess, preprocess_from
+
+if TYPE_CHECKING:
+    from shoestring.costmodel.meter import Meter
 
 EXAMPLE = "shoestring fit model.onnx --data photos/ --max-drop 1pt --latency 20ms -o camera.shoe"
 
@@ -32,6 +36,10 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=Path, metavar="FILE", help="CSV of measurements of your own that estimates may rest on"
     )
+    there = parser.add_argument_group("a board over ssh (your own keys and configuration; no password is asked)")
+    there.add_argument("--ssh", metavar="USER@HOST[:PORT]", help="measure costs there; scores are made here")
+    there.add_argument("--python", default="python3", metavar="PATH", help="interpreter there (default: python3)")
+    there.add_argument("--ssh-option", action="append", metavar="OPTION", help="for ssh -o; repeatable")
     budget = parser.add_argument_group("budget")
     budget.add_argument("--max-drop", metavar="1pt", help="largest loss of accuracy (or agreement), to be certified")
     budget.add_argument("--latency", metavar="5ms", help="median for one image")
@@ -104,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         confidence=arguments.confidence,
     )
+    meter = _meter(arguments)
     with (
         open_engine(arguments.engine, arguments.workers, arguments.ray_address) or contextlib.nullcontext() as engine,
         console.ShowProgress() as progress,
@@ -117,6 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
             chip=arguments.chip,
             chip_file=arguments.chip_file,
             rows=arguments.rows,
+            meter=meter,
             preprocess=preprocess_from(arguments),
             labels=read_label_names(arguments.labels) if arguments.labels else (),
             limit=arguments.limit,
@@ -134,6 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
             {
                 "chosen": fitted.ladder.chosen,
                 "chip": arguments.chip,
+                "measured_on": fitted.evidence.measured_on,
                 "bundle": arguments.out,
                 "rows": fitted.rows(),
                 "cascade": cascade_figures(fitted.ladder),
@@ -148,3 +159,19 @@ def run(arguments: argparse.Namespace) -> int:
     show_cascade(fitted.ladder)
     console.say(f"chosen: {fitted.ladder.chosen}" + (f"; wrote {arguments.out}" if arguments.out else ""))
     return 0
+
+
+def _meter(arguments: argparse.Namespace) -> Meter | None:
+    if arguments.ssh is None:
+        return None
+    from shoestring.base.errors import UsageError
+    from shoestring.cli import console
+    from shoestring.probing.board_meter import open_meter
+    from shoestring.probing.ssh import parse_board
+
+    if arguments.chip != "this-machine" or arguments.chip_file is not None or arguments.rows is not None:
+        raise UsageError(
+            "--ssh measures on a board, --chip predicts for one; not both",
+            hint="leave out --chip, --chip-file and --rows, or --ssh",
+        )
+    return open_meter(parse_board(arguments.ssh, arguments.ssh_option or ()), arguments.python, console.say)

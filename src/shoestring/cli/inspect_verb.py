@@ -103,13 +103,18 @@ def _bundle(arguments: argparse.Namespace) -> int:
     files, bundle_bytes = sizes(manifest), arguments.target.stat().st_size
     if arguments.json:
         found = {"sha256": sha256, "manifest": manifest, "machine": evidence.machine, "checked": checked}
+        found["measured_on"] = evidence.measured_on
         console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
     print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
     predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
     if predicted is not None:
         print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
-    done = "measured" if predicted is None else "scored and certified"
+    if evidence.measured_on is not None:
+        board = evidence.measured_on
+        print(f"latency and memory were measured on a board: {board.name} ({', '.join(board.isa)})")
+    here = predicted is None and evidence.measured_on is None
+    done = "measured" if here else "scored and certified"
     print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
     print(f"pre-processing: {describe(manifest.preprocess)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)

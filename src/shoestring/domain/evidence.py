@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.cost import Machine
 
 
@@ -73,11 +74,12 @@ class Evidence:
         splits: calibration, selection, certification.
         traces: the original's (candidate `original`) and each variant's, on selection and certification.
         sensitivity: of each layer that was probed, worst first.
-        machine: where all of it was run.
+        machine: where all of it was run, but for costs that `measured_on` speaks of.
         versions: of this project, Python, numpy, the runtimes.
         measurement: how latency was measured, in words and numbers.
         seed: of the splits.
         readings: of the stages of cascades that were tested, on selection and certification.
+        measured_on: the board where costs were measured; None: on `machine`, or nowhere (they are estimates).
     """
 
     metric: str
@@ -89,6 +91,7 @@ class Evidence:
     measurement: str
     seed: int
     readings: tuple[Reading, ...] = ()
+    measured_on: Machine | None = field(default=None, metadata=WHEN_SET)
 
     def split(self, name: str) -> Split:
         """The split called `name`. Raises KeyError."""

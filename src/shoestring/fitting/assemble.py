@@ -20,7 +20,7 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.evidence import Evidence, Reading, Sensitivity, Split, Trace
 from shoestring.domain.ladder import Ladder, Rung
 from shoestring.domain.manifest import FORMAT, Blob, Golden, Manifest
-from shoestring.fitting import elsewhere, students
+from shoestring.fitting import board, elsewhere, students
 from shoestring.fitting.candidates import (
     Artefact,
     describe_measurement,
@@ -126,10 +126,27 @@ def make_evidence(
         "numpy": np.__version__,
         **runtime_versions(made),
     }
-    measurement = describe_measurement(dict(made), thread_counts(bench, budget if bench.aim is None else Budget()))
-    if bench.aim is not None:
-        measurement = elsewhere.describe(bench.aim.chip, measurement)
-    return Evidence(metric, splits, tuple(kept), sensitivity, bench.machine, versions, measurement, seed)
+    return Evidence(
+        metric,
+        splits,
+        tuple(kept),
+        sensitivity,
+        bench.machine,
+        versions,
+        _measurement(bench, made, budget),
+        seed,
+        measured_on=None if bench.aim is None else bench.aim.machine,
+    )
+
+
+def _measurement(bench: Workbench, made: Mapping[str, Artefact], budget: Budget) -> str:
+    """How costs came about: measured here, measured on a board, or predicted."""
+    aim = bench.aim
+    if aim is None:
+        return describe_measurement(dict(made), thread_counts(bench, budget))
+    if aim.machine is not None:
+        return board.describe(aim, describe_measurement(dict(made), board.thread_counts(aim, budget)))
+    return elsewhere.describe(aim.chip, describe_measurement(dict(made), thread_counts(bench, Budget())))
 
 
 def make_golden(

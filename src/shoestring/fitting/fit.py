@@ -6,6 +6,7 @@ prepare       pre-processing is settled and checked against the original's own a
 compress      every candidate is made (calibration split)
 compile       each into a native program as well, where a C compiler is found
 measure       all candidates side by side on this machine
+              (or on a board that a meter reaches)
 predict       their costs on another chip, when the fit is for one
 race          they are scored, the cheap ones first, each until its verdict is certain (selection split)
 select        what breaks the budget or is beaten goes (selection split)
@@ -25,6 +26,7 @@ from shoestring.base.cache import Cache
 from shoestring.base.errors import BudgetError, UsageError
 from shoestring.chips.host import this_machine
 from shoestring.compress.candidates import REFERENCE
+from shoestring.costmodel.meter import Meter
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost
 from shoestring.domain.ladder import HOME_RUNTIME, Ladder
@@ -40,11 +42,22 @@ from shoestring.evaluate.race import CERTAIN, check_rule
 from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.fitting import assemble, candidates, cascades, certify, elsewhere, learned, prepare, programs, racing
+from shoestring.fitting import (
+    assemble,
+    board,
+    candidates,
+    cascades,
+    certify,
+    elsewhere,
+    learned,
+    prepare,
+    programs,
+    racing,
+)
 from shoestring.fitting import students as students_
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
-from shoestring.fitting.workbench import Workbench
+from shoestring.fitting.workbench import Aim, Workbench
 from shoestring.importers import import_model
 from shoestring.search.admit import admit
 from shoestring.search.ladder import build_ladder
@@ -61,6 +74,7 @@ def fit(
     chip: str = THIS_MACHINE,
     chip_file: Path | str | None = None,
     rows: Path | str | None = None,
+    meter: Meter | None = None,
     preprocess: Preprocess | None = None,
     labels: Sequence[str] = (),
     limit: int | None = None,
@@ -84,6 +98,8 @@ def fit(
             then carries its interval and what it rests on (ADR 12).
         chip_file: a chip file of the user's own.
         rows: CSV of measurements that the predictions may rest on too (see `chips.rows`).
+        meter: measures the costs on another machine (see `shoestring.probing.board_meter`); scores are made here. None
+            measures here.
         preprocess: from image to input; None proposes one and checks it.
         labels: class names in the model's order.
         limit: take at most this many images.
@@ -109,7 +125,8 @@ def fit(
     budget = budget or Budget()
     machine = this_machine()
     there = find_chip(chip, chip_file, rows)
-    check_arguments(budget, out, machine.cores if there is None else there.chip.cores)
+    aim = find_aim(there, meter)
+    check_arguments(budget, out, machine.cores if aim is None else aim.cores)
     programs.check_runtimes(runtimes)
     check_rule(race)
     store = Cache(Path(cache) if cache is not None else None)
@@ -127,7 +144,6 @@ def fit(
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
     spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
-    aim = None if there is None else there.aim
     bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine, aim=aim)
     pupils = students_.prepare(bench, students, classes, lambda path: import_into(store, path))
     bench = replace(bench, students=pupils)
@@ -138,9 +154,9 @@ def fit(
     made |= compiled
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads)
     made |= taught
-    made, costs, said_of_costs = price(bench, there, made, budget)
+    made, costs, said_of_costs = price(bench, there, meter, made, budget)
     raced = racing.score_all(bench, made, metric, classes, budget, race, costs)
-    ladder, found = prove(bench, made, raced, budget, classes, cascade and there is None)
+    ladder, found = prove(bench, made, raced, budget, classes, cascade and aim is None)
     notes += [*said_of_costs, *failed, *not_compiled, *not_taught, *([found.note] if found.note else [])]
     fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, tuple(notes), found.readings)
     if out is not None:
@@ -192,14 +208,37 @@ def find_chip(chip: str, chip_file: Path | str | None, rows: Path | str | None) 
     return None
 
 
+def find_aim(there: elsewhere.Elsewhere | None, meter: Meter | None) -> Aim | None:
+    """What candidates are made for; None for this machine.
+
+    Raises:
+        UsageError: both a chip to predict for and a board to measure on, or a board that cannot run the original.
+    """
+    if meter is None:
+        return None if there is None else there.aim
+    if there is not None:
+        raise UsageError(
+            f"costs are measured on {meter.place}, or predicted for {there.chip.name}, not both",
+            hint="leave out --chip, --chip-file and --rows, or --ssh",
+        )
+    return board.aim_at(meter)
+
+
 def price(
-    bench: Workbench, there: elsewhere.Elsewhere | None, made: dict[str, candidates.Artefact], budget: Budget
+    bench: Workbench,
+    there: elsewhere.Elsewhere | None,
+    meter: Meter | None,
+    made: dict[str, candidates.Artefact],
+    budget: Budget,
 ) -> tuple[dict[str, candidates.Artefact], dict[str, Cost], tuple[str, ...]]:
     """The candidates that may be ranked, what each costs, and what is to be said of it.
 
     Raises:
         UsageError: nothing is claimed for the reference on the chip.
+        ShoestringError: the board cannot be reached, or cannot run a candidate.
     """
+    if meter is not None:
+        return made, board.measure_all(meter, bench, made, budget), board.warnings(meter, bench, made)
     if there is None:
         return made, candidates.measure_all(bench, made, candidates.thread_counts(bench, budget)), ()
     here = candidates.measure_all(bench, made, candidates.thread_counts(bench, Budget()))

@@ -65,12 +65,14 @@ class Aim:
         isa: its instruction sets, which decide the types of 8-bit candidates.
         arch: Linux's name of its architecture; empty where unknown.
         cores: of its processor.
+        machine: the board itself, where costs are measured on it; None where they are predicted.
     """
 
     chip: str
     isa: tuple[str, ...]
     arch: str
     cores: int
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True)

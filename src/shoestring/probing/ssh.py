@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from shoestring.base.errors import ChildCrashedError, ChildTimeoutError, StorageError, UsageError
 
@@ -46,14 +46,19 @@ class Board:
     options: tuple[str, ...] = ()
 
     def run(
-        self, command: str, *, seconds: float, stdin: bytes = b"", heard: Callable[[str], None] | None = None
+        self,
+        command: str,
+        *,
+        seconds: float,
+        stdin: bytes | IO[bytes] = b"",
+        heard: Callable[[str], None] | None = None,
     ) -> bytes:
         """What a shell command prints on the board.
 
         Args:
             command: for the login shell there.
             seconds: after which the client is killed; the connection's end kills the command.
-            stdin: its input.
+            stdin: its input, or an open file that holds it.
             heard: told every line of its stderr as it comes.
 
         Raises:
@@ -67,13 +72,13 @@ class Board:
         try:
             client = subprocess.Popen(
                 [*arguments, "--", self.host, command],
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
         except FileNotFoundError:
             raise UsageError("there is no ssh client here", hint="apt-get install openssh-client") from None
-        out, told = _talk(client, stdin, seconds, heard, self.host)
+        out, told = _talk(client, stdin if isinstance(stdin, bytes) else None, seconds, heard, self.host)
         if client.returncode == SSH_FAILED:
             raise _unreachable(self.host, told)
         if client.returncode != 0:
@@ -112,10 +117,20 @@ def parse_board(text: str, options: Sequence[str] = ()) -> Board:
     return Board(host, int(port), tuple(options))
 
 
-def check_python(board: Board, python: str) -> None:
-    """Whether that interpreter can run us. Raises UsageError that says what to install, and as `Board.run`."""
+def check_python(board: Board, python: str, needed: tuple[str, ...] = NEEDED, install: str = INSTALL) -> None:
+    """Whether that interpreter can run us.
+
+    Args:
+        board: where.
+        python: the interpreter; `~/` is the home there.
+        needed: modules that it must find.
+        install: packages to name where one is missing.
+
+    Raises:
+        UsageError: says what to install. And as `Board.run`.
+    """
     wanted = (
-        f"import importlib.util as u, sys; print(*sys.version_info[:2], *(m for m in {NEEDED!r} if not u.find_spec(m)))"
+        f"import importlib.util as u, sys; print(*sys.version_info[:2], *(m for m in {needed!r} if not u.find_spec(m)))"
     )
     try:
         said = board.run(f"{shell_path(python)} -c {shlex.quote(wanted)}", seconds=SHORT_SECONDS).decode().split()
@@ -134,7 +149,7 @@ def check_python(board: Board, python: str) -> None:
     if missing:
         raise UsageError(
             f"{python} on {board.host} lacks {', '.join(missing)}",
-            hint=f"there: python3 -m venv ~/shoestring && ~/shoestring/bin/pip install {INSTALL}; "
+            hint=f"there: python3 -m venv ~/shoestring && ~/shoestring/bin/pip install {install}; "
             "then --python '~/shoestring/bin/python'",
         )
 
@@ -165,14 +180,19 @@ def shell_path(path: str) -> str:
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
+def add_ourselves(archive: tarfile.TarFile) -> None:
+    """Put our own sources into an archive."""
+    for name, content in _files(resources.files("shoestring"), "shoestring"):
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+
+
 def _packed() -> bytes:
     """Our package as a compressed tar."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz", compresslevel=6) as archive:
-        for name, content in _files(resources.files("shoestring"), "shoestring"):
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
+        add_ourselves(archive)
     return data.getvalue()
 
 
@@ -187,7 +207,7 @@ def _files(folder: Traversable, name: str) -> list[tuple[str, bytes]]:
 
 
 def _talk(
-    client: subprocess.Popen[bytes], stdin: bytes, seconds: float, heard: Callable[[str], None] | None, host: str
+    client: subprocess.Popen[bytes], stdin: bytes | None, seconds: float, heard: Callable[[str], None] | None, host: str
 ) -> tuple[bytes, str]:
     """Feed and drain a client; its stdout and stderr. Raises ChildTimeoutError."""
     import threading
