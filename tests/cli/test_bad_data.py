@@ -140,7 +140,7 @@ def test_unlabelled_images_of_one_answer_stop_as_well(cli, task, known):
         (("--threads", "0"), "threads must be in 1.."),
         (("--confidence", "1.5"), "confidence 1.5 is outside"),
         (("--confidence", "nan"), "confidence nan is outside"),
-        (("--chip", "raspberry-pi-4b-4gb"), "this machine"),
+        (("--chip", "rasberry-pi-4b"), "is not in the catalogue"),
         (("--input-size", "16"), "is not HEIGHTxWIDTH"),
         (("--input-size", "²x²"), "is not HEIGHTxWIDTH"),
         (("--mean", "a,b,c", "--input-size", "16x16"), "is not a list of numbers"),

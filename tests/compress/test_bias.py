@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nets import Net, images, residual_graph, run
+from saturation import needs_exact_products
 from shoestring.base.outputs import mean_kl, sqnr_db
 from shoestring.compress.bias import (
     clamped_mean,
@@ -46,6 +47,7 @@ def mean_error(graph: Graph, quantized: Graph) -> float:
     return float(np.max(np.abs(found.mean(axis=0) - wanted.mean(axis=0)) / wanted.std(axis=0)))
 
 
+@needs_exact_products
 def test_means_come_back_and_without_correction_they_would_not() -> None:
     graph, quantized = shifted_graph()
     assert mean_error(graph, quantized) > 0.2, "the saboteur must be visible before correction"
@@ -85,6 +87,7 @@ def test_first_examples_cuts_the_last_batch() -> None:
     assert first_examples(feed, 0) == []
 
 
+@needs_exact_products
 def test_the_probe_names_the_poisoned_layer() -> None:
     graph = residual_graph()
     poisoned = graph.weights["depthwise_w"].copy()

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from nets import Net, images, make_workshop, residual_graph, residual_net, run
+from saturation import needs_exact_products
 from shoestring.base.errors import ModelError, UsageError
 from shoestring.base.outputs import sqnr_db
 from shoestring.compress.apply import apply
@@ -106,6 +107,7 @@ def test_dynamic_int8_is_not_tried_on_convolutions() -> None:
     assert dynamic_recipes(residual_graph()) == ()
 
 
+@needs_exact_products
 def test_static_recipes_run_and_are_deterministic(tmp_path, workshop: Workshop) -> None:
     worst = tuple(Sensitivity(name, "Conv", kl, 20.0) for name, kl in (("n_stem", 0.5), ("n_expand", 0.1)))
     graph = Graph(residual_net())

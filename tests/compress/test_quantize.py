@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nets import Net, images, residual_graph, run
+from saturation import REASON, SATURATES
 from shoestring.base.errors import EngineError
 from shoestring.base.outputs import sqnr_db
 from shoestring.compress.graph import Graph
@@ -41,6 +42,8 @@ def executed_operators(model: bytes, tmp_path) -> list[str]:
 @pytest.mark.parametrize("scheme", schemes(), ids=lambda scheme: scheme.name)
 @pytest.mark.parametrize("seed", range(3))
 def test_outputs_stay_close(scheme: Scheme, seed: int) -> None:
+    if SATURATES and scheme.weight_bits == 8:
+        pytest.skip(REASON)
     graph = residual_graph(seed)
     x = images(32, seed=9)
     wanted = run(graph.to_bytes(), x)
