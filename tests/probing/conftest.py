@@ -19,7 +19,13 @@ SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exist
 
 
 @pytest.fixture(scope="session")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+def board_tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `mktemp` makes its directories on that board: nobody else's runs are seen there."""
+    return tmp_path_factory.mktemp("board-tmp")
+
+
+@pytest.fixture(scope="session")
+def board(tmp_path_factory: pytest.TempPathFactory, board_tmp: Path) -> Iterator[Board]:
     """A server of our own: keys, port and configuration in one directory."""
     if SSHD is None or shutil.which("ssh") is None:
         pytest.skip("needs openssh-server and openssh-client")
@@ -33,7 +39,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     (home / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {home}/host\nAuthorizedKeysFile {home}/authorized\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPubkeyAuthentication yes\nUsePAM no\n"
-        f"StrictModes no\nPermitRootLogin yes\nPidFile {home}/pid\n"
+        f"StrictModes no\nPermitRootLogin yes\nPidFile {home}/pid\nSetEnv TMPDIR={board_tmp}\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,8 @@ esac
 
 
 @pytest.fixture
-def meter(board: Board, own_tmp: Path) -> BoardMeter:
-    return open_meter(board, script(own_tmp / "python", f'TMPDIR={own_tmp}/there exec {sys.executable} "$@"'))
-
-
-@pytest.fixture
-def own_tmp(tmp_path: Path) -> Path:
-    (tmp_path / "there").mkdir()
-    return tmp_path
+def meter(board: Board) -> BoardMeter:
+    return open_meter(board, sys.executable)
 
 
 @pytest.fixture(scope="session")
@@ -67,53 +62,44 @@ def ask(meter: BoardMeter, *files: Path, heard: Any = lambda _: None) -> Any:
     return meter.measure(artefacts, artefacts[0].name, (1,), seconds_each=0.02, progress=heard)
 
 
-def ours_in_tmp() -> set[Path]:
-    """Directories of ours that a board's `mktemp -d` made."""
-    return {path for path in Path("/tmp").glob("tmp.*") if (path / "shoestring").exists()}
-
-
 def test_a_board_says_what_it_is(meter: BoardMeter) -> None:
     assert meter.machine == this_machine()
     assert meter.versions["onnxruntime"] == registry.get("onnxruntime").version()
 
 
 def test_files_are_measured_there_side_by_side_and_nothing_is_left(
-    meter: BoardMeter, model: Path, tmp_path: Path
+    meter: BoardMeter, model: Path, tmp_path: Path, board_tmp: Path
 ) -> None:
     other = shutil.copy(model, tmp_path / "other.onnx")
-    before, said = ours_in_tmp(), []
+    said: list[str] = []
     costs = ask(meter, model, Path(other), heard=said.append)
     assert list(costs) == ["tiny", "other"]
     assert costs["tiny"].at(1).ratio_to_original == 1.0 and costs["tiny"].at(1).runs >= interleave.MIN_ROUNDS
     assert costs["other"].size_bytes == 10 and costs["other"].peak_rss_bytes > 10_000_000
     assert all(cost.predicted is None for cost in costs.values())
     assert "other: peak memory" in said
-    assert ours_in_tmp() <= before
+    assert not list(board_tmp.iterdir())
 
 
-def test_a_file_that_cannot_run_there_is_named(meter: BoardMeter, model: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_run_there_is_named(meter: BoardMeter, model: Path, tmp_path: Path, board_tmp: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(model.read_bytes()[:200])
-    before = ours_in_tmp()
     with pytest.raises(EngineError, match="broken: "):
         ask(meter, model, broken)
-    assert ours_in_tmp() <= before
+    assert not list(board_tmp.iterdir())
 
 
 def test_a_connection_cut_in_the_middle_is_told_and_leaves_nothing_there(
-    meter: BoardMeter, model: Path, tmp_path: Path
+    meter: BoardMeter, model: Path, tmp_path: Path, board_tmp: Path
 ) -> None:
-    import time
-
-    before = ours_in_tmp()
     cut = script(tmp_path / "cut", CUTTER.replace("PYTHON", sys.executable))
     with pytest.raises(ChildCrashedError):
         ask(replace(meter, python=cut), model)
     for _ in range(100):
-        if ours_in_tmp() <= before:
+        if not list(board_tmp.iterdir()):
             break
         time.sleep(0.1)
-    assert ours_in_tmp() <= before
+    assert not list(board_tmp.iterdir())
 
 
 def test_a_python_that_dies_there_is_told(meter: BoardMeter, model: Path, tmp_path: Path) -> None:
@@ -144,13 +130,14 @@ def test_figures_that_nobody_can_measure_are_refused(
         ask(replace(meter, python=wrong), model)
 
 
-def test_a_full_disk_there_is_told(meter: BoardMeter, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_there_is_told(
+    meter: BoardMeter, model: Path, board_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`ulimit -f` stands for the full disk: tar cannot write a file of more than 512 bytes."""
     monkeypatch.setattr(board_meter, "SCRIPT", "ulimit -f 1; " + board_meter.SCRIPT)
-    before = ours_in_tmp()
     with pytest.raises(StorageError, match="could not unpack what was sent"):
         ask(meter, model)
-    assert ours_in_tmp() <= before
+    assert not list(board_tmp.iterdir())
 
 
 def test_a_board_without_numpy_is_told_what_to_install(board: Board, tmp_path: Path) -> None:
@@ -161,7 +148,7 @@ def test_a_board_without_numpy_is_told_what_to_install(board: Board, tmp_path: P
 
 
 def test_fit_measures_its_candidates_on_the_board(
-    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    board: Board, board_tmp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def not_here(*_: object, **__: object) -> None:
         raise AssertionError("costs were measured here")
@@ -175,7 +162,6 @@ def test_fit_measures_its_candidates_on_the_board(
     options = (part for option in board.options for part in ("--ssh-option", option))
     words = ("fit", task.model, "--data", task.data, "--max-drop", "10pt", "--runtimes", "onnxruntime", "--json")
     kept = ("--cache", tmp_path / "cache", "-o", bundle)
-    before = ours_in_tmp()
     code = cli.main([str(word) for word in (*words, *kept, *there, *options)])
     said = capsys.readouterr()
     assert code == 0, said.err
@@ -183,7 +169,7 @@ def test_fit_measures_its_candidates_on_the_board(
     assert found["measured_on"]["name"] == this_machine().name
     assert any("costs were measured on" in note for note in found["notes"])
     assert all("estimate" not in row or row["estimate"] is None for row in found["rows"])
-    assert ours_in_tmp() <= before
+    assert not list(board_tmp.iterdir())
     assert cli.main(["inspect", str(bundle)]) == 0
     assert "latency and memory were measured on a board: " in capsys.readouterr().out
     assert cli.main(["report", str(bundle), "-o", str(tmp_path / "board.html")]) == 0

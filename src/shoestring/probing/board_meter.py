@@ -41,9 +41,10 @@ trap 'rm -rf "$d"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 tar -xf - -C "$d" || exit {no_space}
 cd "$d" || exit {no_space}
-PYTHONPATH="$d" PYTHONDONTWRITEBYTECODE=1 {python} -c {code} < {request}
+TMPDIR="$d" PYTHONPATH="$d" PYTHONDONTWRITEBYTECODE=1 {python} -c {code} < {request}
 """
-"""Takes its directory away however Python ends. Where the connection is cut, Python ends at the next line it says."""
+"""Takes its directory away however Python ends, with what runtimes leave in TMPDIR.
+Where the connection is cut, Python ends at the next line it says."""
 
 CODE = "from shoestring.base.child import serve_one_call; serve_one_call()"
 

@@ -64,9 +64,10 @@ def probe_board(
     heard(f"sending our sources to {board.host}")
     folder = send_ourselves(board)
     try:
+        there = shlex.quote(folder)
         command = shlex.join(["-m", "shoestring.cli.main", "probe", "-o", f"{folder}/{out.name}", *flags])
         board.run(
-            f"cd {shlex.quote(folder)} && NO_COLOR=1 PYTHONPATH={shlex.quote(folder)} {shell_path(python)} {command}",
+            f"cd {there} && NO_COLOR=1 TMPDIR={there} PYTHONPATH={there} {shell_path(python)} {command}",
             seconds=SECONDS,
             heard=heard,
         )

@@ -57,7 +57,7 @@ class Board:
 
         Args:
             command: for the login shell there.
-            seconds: after which the client is killed; the connection's end kills the command.
+            seconds: after which the client is killed; the command then ends when it next writes something.
             stdin: its input, or an open file that holds it.
             heard: told every line of its stderr as it comes.
 
