@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ NUMPY_NAMES = {
 """ONNX Runtime's names of the element types that numpy has too."""
 
 _SEVERITY_FATAL = 4  # its log goes to stderr; what it would say there is in the exception that we turn into EngineError
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""Builds for Linux since 1.32 collect usage and send it, unless this is set before they are loaded."""
+
 _NO_DIRECTORY = "/dev/null"  # no file can lie below it, so weights outside the model can never be found
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
@@ -98,7 +102,8 @@ class OrtSession(CheckedSession):
 
 
 def engine_module() -> Any:
-    """The onnxruntime module. Raises MissingExtraError."""
+    """The onnxruntime module with its telemetry off: nothing is ever sent anywhere. Raises MissingExtraError."""
+    os.environ[NO_TELEMETRY] = "1"  # read when the module is loaded; its own call for it comes too late
     try:
         import onnxruntime
     except ImportError as error:
