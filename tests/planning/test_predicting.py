@@ -127,7 +127,7 @@ def test_every_chip_of_the_catalogue_has_a_way() -> None:
         assert ways(one, published_rows()), one.name
 
 
-JOB = Job(fps=10.0, max_price_usd=100.0, ambient_celsius=35.0)
+JOB = Job(fps=10.0, max_price_usd=100.0, ambient_celsius=35.0, minutes=5.0)
 
 
 def advice(job: Job = JOB, features: Features = MOBILENET):  # type: ignore[no-untyped-def]
