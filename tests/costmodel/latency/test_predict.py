@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from shoestring.chips.published import published_networks, published_rows
-from shoestring.costmodel.latency.advice import best_combination, best_threads, combinations
 from shoestring.costmodel.latency.predict import predict_latency
 from shoestring.domain.chip import Chip, Cluster, Figure
 from shoestring.domain.estimate import Estimate, NoClaim
@@ -136,16 +135,6 @@ def test_no_claim_says_what_is_missing(chip: Chip, more: dict[str, str], word: s
     answer = predict_latency(NET, chip, **more)  # type: ignore[arg-type]
     assert isinstance(answer, NoClaim)
     assert word in answer.why
-
-
-def test_combinations_are_sorted_and_only_supported_ones() -> None:
-    ways = combinations(NET, PI4, runtimes=("ncnn", "onnxruntime"))
-    times = [way.estimate.value for way in ways]
-    assert times == sorted(times)
-    assert {(way.runtime, way.precision) for way in ways} == {("ncnn", "fp32"), ("ncnn", "int8")}
-    best = best_combination(NET, PI4)
-    assert best == ways[0]
-    assert best_threads(NET, PI4) == 4
 
 
 def test_a_network_measured_by_oneself_there_is_answered_by_ones_own_rows() -> None:

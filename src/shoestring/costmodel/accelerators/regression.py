@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoestring.costmodel.accelerators.conformal import conformal_quantile
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,11 +52,11 @@ class Fitted:
 
 
 def quantile(errors: NDArray[np.float64], confidence: float) -> float:
-    """The ceil(confidence (n + 1))-th smallest error. There must be LEAST of them or more at 90 %."""
-    rank = math.ceil(confidence * (len(errors) + 1))
-    if rank > len(errors):
+    """The conformal quantile of errors that are enough for one; there must be LEAST of them or more at 90 %."""
+    found = conformal_quantile(errors, confidence)
+    if found is None:
         raise ValueError(f"{len(errors)} errors cannot give an interval of {confidence:g}")
-    return float(np.sort(errors)[rank - 1])
+    return found
 
 
 FLOOR = 1e-3
