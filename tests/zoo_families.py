@@ -1,8 +1,8 @@
 """Architectures of the zoo that tests/networks.py does not have; a builder of zoo.py is handed in.
 
 Sources: Howard et al., "Searching for MobileNetV3", ICCV 2019, tables 1 and 2; Tan and Le, "EfficientNet", ICML 2019,
-table 1, in the lite form (no squeeze, ReLU6, stem and head unscaled); He et al., CVPR 2016, table 1; Redmon and Farhadi,
-"YOLOv3", 2018, in the layout of yolov3.cfg and yolov3-tiny.cfg; Liu et al., "SSD", ECCV 2016, section 2.
+table 1, in the lite form (no squeeze, ReLU6); He et al., CVPR 2016, table 1; Redmon and Farhadi, "YOLOv3", 2018, in the
+layout of yolov3.cfg and yolov3-tiny.cfg; Liu et al., "SSD", ECCV 2016, section 2.
 """
 
 from __future__ import annotations
