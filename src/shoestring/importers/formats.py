@@ -15,10 +15,12 @@ class Format:
     Args:
         name: for the message.
         hint: what the user can do.
+        reader: `package.module:function` that makes ONNX of it (see `sources`); empty when it is refused.
     """
 
     name: str
     hint: str
+    reader: str = ""
 
 
 # (offset, magic, format); the first match wins, so the longer magic of a family stands before the shorter.
