@@ -28,3 +28,10 @@ GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a se
 # --- child processes ---------------------------------------------------------------------------------------------
 MAX_CHILD_REPLY_BYTES = 256 * MIB  # replies are JSON; tensors travel as files
 MAX_CHILD_STDERR_BYTES = 64 * 1024  # the tail kept for the error message
+
+# --- guarded engines ---------------------------------------------------------------------------------------------
+GUARD_LOAD_SECONDS = (
+    300.0  # an engine that compiles for the device takes tens of seconds on a Pi 4; this is ten times it
+)
+GUARD_RUN_SECONDS = 60.0  # YOLOv3-416 takes 5 to 10 s on one core of a Pi 4
+MAX_GUARD_CHATTER_BYTES = 16 * MIB  # words on stderr within one request: an engine that says more is broken

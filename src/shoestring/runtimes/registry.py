@@ -31,6 +31,7 @@ class _Adapter:
 _ADAPTERS = {
     "onnxruntime": _Adapter("shoestring.runtimes.ort", "OrtRuntime", "onnxruntime"),
     "native": _Adapter("shoestring.runtimes.native", "NativeRuntime", None),
+    "openvino": _Adapter("shoestring.runtimes.openvino_cpu", "OpenVinoRuntime", "openvino"),
     "null": _Adapter("shoestring.runtimes.null", "NullRuntime", None),
 }
 
