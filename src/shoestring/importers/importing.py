@@ -5,24 +5,24 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.base import canonical, disk
-from shoestring.base.child import ChildLimits, run_in_child
-from shoestring.base.errors import ChildCrashedError, ChildTimeoutError, ModelError, UsageError
+from shoestring.base.child import ChildLimits
+from shoestring.base.errors import ModelError, UsageError
 from shoestring.base.limits import IMPORT_MEMORY_BYTES, IMPORT_SECONDS, MAX_MODEL_BYTES
 from shoestring.base.units import format_bytes
 from shoestring.domain.model import Model, TensorSpec
-from shoestring.importers.formats import HEAD_BYTES, recognise
+from shoestring.importers.formats import HEAD_BYTES, Format, recognise
+from shoestring.importers.sources import Ask, ask_child, reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CHILD = "shoestring.importers.onnx_child:normalise"
-# numpy's threads reserve address space for each core, which the memory limit counts, and there is nothing to share out.
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_NORMALISED = "model.onnx"
 _LIMITS = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES)
 
 
@@ -41,48 +41,48 @@ def import_model(
     *,
     batch_free: bool = True,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
+    allow_pickle: bool = False,
+    weights: Path | None = None,
     limits: ChildLimits = _LIMITS,
 ) -> Model:
-    """Read an ONNX model and write it, normalised and self-contained, to `target`.
+    """Read a model and write it as ONNX, normalised and self-contained, to `target`.
 
-    The file is parsed in a child process with limits; external data is read only below the model's own directory. The
+    The file is parsed in a child process with limits; external data is read only below the model's own directory. A
+    file in another format that we read becomes ONNX first, in a child of its own (see `sources`). The
     result has opset 17 or higher, no external data, no local functions and no Constant nodes at its top level;
     constants are folded, batch norms fused into the convolution or Gemm before them, Identity and Dropout removed. The
     same source gives the same bytes.
 
     Args:
-        source: a binary ONNX file, opset 11 to the newest that the installed onnx package knows.
+        source: a binary ONNX file, opset 11 to the newest that the installed onnx package knows; or a file in another
+            format that has a reader (`formats`).
         target: where the normalised file goes; its directory exists. On an error it is as it was.
         batch_free: keep a free first dimension of the inputs free; False sets it to 1. A batch that the source fixes
             stays fixed.
         shapes: for inputs by name, the dimensions to use; None leaves one as the source has it.
+        allow_pickle: open files that run code when they are opened, in a closed process; they are refused otherwise.
+        weights: the file of a Darknet network's weights; None to take the one beside `source` with the same stem.
         limits: time (s) and memory (bytes) of the child.
 
     Returns:
         The model; `notes` say what was done to it.
 
     Raises:
-        ModelError: not a readable ONNX model, or one that we cannot handle.
+        ModelError: not a readable model, or one that we cannot handle.
         UsageError: `shapes` does not fit the model, or `target` is the source.
         StorageError: `target` cannot be written.
-        MissingExtraError: onnx is not installed.
+        MissingExtraError: onnx, or what reads the other format, is not installed.
     """
     source, target = Path(source), Path(target)
-    _check_file(source)
+    other = _check_file(source)
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target} is the source itself", hint="write the normalised model to another file")
+    ask = Ask(shapes or {}, batch_free, allow_pickle, limits, None if weights is None else Path(weights))
     with disk.storage_errors(target):
         scratch = tempfile.TemporaryDirectory(prefix=".import-", dir=target.parent)
     with scratch as directory:
-        normalised = Path(directory) / "model.onnx"
-        request = {
-            "source": str(source.absolute()),
-            "target": str(normalised.absolute()),
-            "batch_free": batch_free,
-            "shapes": {name: list(shape) for name, shape in (shapes or {}).items()},
-        }
-        reply = canonical.convert(_ask_child(source, request, limits), _Reply, ModelError)
-        sha256 = _move(normalised, target)
+        reply, notes = _read(source, other, Path(directory), ask)
+        sha256 = _move(Path(directory) / _NORMALISED, target)
     return Model(
         path=target,
         sha256=sha256,
@@ -91,12 +91,36 @@ def import_model(
         opset=reply.opset,
         inputs=reply.inputs,
         outputs=reply.outputs,
-        notes=reply.notes,
+        notes=(*notes, *reply.notes),
     )
 
 
-def _check_file(source: Path) -> None:
-    """What can be said without parsing: that it is a file, its size, and what its first bytes show."""
+def _read(source: Path, other: Format | None, scratch: Path, ask: Ask) -> tuple[_Reply, tuple[str, ...]]:
+    """Write the normalised model into `scratch`; what is said of it, and what a reader said before."""
+    if other is None:
+        return _normalise(source, source, scratch, ask), ()
+    made = scratch / "translated.onnx"
+    translated = reader(other.reader)(source, made, ask)
+    return replace(_normalise(source, made, scratch, ask), source_sha256=translated.sha256), translated.notes
+
+
+def _normalise(source: Path, made: Path, scratch: Path, ask: Ask) -> _Reply:
+    """Normalise the ONNX file `made`, which is `source` or was made of it."""
+    request = {
+        "source": str(made.absolute()),
+        "target": str((scratch / _NORMALISED).absolute()),
+        "batch_free": ask.batch_free,
+        "shapes": {name: list(shape) for name, shape in ask.shapes.items()},
+    }
+    return canonical.convert(ask_child(_CHILD, source, request, ask.limits), _Reply, ModelError)
+
+
+def _check_file(source: Path) -> Format | None:
+    """What can be said without parsing: that it is a file, its size, and what its first bytes show.
+
+    Returns:
+        None for ONNX, or another format that has a reader.
+    """
     if not source.exists():
         raise ModelError(f"there is no file {source}", hint="check the path")
     if source.is_dir():
@@ -117,23 +141,9 @@ def _check_file(source: Path) -> None:
     except OSError as error:
         raise ModelError(f"cannot read {source}: {error.strerror}", hint="check its permissions") from error
     other = recognise(head)
-    if other is not None:
+    if other is not None and not other.reader:
         raise ModelError(f"{source} is {other.name}, not an ONNX model", hint=other.hint)
-
-
-def _ask_child(source: Path, request: object, limits: ChildLimits) -> object:
-    memory = "any amount" if limits.memory_bytes is None else format_bytes(limits.memory_bytes)
-    try:
-        return run_in_child(_CHILD, request, limits, env=_ONE_THREAD)
-    except ChildTimeoutError as error:
-        raise ModelError(
-            f"{source} was not read within the limit of {limits.seconds:g} s", hint="the file is damaged or hostile"
-        ) from error
-    except ChildCrashedError as error:
-        raise ModelError(
-            f"the process that read {source} died (limits: {limits.seconds:g} s, {memory} of memory): {error.message}",
-            hint="the file is damaged, hostile or too large; export it again",
-        ) from error
+    return other
 
 
 def _move(normalised: Path, target: Path) -> str:

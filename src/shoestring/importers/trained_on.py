@@ -48,10 +48,10 @@ def trained_on(model: Path) -> frozenset[str] | None:
     """Hashes of the images that `model` was trained on, as `Dataset.hashes` has them.
 
     Args:
-        model: an ONNX file from anywhere; it is opened in a child process with limits.
+        model: a model file from anywhere; it is opened in a child process with limits.
 
     Returns:
-        The hashes; None when the model says nothing about it.
+        The hashes; None when the model says nothing about it, as no format but ONNX can.
 
     Raises:
         ModelError: not a readable ONNX file.
@@ -80,12 +80,15 @@ def trained_on(model: Path) -> frozenset[str] | None:
 
 def read_key(request: dict[str, str]) -> str | None:
     """The inside of the child: the digest that the model holds, or None."""
+    from shoestring.importers.formats import HEAD_BYTES, recognise
     from shoestring.importers.require import DecodeError, onnx
 
     source = Path(request["source"])
     try:
         with source.open("rb") as stream:
             data = stream.read(MAX_MODEL_BYTES)
+        if recognise(data[:HEAD_BYTES]) is not None:
+            return None
         model = onnx.ModelProto.FromString(data)
     except OSError as error:
         raise ModelError(f"cannot read {source}: {error.strerror}") from error
