@@ -1,0 +1,102 @@
+"""ONNX to TFLite: read, then every operator by its writer, all refusals in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from shoestring.base import disk
+from shoestring.base.errors import ModelError
+from shoestring.convert.converted import Converted
+from shoestring.convert.tflite import elements, functions, interface, moves, pools, products, resizing, rewrite, weighted
+from shoestring.convert.tflite.emitter import Emitter
+from shoestring.convert.tflite.reading import read
+from shoestring.native import form
+
+WRITERS: dict[type[form.Op], Callable[[Emitter, Any], None]] = {
+    form.Conv: weighted.conv,
+    form.Linear: weighted.linear,
+    form.MatMul: products.matmul,
+    form.Quantize: elements.quantize,
+    form.Dequantize: elements.dequantize,
+    form.Binary: elements.binary,
+    form.Table: elements.table,
+    form.Unary: elements.unary,
+    form.Softmax: elements.softmax,
+    form.Pool: pools.pool,
+    form.Mean: pools.mean,
+    form.Resize: resizing.resize,
+    form.Concat: moves.concat,
+    form.Slice: moves.slices,
+    form.Pad: moves.pad,
+    form.Transpose: moves.transpose,
+    form.Reshape: moves.reshape,
+    rewrite.IntegerFunction: functions.integer_function,
+}
+"""One writer for each kind of operator."""
+
+DESCRIPTION = "Shoestring"
+
+
+def convert(model: Path | bytes, *, half: bool = False) -> Converted:
+    """A TFLite file of an ONNX graph, float32 or quantized in QDQ form, with the very same scales and zero points.
+
+    Codes of uint8 are shifted by 128 to TFLite's int8, which changes no arithmetic. Layers that the graph leaves in float
+    stay in float. The file takes one example at a time; its images lie N, H, W, C. Its metadata holds the graph's own
+    names and orders, by which the runtime "litert" feeds it.
+
+    Args:
+        model: file, or its bytes: as the importers and the quantizer write it.
+        half: weights of float layers are stored as float16; they are computed with as float32.
+
+    Returns:
+        The file, and in words what differs from the graph.
+
+    Raises:
+        ModelError: not such a file, or operators that cannot be converted: one message names each with its node, and
+            the rewrite that would do.
+        StorageError: the file cannot be read.
+        MissingExtraError: ai-edge-litert, flatbuffers or onnx is not installed.
+    """
+    if isinstance(model, bytes):
+        data = model
+    else:
+        with disk.storage_errors(model):
+            data = model.read_bytes()
+    found = read(data)
+    emitter = Emitter(found.program, found.scales, half)
+    inputs = [interface.enter(emitter, port) for port in found.program.inputs]
+    _write(emitter)
+    outputs: list[int] = []
+    for port in found.program.outputs:
+        outputs.append(interface.leave(emitter, port, [*inputs, *outputs]))
+    interface.describe(emitter, found.program.inputs, found.program.outputs)
+    notes = (*found.program.notes, *emitter.notes)
+    return Converted(emitter.flat.finish(inputs, outputs, DESCRIPTION), tuple(dict.fromkeys(notes)))
+
+
+def _write(emitter: Emitter) -> None:
+    """Every operator. Raises ModelError that names all that cannot be written."""
+    refused: list[str] = []
+    missing: set[str] = set()
+    for op in emitter.program.ops:
+        if missing.intersection(op.inputs):
+            missing.add(op.output)  # behind a refused one there is nothing to read
+            continue
+        writer = WRITERS.get(type(op))
+        try:
+            if writer is None:
+                raise ModelError("TFLite has no operator for it")
+            writer(emitter, op)
+        except ModelError as error:
+            refused.append(f"{type(op).__name__} {op.name!r}: {error.message}")
+            missing.add(op.output)
+    if refused:
+        raise ModelError(
+            f"{len(refused)} of the model's operators cannot be written as TFLite: " + "; ".join(refused),
+            hint="rewrite them as said, or run this model with another runtime",
+        )
+
+
+__all__ = ["convert"]
