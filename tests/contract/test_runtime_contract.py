@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import handmade
+import litert_models
 from shoestring.base.errors import EngineError, MissingExtraError, UsageError
 from shoestring.domain.model import TensorSpec
 from shoestring.runtimes import registry
@@ -46,11 +47,15 @@ def native_model() -> bytes:
     return handmade.build()
 
 
-MODELS = {"null": null_model, "onnxruntime": onnx_model, "native": native_model}
+MODELS = {
+    "litert": litert_models.tiny_model,
+    "edgetpu": litert_models.tiny_model,
+    "null": null_model, "onnxruntime": onnx_model, "native": native_model,
+}
 """For each runtime the maker of its form of the tiny model: y = f(a) over a free batch, z = g(b)."""
 
 
-PACKAGES = {"onnxruntime": "onnxruntime"}
+PACKAGES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert", "edgetpu": "ai_edge_litert"}
 """For each runtime that needs one, the package its engine comes in."""
 
 

@@ -133,7 +133,7 @@ class LiteRtSession(CheckedSession):
         for number, port in enumerate(self._made):
             parts = [answer[number].transpose(port.back()) for answer in answers]
             whole = np.concatenate(parts) if port.free_batch else parts[-1]
-            found[port.name] = np.ascontiguousarray(whole)
+            found[port.name] = np.require(whole, requirements="C")
         return found
 
     def _example(self, arrays: list[Array], place: int) -> list[Array]:
@@ -145,7 +145,7 @@ class LiteRtSession(CheckedSession):
 
     def _step(self, arrays: list[Array]) -> list[Array]:
         for index, array in zip(self._takes, arrays, strict=True):
-            self._interpreter.set_tensor(index, np.ascontiguousarray(array))
+            self._interpreter.set_tensor(index, np.require(array, requirements="C"))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._gives]
 

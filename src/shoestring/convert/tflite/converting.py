@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from shoestring.base import disk
-from shoestring.base.errors import ModelError
+from shoestring.base.errors import ModelError, UsageError
 from shoestring.convert.converted import Converted
 from shoestring.convert.tflite import elements, functions, interface, moves, pools, products, resizing, rewrite, weighted
 from shoestring.convert.tflite.emitter import Emitter
-from shoestring.convert.tflite.reading import read
+from shoestring.convert.tflite.reading import Read, read
 from shoestring.native import form
 
 WRITERS: dict[type[form.Op], Callable[[Emitter, Any], None]] = {
@@ -37,9 +37,10 @@ WRITERS: dict[type[form.Op], Callable[[Emitter, Any], None]] = {
 """One writer for each kind of operator."""
 
 DESCRIPTION = "Shoestring"
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
-def convert(model: Path | bytes, *, half: bool = False) -> Converted:
+def convert(model: Path | bytes, precision: str | None = None) -> Converted:
     """A TFLite file of an ONNX graph, float32 or quantized in QDQ form, with the very same scales and zero points.
 
     Codes of uint8 are shifted by 128 to TFLite's int8, which changes no arithmetic. Layers that the graph leaves in float
@@ -48,14 +49,16 @@ def convert(model: Path | bytes, *, half: bool = False) -> Converted:
 
     Args:
         model: file, or its bytes: as the importers and the quantizer write it.
-        half: weights of float layers are stored as float16; they are computed with as float32.
+        precision: None or `fp32` take the graph as it is; `fp16` stores the weights of a float graph as float16 (they
+            are computed with as float32, or as float16 where a delegate does); `int8` asks that it is quantized.
 
     Returns:
         The file, and in words what differs from the graph.
 
     Raises:
         ModelError: not such a file, or operators that cannot be converted: one message names each with its node, and
-            the rewrite that would do.
+            the rewrite that would do; or the graph is not what `precision` says.
+        UsageError: an unknown precision.
         StorageError: the file cannot be read.
         MissingExtraError: ai-edge-litert, flatbuffers or onnx is not installed.
     """
@@ -65,6 +68,32 @@ def convert(model: Path | bytes, *, half: bool = False) -> Converted:
         with disk.storage_errors(model):
             data = model.read_bytes()
     found = read(data)
+    _check_precision(found, precision)
+    return write(found, half=precision == "fp16")
+
+
+def _check_precision(found: Read, precision: str | None) -> None:
+    """Raises UsageError or ModelError."""
+    if precision not in (None, *PRECISIONS):
+        raise UsageError(f"there is no precision {precision!r}", hint=f"one of: {', '.join(PRECISIONS)}")
+    quantized = any(value.kind == "i8" for value in found.program.values.values())
+    if precision is not None and quantized != (precision == "int8"):
+        is_now = "quantized to 8 bits" if quantized else "not quantized"
+        raise ModelError(
+            f"the graph is {is_now}, {precision} was asked for", hint="convert the graph of the rung that you want"
+        )
+
+
+def write(found: Read, *, half: bool = False) -> Converted:
+    """A TFLite file of a program.
+
+    Args:
+        found: the program and the scales of its weights.
+        half: weights of float layers are stored as float16.
+
+    Raises:
+        ModelError: operators that cannot be written; one message names them all.
+    """
     emitter = Emitter(found.program, found.scales, half)
     inputs = [interface.enter(emitter, port) for port in found.program.inputs]
     _write(emitter)
@@ -99,4 +128,4 @@ def _write(emitter: Emitter) -> None:
         )
 
 
-__all__ = ["convert"]
+__all__ = ["convert", "write"]

@@ -54,7 +54,14 @@ class Flat:
         self._metadata: list[Any] = []
 
     def tensor(
-        self, name: str, shape: Sequence[int], dtype: str, scales: Scales | None = None, data: Array | None = None
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: str,
+        scales: Scales | None = None,
+        data: Array | None = None,
+        *,
+        free: Sequence[int] = (),
     ) -> int:
         """Add a tensor; one whose name is taken gets a number behind it.
 
@@ -64,6 +71,7 @@ class Flat:
             dtype: numpy's name.
             scales: of integers.
             data: of a constant.
+            free: axes whose length the user of the file may change.
 
         Returns:
             Its number.
@@ -72,6 +80,8 @@ class Flat:
         made.name, made.shape = self._unique(name), [int(side) for side in shape]
         made.type = getattr(self.schema.TensorType, _DTYPES[dtype])
         made.hasRank = True
+        if free:
+            made.shapeSignature = [-1 if axis in free else int(side) for axis, side in enumerate(shape)]
         if scales is not None:
             made.quantization = self.schema.QuantizationParametersT()
             made.quantization.scale = np.ascontiguousarray(scales.scale, np.float32).reshape(-1)

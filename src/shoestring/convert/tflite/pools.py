@@ -6,37 +6,43 @@ from dataclasses import replace
 
 import numpy as np
 
-from shoestring.base.errors import ModelError
 from shoestring.convert.tflite.clamps import fused
 from shoestring.convert.tflite.emitter import Emitter
 from shoestring.convert.tflite.flat import Scales
 from shoestring.convert.tflite.layout import IMAGE, plain
-from shoestring.convert.tflite.windows import framed, sides_of
+from shoestring.convert.tflite.windows import Framed, framed, padded, padding_name, sides_of
 from shoestring.native.form import Array, Mean, Pool, Value
 
 F = np.float32
 
 
 def pool(emitter: Emitter, op: Pool) -> None:
-    """MAX_POOL_2D or AVERAGE_POOL_2D."""
+    """MAX_POOL_2D or AVERAGE_POOL_2D; a mean that they cannot say is put together of other operators."""
     if op.function == "max":
         _pool(emitter, op, emitter.new(op.output, IMAGE))
         return
     source, result = emitter.source(op), emitter.result(op)
     counts = window_counts(op, sides_of(source), sides_of(result))
-    uneven = not _left_out(op, counts) and bool((counts != counts.flat[0]).any())
-    if uneven:
-        raise ModelError(
-            f"its windows hold {counts.min()} to {counts.max()} elements in a way that TFLite's padding cannot say; "
-            "rewrite it with pads that are even, or as a Pad and a pool without pads"
-        )
-    if source.kind == "i8" and (source.scale, source.zero) != (result.scale, result.zero):
-        if _left_out(op, counts) and (counts != counts.flat[0]).any():
-            _two_steps(emitter, op, source)
-        else:
-            _as_depthwise(emitter, op, source, int(counts.flat[0]))
-        return
-    _pool(emitter, op, emitter.new(op.output, IMAGE))
+    if _sayable(op, source, result, counts):
+        same = source.kind == "f32" or (source.scale, source.zero) == (result.scale, result.zero)
+        if same:
+            _pool(emitter, op, emitter.new(op.output, IMAGE))
+            return
+    if source.kind == "i8" and (counts == counts.flat[0]).all():
+        _as_depthwise(emitter, op, source, int(counts.flat[0]))
+    elif source.kind == "i8":
+        _in_floats(emitter, op, counts)
+    else:
+        tensor = emitter.tensor(source.name, IMAGE)
+        _scaled_mean(emitter, op, source, tensor, counts, emitter.new(op.output, IMAGE))
+
+
+def _sayable(op: Pool, source: Value, result: Value, counts: Array) -> bool:
+    """Whether AVERAGE_POOL_2D divides by the same counts: SAME leaves padding out, VALID has none."""
+    sides, out = sides_of(source), sides_of(result)
+    name = padding_name(sides, op.kernel, op.strides, op.pads, (1, 1), out)
+    inside = replace(op, count_pads=False)
+    return name is not None and np.array_equal(counts, window_counts(inside, sides, out))
 
 
 def window_counts(op: Pool, sides: tuple[int, int], out: tuple[int, int]) -> Array:
@@ -49,23 +55,18 @@ def window_counts(op: Pool, sides: tuple[int, int], out: tuple[int, int]) -> Arr
     return np.multiply.outer(lines[0], lines[1])
 
 
-def _left_out(op: Pool, counts: Array) -> bool:
-    """Whether TFLite's SAME, which leaves padding out of the count, counts so too."""
-    return not op.count_pads or bool((counts == op.kernel[0] * op.kernel[1]).all())
-
-
 def _pool(emitter: Emitter, op: Pool, made: int) -> None:
     source, result = emitter.source(op), emitter.result(op)
     int8 = source.kind == "i8"
     largest = op.function == "max"
     fill = _lowest(source) if largest else (source.zero if int8 else 0.0)
     image = framed(emitter, source, op.kernel, op.strides, op.pads, (1, 1), sides_of(result), fill)
-    if not largest and image.padding == "VALID" and not op.count_pads and _outside(op, source, result):
-        raise ModelError("it leaves its padding out of the mean; rewrite it with pads that TFLite's SAME gives")
-    if not largest and image.padding == "SAME" and op.count_pads and _outside(op, source, result):
-        raise ModelError("it counts its padding in; rewrite it as a Pad and a pool without pads")
+    _emit(emitter, "MAX_POOL_2D" if largest else "AVERAGE_POOL_2D", op, image, made, int8)
+
+
+def _emit(emitter: Emitter, code: str, op: Pool, image: Framed, made: int, int8: bool) -> None:
     emitter.flat.operator(
-        "MAX_POOL_2D" if largest else "AVERAGE_POOL_2D",
+        code,
         (image.tensor,),
         made,
         options="Pool2D",
@@ -77,13 +78,6 @@ def _pool(emitter: Emitter, op: Pool, made: int) -> None:
         filterWidth=op.kernel[1],
         fusedActivationFunction=fused(emitter, "NONE"),
     )
-
-
-def _outside(op: Pool, source: Value, result: Value) -> bool:
-    """Whether some window reaches beyond the image."""
-    sides, out = sides_of(source), sides_of(result)
-    ends = [(out[i] - 1) * op.strides[i] + op.kernel[i] - op.pads[i] for i in (0, 1)]
-    return any(op.pads[:2]) or any(ends[i] > sides[i] for i in (0, 1))
 
 
 def _lowest(value: Value) -> float:
@@ -117,17 +111,34 @@ def _as_depthwise(emitter: Emitter, op: Pool, source: Value, count: int) -> None
     )
 
 
-def _two_steps(emitter: Emitter, op: Pool, source: Value) -> None:
-    """A mean in the source's scale, then another scale: rounds twice."""
-    result = emitter.result(op)
-    between = emitter.codes(f"{op.output}/mean", _shape(result), source.scale, source.zero)
-    _pool(emitter, replace(op), between)
-    emitter.flat.operator("QUANTIZE", (between,), emitter.new(op.output, IMAGE), options="Quantize", int8=True)
-    emitter.notes.append(f"{op.name!r} rounds twice: its mean and its new scale are two operators in TFLite")
+def _in_floats(emitter: Emitter, op: Pool, counts: Array) -> None:
+    """A mean of codes over windows of different counts: DEQUANTIZE, the mean of floats, QUANTIZE."""
+    source = emitter.source(op)
+    tensor = emitter.tensor(source.name, IMAGE)
+    shape = emitter.flat.shape(tensor)
+    reals = Value(f"{source.name}/real", source.shape, "f32")
+    real = emitter.like(reals, reals.name, shape)
+    emitter.flat.operator("DEQUANTIZE", (tensor,), real, options="Dequantize", int8=True)
+    made = emitter.new(op.output, IMAGE)
+    mean_of = emitter.like(reals, f"{op.output}/real", emitter.flat.shape(made))
+    _scaled_mean(emitter, op, reals, real, counts, mean_of)
+    emitter.flat.operator("QUANTIZE", (mean_of,), made, options="Quantize", version=1)
+    emitter.notes.append(f"{op.name!r} works in float: its windows hold different numbers of elements")
 
 
-def _shape(value: Value) -> tuple[int, ...]:
-    return tuple(value.shape[axis] for axis in IMAGE)
+def _scaled_mean(emitter: Emitter, op: Pool, source: Value, tensor: int, counts: Array, made: int) -> None:
+    """Means over zeros around the image, times what each window's true count makes of them."""
+    out = (counts.shape[0], counts.shape[1])
+    sides = sides_of(source)
+    behind = [max((out[i] - 1) * op.strides[i] + op.kernel[i] - sides[i] - op.pads[i], 0) for i in (0, 1)]
+    before, after = (0, op.pads[0], op.pads[1], 0), (0, behind[0], behind[1], 0)
+    image = padded(emitter, source, tensor, before, after, 0.0)
+    plain_mean = emitter.like(source, f"{op.output}/plain", emitter.flat.shape(made))
+    _emit(emitter, "AVERAGE_POOL_2D", op, Framed(image, "VALID"), plain_mean, False)
+    factors = np.float32(op.kernel[0] * op.kernel[1]) / counts.astype(F)
+    constant = emitter.flat.plain(factors.reshape(1, *out, 1), "float32", "factors")
+    none = fused(emitter, "NONE")
+    emitter.flat.operator("MUL", (plain_mean, constant), made, options="Mul", fusedActivationFunction=none)
 
 
 def mean(emitter: Emitter, op: Mean) -> None:

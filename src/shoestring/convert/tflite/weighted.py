@@ -16,6 +16,8 @@ from shoestring.convert.tflite.windows import framed, sides_of
 from shoestring.native.form import Array, Conv, Linear, Value
 
 F = np.float32
+MAX_MULTIPLIER = 256
+"""Of scale of input times scale of weight by scale of output. Source: google/XNNPACK, src/operators/convolution-nhwc.c."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def linear(emitter: Emitter, op: Linear) -> None:
     source = emitter.source(op)
     rank = len(source.shape)
     tensor = emitter.tensor(source.name, plain(rank))
+    if rank == 1:
+        raise ModelError("its input has one axis; rewrite it with an axis of one element in front")
     scales = weight_scales(emitter, op) if emitter.result(op).kind == "i8" else None
     if scales is not None and (scales != scales[0]).any():
         _as_conv(emitter, op, source, tensor)
@@ -181,4 +185,9 @@ def weight_scales(emitter: Emitter, op: Conv | Linear) -> Array:
         raise ModelError("the scales of its weights are not known")
     if not np.array_equal(np.asarray(F(source.scale) * given, dtype=F) / divisor, op.multiplier):
         raise ModelError("the scales of its weights do not give its multipliers")
+    if result.kind == "i8" and not (op.multiplier < MAX_MULTIPLIER).all():
+        raise ModelError(
+            f"it has the multiplier {op.multiplier.max():.4g}; LiteRT takes less than {MAX_MULTIPLIER}: "
+            "rewrite it with a larger scale for its result"
+        )
     return given
