@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 PACKAGE = "ai_edge_litert"
 IDENTIFIER = b"TFL3"
-DTYPES = frozenset(("float16", "float32", "float64", "bool", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))))
+DTYPES = frozenset(
+    ("float16", "float32", "float64", "bool", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)))
+)
 """Element types that feeds and answers may have."""
 
 _ENGINE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
@@ -187,8 +189,7 @@ def _own_ports(details: Sequence[dict[str, Any]]) -> tuple[LitertPort, ...]:
     if len(set(names)) != len(names):
         raise EngineError(f"two of the file's ends have the same name: {', '.join(names)}")
     return tuple(
-        LitertPort(name, tuple(range(len(detail["shape"]))), False)
-        for name, detail in zip(names, details, strict=True)
+        LitertPort(name, tuple(range(len(detail["shape"]))), False) for name, detail in zip(names, details, strict=True)
     )
 
 

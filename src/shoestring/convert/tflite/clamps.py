@@ -48,9 +48,7 @@ def fused(emitter: Emitter, name: str) -> int:
     return int(getattr(emitter.flat.schema.ActivationFunctionType, name))
 
 
-def clamped(
-    emitter: Emitter, op: Op, layout: Layout, clamp: Clamp, emit: Callable[[int, int], object]
-) -> None:
+def clamped(emitter: Emitter, op: Op, layout: Layout, clamp: Clamp, emit: Callable[[int, int], object]) -> None:
     """Emit an operator with its bounds.
 
     Args:

@@ -9,7 +9,19 @@ from typing import Any
 from shoestring.base import disk
 from shoestring.base.errors import ModelError, UsageError
 from shoestring.convert.converted import Converted
-from shoestring.convert.tflite import elements, functions, interface, moves, pools, products, resizing, rewrite, weighted
+from shoestring.convert.tflite import (
+    elements,
+    functions,
+    interface,
+    more_ops,
+    more_writers,
+    moves,
+    pools,
+    products,
+    resizing,
+    rewrite,
+    weighted,
+)
 from shoestring.convert.tflite.emitter import Emitter
 from shoestring.convert.tflite.reading import Read, read
 from shoestring.native import form
@@ -33,6 +45,10 @@ WRITERS: dict[type[form.Op], Callable[[Emitter, Any], None]] = {
     form.Transpose: moves.transpose,
     form.Reshape: moves.reshape,
     rewrite.IntegerFunction: functions.integer_function,
+    more_ops.LayerNorm: more_writers.layer_norm,
+    more_ops.Reduce: more_writers.reduce,
+    more_ops.Extreme: more_writers.extreme,
+    more_ops.Power: more_writers.power,
 }
 """One writer for each kind of operator."""
 
@@ -40,7 +56,7 @@ DESCRIPTION = "Shoestring"
 PRECISIONS = ("fp32", "fp16", "int8")
 
 
-def convert(model: Path | bytes, precision: str | None = None) -> Converted:
+def convert(model: Path | bytes, precision: str | None = None, *, integer: bool = False) -> Converted:
     """A TFLite file of an ONNX graph, float32 or quantized in QDQ form, with the very same scales and zero points.
 
     Codes of uint8 are shifted by 128 to TFLite's int8, which changes no arithmetic. Layers that the graph leaves in float
@@ -51,6 +67,8 @@ def convert(model: Path | bytes, precision: str | None = None) -> Converted:
         model: file, or its bytes: as the importers and the quantizer write it.
         precision: None or `fp32` take the graph as it is; `fp16` stores the weights of a float graph as float16 (they
             are computed with as float32, or as float16 where a delegate does); `int8` asks that it is quantized.
+        integer: functions between codes are int8 operators too, as chips without floats need. Without it they are
+            computed as floats, which gives the codes of the ONNX graph and is as fast on a CPU.
 
     Returns:
         The file, and in words what differs from the graph.
@@ -67,9 +85,9 @@ def convert(model: Path | bytes, precision: str | None = None) -> Converted:
     else:
         with disk.storage_errors(model):
             data = model.read_bytes()
-    found = read(data)
+    found = read(data, integer=integer)
     _check_precision(found, precision)
-    return write(found, half=precision == "fp16")
+    return write(found, half=precision == "fp16", integer=integer)
 
 
 def _check_precision(found: Read, precision: str | None) -> None:
@@ -84,17 +102,18 @@ def _check_precision(found: Read, precision: str | None) -> None:
         )
 
 
-def write(found: Read, *, half: bool = False) -> Converted:
+def write(found: Read, *, half: bool = False, integer: bool = False) -> Converted:
     """A TFLite file of a program.
 
     Args:
         found: the program and the scales of its weights.
         half: weights of float layers are stored as float16.
+        integer: as `convert` takes it.
 
     Raises:
         ModelError: operators that cannot be written; one message names them all.
     """
-    emitter = Emitter(found.program, found.scales, half)
+    emitter = Emitter(found.program, found.scales, half, integer)
     inputs = [interface.enter(emitter, port) for port in found.program.inputs]
     _write(emitter)
     outputs: list[int] = []

@@ -9,6 +9,7 @@ import numpy as np
 from shoestring.base.errors import ModelError
 from shoestring.convert.tflite.clamps import activation, bound, clamped, fused
 from shoestring.convert.tflite.emitter import Emitter
+from shoestring.convert.tflite.flat import Scales
 from shoestring.convert.tflite.layout import with_last
 from shoestring.convert.tflite.moves import common
 from shoestring.native.form import Binary, Clamp, Dequantize, Quantize, Softmax, Table, Unary, Value
@@ -74,8 +75,7 @@ def table(emitter: Emitter, op: Table) -> None:
     source, result = emitter.source(op), emitter.result(op)
     layout, tensor = emitter.layout(source.name), emitter.own(source.name)
     if np.array_equal(op.table, requantized(source, affine_of_value(result))):
-        made = emitter.new(op.output, layout)
-        emitter.flat.operator("QUANTIZE", (tensor,), made, options="Quantize", int8=True)
+        _rescaled(emitter, tensor, emitter.new(op.output, layout))
         return
     if (source.scale, source.zero) == (result.scale, result.zero) and np.array_equal(
         op.table, np.maximum(np.arange(256), source.zero)
@@ -83,6 +83,16 @@ def table(emitter: Emitter, op: Table) -> None:
         emitter.flat.operator("RELU", (tensor,), emitter.new(op.output, layout), int8=True)
         return
     raise ModelError("it is a table of 256 codes, which TFLite has no operator for; keep the function it stands for")
+
+
+def _rescaled(emitter: Emitter, tensor: int, made: int) -> None:
+    """Codes of another scale: a product with one, which XNNPACK scales in float32; its QUANTIZE has 8 bits for that."""
+    if emitter.integer:
+        emitter.flat.operator("QUANTIZE", (tensor,), made, options="Quantize", int8=True)
+        return
+    one = emitter.flat.tensor("one", (1,), "int8", Scales(np.ones(1), np.zeros(1)), np.ones(1))
+    none = fused(emitter, "NONE")
+    emitter.flat.operator("MUL", (tensor, one), made, options="Mul", int8=True, fusedActivationFunction=none)
 
 
 def unary(emitter: Emitter, op: Unary) -> None:

@@ -19,10 +19,14 @@ class Emitter:
     program: to write.
     scales: of weights, float32 for each output channel, by the name of their operator.
     half: floats of weights are stored as float16.
+    integer: what reads and makes codes is done by int8 operators alone.
     """
 
-    def __init__(self, program: Program, scales: Mapping[str, Array], half: bool = False) -> None:
-        self.program, self.flat, self.weight_scales, self.half = program, Flat(), scales, half
+    def __init__(
+        self, program: Program, scales: Mapping[str, Array], half: bool = False, integer: bool = False
+    ) -> None:
+        self.program, self.flat, self.weight_scales = program, Flat(), scales
+        self.half, self.integer = half, integer
         self.notes: list[str] = []
         self._places: dict[str, tuple[int, Layout]] = {}
         self._copies: dict[tuple[str, Layout], int] = {}
@@ -114,6 +118,11 @@ class Emitter:
         if value.kind == "i8":
             return "int8", scales_of(value.scale, value.zero)
         return "float32", None
+
+    def real(self, value: Value, tensor: int) -> int:
+        """The floats of a tensor of a value's codes."""
+        made = self.flat.tensor(f"{value.name}/real", self.flat.shape(tensor), "float32")
+        return self.flat.operator("DEQUANTIZE", (tensor,), made, options="Dequantize", int8=True)
 
     def floats(self, name: str, data: Array) -> int:
         """A constant of floats, in half precision behind a DEQUANTIZE where the file stores halves."""

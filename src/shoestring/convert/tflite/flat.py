@@ -22,7 +22,14 @@ ALIGNMENT = 16
 """Of constants in the file, as the schema demands."""
 
 NO_TENSOR = -1
-_DTYPES = {"float32": "FLOAT32", "float16": "FLOAT16", "int8": "INT8", "uint8": "UINT8", "int32": "INT32", "int64": "INT64"}
+_DTYPES = {
+    "float32": "FLOAT32",
+    "float16": "FLOAT16",
+    "int8": "INT8",
+    "uint8": "UINT8",
+    "int32": "INT32",
+    "int64": "INT64",
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,10 +19,18 @@ from shoestring.convert.tflite.rewrite import IntegerFunction
 from shoestring.native.form import Value
 from shoestring.native.front.builder import affine_of_value, code_of
 
-DIRECT = {"leaky_relu": ("LEAKY_RELU", "LeakyRelu"), "hard_swish": ("HARD_SWISH", "HardSwish"), "gelu": ("GELU", "Gelu")}
+DIRECT = {
+    "leaky_relu": ("LEAKY_RELU", "LeakyRelu"),
+    "hard_swish": ("HARD_SWISH", "HardSwish"),
+    "gelu": ("GELU", "Gelu"),
+}
 """Kernels for any scales: code and options."""
 
-FIXED = {"sigmoid": ("LOGISTIC", "", 1 / 256, 0), "tanh": ("TANH", "", 1 / 128, 128), "softmax": ("SOFTMAX", "Softmax", 1 / 256, 0)}
+FIXED = {
+    "sigmoid": ("LOGISTIC", "", 1 / 256, 0),
+    "tanh": ("TANH", "", 1 / 128, 128),
+    "softmax": ("SOFTMAX", "Softmax", 1 / 256, 0),
+}
 """Kernels for one scale of the result: code, options, scale and zero (0..255)."""
 
 RAMP = (6.0 / 255, 0)
@@ -82,7 +90,11 @@ def _hard_sigmoid(emitter: Emitter, op: IntegerFunction, tensor: int, made: int)
         raise ModelError(f"its slope is {op.a}; TFLite's int8 operators give 1/6: rewrite it with alpha = 1/6")
     ramp = emitter.codes(f"{op.output}/ramp", emitter.flat.shape(tensor), *RAMP)
     offset = emitter.flat.tensor(
-        f"{op.name}/offset", (1,), "int8", Scales(np.array([6 * op.b / SIXTH_CODE]), np.zeros(1)), np.array([SIXTH_CODE])
+        f"{op.name}/offset",
+        (1,),
+        "int8",
+        Scales(np.array([6 * op.b / SIXTH_CODE]), np.zeros(1)),
+        np.array([SIXTH_CODE]),
     )
     sixth = emitter.flat.tensor(
         f"{op.name}/sixth", (1,), "int8", Scales(np.array([1 / 6 / SIXTH_CODE]), np.zeros(1)), np.array([SIXTH_CODE])

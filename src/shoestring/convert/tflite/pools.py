@@ -89,9 +89,7 @@ def _as_depthwise(emitter: Emitter, op: Pool, source: Value, count: int) -> None
     """A mean into another scale: every channel filtered by ones, with 1 / count as their scale; rounds once."""
     result = emitter.result(op)
     channels = source.shape[1]
-    image = framed(
-        emitter, source, op.kernel, op.strides, op.pads, (1, 1), sides_of(result), source.zero
-    )
+    image = framed(emitter, source, op.kernel, op.strides, op.pads, (1, 1), sides_of(result), source.zero)
     scale = F(1) / F(count)
     ones = np.ones((1, *op.kernel, channels), np.int8)
     weight = emitter.flat.tensor(f"{op.name}/ones", ones.shape, "int8", Scales(np.array([scale]), np.zeros(1)), ones)
@@ -115,10 +113,8 @@ def _in_floats(emitter: Emitter, op: Pool, counts: Array) -> None:
     """A mean of codes over windows of different counts: DEQUANTIZE, the mean of floats, QUANTIZE."""
     source = emitter.source(op)
     tensor = emitter.tensor(source.name, IMAGE)
-    shape = emitter.flat.shape(tensor)
     reals = Value(f"{source.name}/real", source.shape, "f32")
-    real = emitter.like(reals, reals.name, shape)
-    emitter.flat.operator("DEQUANTIZE", (tensor,), real, options="Dequantize", int8=True)
+    real = emitter.real(source, tensor)
     made = emitter.new(op.output, IMAGE)
     mean_of = emitter.like(reals, f"{op.output}/real", emitter.flat.shape(made))
     _scaled_mean(emitter, op, reals, real, counts, mean_of)
@@ -148,6 +144,4 @@ def mean(emitter: Emitter, op: Mean) -> None:
     axes = emitter.flat.plain([1, 2], "int32", "axes")
     keep = len(result.shape) == 4
     made = emitter.new(op.output, IMAGE if keep else plain(2))
-    emitter.flat.operator(
-        "MEAN", (tensor, axes), made, options="Reducer", int8=source.kind == "i8", keepDims=keep
-    )
+    emitter.flat.operator("MEAN", (tensor, axes), made, options="Reducer", int8=source.kind == "i8", keepDims=keep)

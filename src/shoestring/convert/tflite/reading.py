@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shoestring.convert.tflite.more import MORE
 from shoestring.convert.tflite.rewrite import rewritten
 from shoestring.native.form import Array, Program
 from shoestring.native.front.graph import Graph, Node
 from shoestring.native.front.reading import read_graph
-from shoestring.native.front.translate import HANDLERS, translate
+from shoestring.native.front.translate import translate
 from shoestring.native.passes.hoist_quantize import hoist_quantize
 from shoestring.native.passes.prune import prune
 
@@ -23,7 +24,7 @@ class Read:
     """A model ready to be written.
 
     Args:
-        program: its typed operators; functions between codes are single operators.
+        program: its typed operators; with `integer`, functions between codes are single ones.
         scales: of 8-bit weights, float32 for each output channel, by the operator's name.
     """
 
@@ -31,18 +32,19 @@ class Read:
     scales: dict[str, Array]
 
 
-def read(data: bytes) -> Read:
+def read(data: bytes, *, integer: bool = False) -> Read:
     """Parse an ONNX file.
 
     Args:
         data: float32, or quantized in QDQ form.
+        integer: functions between codes become single operators.
 
     Raises:
         ModelError: not such a file, or operators that cannot be converted; one message names them all.
     """
     graph = read_graph(data)
-    program = translate(graph, "model", hashlib.sha256(data).hexdigest(), HANDLERS)
-    program = rewritten(hoist_quantize(prune(program)))
+    program = translate(graph, "model", hashlib.sha256(data).hexdigest(), MORE)
+    program = rewritten(hoist_quantize(prune(program)), integer=integer)
     return Read(program, _weight_scales(graph))
 
 

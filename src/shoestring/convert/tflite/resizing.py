@@ -60,17 +60,24 @@ def resize(emitter: Emitter, op: Resize) -> None:
     if rule is None:
         _gather(emitter, op, tensor)
         return
+    made = emitter.new(op.output, IMAGE)
+    bridged = int8 and not nearest and not emitter.integer  # int8 kernels have few bits for the weights
+    target = emitter.flat.tensor(f"{op.output}/real", emitter.flat.shape(made), "float32") if bridged else made
+    if bridged:
+        tensor, int8 = emitter.real(source, tensor), False
     sides = emitter.flat.plain(list(sides_of(result)), "int32", "sides")
     emitter.flat.operator(
         "RESIZE_NEAREST_NEIGHBOR" if nearest else "RESIZE_BILINEAR",
         (tensor, sides),
-        emitter.new(op.output, IMAGE),
+        target,
         options="ResizeNearestNeighbor" if nearest else "ResizeBilinear",
         int8=int8,
         version=3 if rule.half_pixel or (nearest and rule.align_corners) else None,
         alignCorners=rule.align_corners,
         halfPixelCenters=rule.half_pixel,
     )
+    if bridged:
+        emitter.flat.operator("QUANTIZE", (target,), made, options="Quantize", version=1)
 
 
 def _rule(op: Resize, before: tuple[int, int], after: tuple[int, int]) -> Rule | None:

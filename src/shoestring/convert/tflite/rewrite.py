@@ -27,9 +27,9 @@ class IntegerFunction(Op):
     axis: int = -1
 
 
-def rewritten(program: Program) -> Program:
-    """The program with `integer_functions` and `float_products`."""
-    return prune(float_products(integer_functions(program)))
+def rewritten(program: Program, *, integer: bool = False) -> Program:
+    """The program with `float_products`, and `integer_functions` where only integers are wanted."""
+    return prune(float_products(integer_functions(program) if integer else program))
 
 
 def integer_functions(program: Program) -> Program:

@@ -161,8 +161,7 @@ def _kernel(emitter: Emitter, op: Conv | Linear, tensor: int, weight: Array, axi
         own = Scales(sums[:1], np.zeros(1)) if len(scales.scale) == 1 else Scales(sums, np.zeros(len(sums)))
         return Kernel(tensor, codes, flat.tensor(f"{op.name}/bias", op.bias.shape, "int32", own, op.bias), True)
     # TFLite's integer kernels give int8 only: the same numbers are multiplied as floats.
-    reals = emitter.like(Value("", (), "f32"), f"{source.name}/real", flat.shape(tensor))
-    flat.operator("DEQUANTIZE", (tensor,), reals, options="Dequantize", int8=True)
+    reals = emitter.real(source, tensor)
     weights = flat.tensor(f"{op.name}/weight/real", weight.shape, "float32")
     flat.operator("DEQUANTIZE", (codes,), weights, options="Dequantize", version=5 if len(scales.scale) > 1 else 2)
     bias = (op.bias.astype(np.float64) * sums.astype(np.float64)).astype(F)

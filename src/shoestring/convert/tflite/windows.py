@@ -50,7 +50,14 @@ def padding_name(
 
 
 def framed(
-    emitter: Emitter, value: Value, kernel: Window, strides: Window, pads: Pads, dilations: Window, out: Window, fill: float
+    emitter: Emitter,
+    value: Value,
+    kernel: Window,
+    strides: Window,
+    pads: Pads,
+    dilations: Window,
+    out: Window,
+    fill: float,
 ) -> Framed:
     """An image with its padding named, or written as an operator.
 
