@@ -50,7 +50,9 @@ def native_model() -> bytes:
 MODELS = {
     "litert": litert_models.tiny_model,
     "edgetpu": litert_models.tiny_model,
-    "null": null_model, "onnxruntime": onnx_model, "native": native_model,
+    "null": null_model,
+    "onnxruntime": onnx_model,
+    "native": native_model,
 }
 """For each runtime the maker of its form of the tiny model: y = f(a) over a free batch, z = g(b)."""
 

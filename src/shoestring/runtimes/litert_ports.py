@@ -1,4 +1,4 @@
-"""What a converted TFLite file says of its ends: one entry of its metadata, written by the converter, read on the device.
+"""What a converted TFLite file says of its ends: an entry of its metadata, which the adapter reads.
 
 TFLite's images have their channels last; the graph a file was made of may have them elsewhere. The entry holds, for
 each input and output in the file's order, the graph's name and where each axis of the graph's tensor lies.

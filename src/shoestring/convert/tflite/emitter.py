@@ -1,4 +1,4 @@
-"""A program on its way into a TFLite file: where each value lies, and copies in another order where one is asked for."""
+"""A program on its way into a TFLite file: where each value lies, and copies in another order where one is needed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shoestring.native.form import Array, Op, Program, Value
 from shoestring.convert.tflite.flat import Flat, Scales
-from shoestring.convert.tflite.layout import IMAGE, Layout, in_order, laid, plain, same_memory, steps
+from shoestring.convert.tflite.layout import Layout, in_order, laid, plain, same_memory, steps
+from shoestring.native.form import Array, Op, Program, Value
 
 SHIFT = 128
 """From our codes 0..255 to TFLite's int8."""
@@ -108,9 +108,8 @@ class Emitter:
         """The same elements of a tensor of a value's type under another shape."""
         made = self.flat.tensor(f"{value.name}/shape", shape, *self.kind(value))
         sides = self.flat.plain(list(shape), "int32", "sides")
-        fields = {"newShape": [int(side) for side in shape]}
         return self.flat.operator(
-            "RESHAPE", (source, sides), made, options="Reshape", int8=value.kind == "i8", **fields
+            "RESHAPE", (source, sides), made, options="Reshape", int8=value.kind == "i8", newShape=list(shape)
         )
 
     def kind(self, value: Value) -> tuple[str, Scales | None]:
@@ -144,12 +143,7 @@ class Emitter:
 
 def scales_of(scale: float, zero: int) -> Scales:
     """Of codes whose zero is `zero` of 0..255."""
-    return Scales(np.float32(scale), np.int64(zero - SHIFT))
-
-
-def image_first(layout: Layout) -> bool:
-    """Whether channels lie last."""
-    return layout == IMAGE
+    return Scales(np.array([scale], np.float32), np.array([zero - SHIFT]))
 
 
 def _half(array: Array) -> Array:

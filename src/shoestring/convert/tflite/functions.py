@@ -7,6 +7,7 @@ rounded twice.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,9 @@ def integer_function(emitter: Emitter, op: IntegerFunction) -> None:
     tensor, made = emitter.tensor(source.name, layout), emitter.new(op.output, layout)
     if op.function in DIRECT:
         code, options = DIRECT[op.function]
-        fields = {"leaky_relu": {"alpha": op.a}, "gelu": {"approximate": bool(op.a)}}.get(op.function, {})
+        fields: dict[str, Any] = {"alpha": op.a} if op.function == "leaky_relu" else {}
+        if op.function == "gelu":
+            fields = {"approximate": bool(op.a)}
         emitter.flat.operator(code, (tensor,), made, options=options, int8=True, **fields)
     elif op.function in FIXED:
         _fixed(emitter, op, op.function, tensor, made)
@@ -66,7 +69,7 @@ def integer_function(emitter: Emitter, op: IntegerFunction) -> None:
 def _fixed(emitter: Emitter, op: IntegerFunction, function: str, tensor: int, made: int) -> None:
     code, options, scale, zero = FIXED[function]
     result = emitter.result(op)
-    fields = {"beta": 1.0} if function == "softmax" else {}
+    fields: dict[str, Any] = {"beta": 1.0} if function == "softmax" else {}
     if (np.float32(result.scale), result.zero) == (np.float32(scale), zero):
         emitter.flat.operator(code, (tensor,), made, options=options, int8=True, **fields)
         return

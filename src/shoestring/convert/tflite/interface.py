@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shoestring.base import canonical
-from shoestring.convert.tflite.emitter import Emitter, scales_of
+from shoestring.convert.tflite.emitter import Emitter
 from shoestring.convert.tflite.flat import Scales
-from shoestring.convert.tflite.layout import IMAGE, Layout, laid, plain
+from shoestring.convert.tflite.layout import IMAGE, laid, plain
 from shoestring.native.form import Port, Value
 from shoestring.runtimes.litert_ports import METADATA, LitertPort, write_ports
 
@@ -43,20 +42,16 @@ def leave(emitter: Emitter, port: Port, taken: Sequence[int]) -> int:
 
 
 def _unsigned(value: Value) -> Scales:
-    return Scales(np.float32(value.scale), np.int64(value.zero))
+    return Scales(np.array([value.scale], np.float32), np.array([value.zero]))
 
 
 def describe(emitter: Emitter, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
     """Write the metadata entry."""
 
     def ends(ports: Sequence[Port]) -> tuple[LitertPort, ...]:
-        return tuple(LitertPort(port.name, _layout(emitter, port), port.free_batch) for port in ports)
+        return tuple(LitertPort(port.name, emitter.layout(port.value), port.free_batch) for port in ports)
 
     emitter.flat.metadata(METADATA, write_ports(ends(inputs), ends(outputs)))
 
 
-def _layout(emitter: Emitter, port: Port) -> Layout:
-    return emitter.layout(port.value)
-
-
-__all__ = ["canonical", "describe", "enter", "leave", "scales_of"]
+__all__ = ["describe", "enter", "leave"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from shoestring.convert.tflite.clamps import fused
 from shoestring.convert.tflite.emitter import Emitter
-from shoestring.convert.tflite.layout import laid, plain
+from shoestring.convert.tflite.layout import plain
 from shoestring.convert.tflite.more_ops import Extreme, LayerNorm, Power, Reduce
 from shoestring.convert.tflite.moves import common
 
@@ -75,4 +75,4 @@ def power(emitter: Emitter, op: Power) -> None:
     emitter.flat.operator("POW", (emitter.own(op.inputs[0]), exponent), made, options="Pow")
 
 
-__all__ = ["extreme", "laid", "layer_norm", "power", "reduce"]
+__all__ = ["extreme", "layer_norm", "power", "reduce"]

@@ -52,7 +52,7 @@ def window_counts(op: Pool, sides: tuple[int, int], out: tuple[int, int]) -> Arr
         first = np.arange(out[i]) * op.strides[i] - op.pads[i]
         low, high = (-op.pads[i], sides[i] + op.pads[i + 2]) if op.count_pads else (0, sides[i])
         lines.append(np.minimum(first + op.kernel[i], high) - np.maximum(first, low))
-    return np.multiply.outer(lines[0], lines[1])
+    return np.asarray(np.multiply.outer(lines[0], lines[1]))
 
 
 def _pool(emitter: Emitter, op: Pool, made: int) -> None:

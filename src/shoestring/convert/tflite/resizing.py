@@ -1,4 +1,4 @@
-"""Resize: TFLite's operators where one of their rules picks the same rows and columns, else a GATHER of them."""
+"""Resize: TFLite's operators where one of their rules picks the same rows and columns, or a GATHER of them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Rule:
     def linear(self, before: int, after: int) -> Array:
         """Real places for bilinear weights, inside the image."""
         places = self.places(before, after) - F(0.5 if self.half_pixel else 0.0)
-        return np.clip(places, 0, before - 1)
+        return np.asarray(np.clip(places, 0, before - 1))
 
 
 RULES = (Rule(False, False), Rule(False, True), Rule(True, False))
 
 
 def resize(emitter: Emitter, op: Resize) -> None:
-    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR by the first rule that gives the same; GATHER for other nearest ones."""
+    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR by the first rule that gives the same, else GATHER for nearest."""
     source, result = emitter.source(op), emitter.result(op)
     nearest = op.function == "nearest"
     rule = _rule(op, sides_of(source), sides_of(result))
@@ -96,7 +96,7 @@ def _rule(op: Resize, before: tuple[int, int], after: tuple[int, int]) -> Rule |
 
 def _places(first: tuple[int, ...], second: tuple[int, ...], part: tuple[float, ...]) -> Array:
     one, other = np.array(first, np.float64), np.array(second, np.float64)
-    return one + (other - one) * np.array(part)
+    return np.asarray(one + (other - one) * np.array(part))
 
 
 def _gather(emitter: Emitter, op: Resize, tensor: int) -> None:

@@ -1,4 +1,4 @@
-"""What is changed in a program before it is written: functions between codes become one operator, as TFLite has them."""
+"""What is changed in a program before it is written: for integers alone, functions between codes are one operator."""
 
 from __future__ import annotations
 

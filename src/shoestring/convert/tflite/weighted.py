@@ -17,7 +17,7 @@ from shoestring.native.form import Array, Conv, Linear, Value
 
 F = np.float32
 MAX_MULTIPLIER = 256
-"""Of scale of input times scale of weight by scale of output. Source: google/XNNPACK, src/operators/convolution-nhwc.c."""
+"""Of the scales of input and weight by that of the output. Source: google/XNNPACK, src/operators/convolution-nhwc.c."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shoestring.convert.tflite.emitter import Emitter
-from shoestring.convert.tflite.layout import IMAGE, laid
+from shoestring.convert.tflite.layout import IMAGE
 from shoestring.native.form import Pads, Value, Window
 
 
@@ -111,4 +111,4 @@ def sides_of(value: Value) -> Window:
     return (value.shape[2], value.shape[3])
 
 
-__all__ = ["Framed", "framed", "laid", "pad_into", "padded", "padding_name", "sides_of"]
+__all__ = ["Framed", "framed", "pad_into", "padded", "padding_name", "sides_of"]
