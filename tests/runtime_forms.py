@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import handmade
+import litert_models
 from shoestring.domain.model import TensorSpec
 
 INPUTS = (TensorSpec("a", "float32", (None, 3)), TensorSpec("b", "int64", (2,)))
@@ -84,4 +85,6 @@ FORMS = {
     "onnxruntime": Form(onnx_model, "onnxruntime"),
     "native": Form(handmade.build, None),
     "openvino": Form(onnx_model, "openvino"),
+    "litert": Form(litert_models.tiny_model, "ai_edge_litert"),
+    "edgetpu": Form(litert_models.tiny_model, "ai_edge_litert", in_ci=False),
 }
