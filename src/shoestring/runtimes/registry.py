@@ -32,6 +32,8 @@ _ADAPTERS = {
     "onnxruntime": _Adapter("shoestring.runtimes.ort", "OrtRuntime", "onnxruntime"),
     "native": _Adapter("shoestring.runtimes.native", "NativeRuntime", None),
     "openvino": _Adapter("shoestring.runtimes.openvino_cpu", "OpenVinoRuntime", "openvino"),
+    "ncnn": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnRuntime", "ncnn"),
+    "ncnn-vulkan": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnVulkanRuntime", "ncnn"),
     "null": _Adapter("shoestring.runtimes.null", "NullRuntime", None),
 }
 
