@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_EXACT = 1 << 24  # of the integers that float32 holds exactly
 _HALF_OPTIONS = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic")
+_LOADER = "libvulkan.so.1"
 _OFF = ("use_bf16_packed", "use_bf16_storage")
 _ENGINE_ERRORS = (RuntimeError, ValueError, TypeError, MemoryError)  # what its Python binding raises
 
@@ -166,10 +168,17 @@ def _check_gpu(engine: Any, network: NcnnFile, called: str) -> None:
         raise EngineError(
             f"{called} is int8; ncnn's 8-bit layers run on the CPU", hint="use the runtime ncnn, or fp16 on the GPU"
         )
+    try:
+        ctypes.CDLL(_LOADER)  # ncnn would write to our stderr that it is not there
+    except OSError as error:
+        raise EngineError(
+            f"ncnn finds no GPU: the Vulkan loader cannot be loaded ({one_line(error)})",
+            hint="install the Vulkan loader (libvulkan1) and the GPU's driver, or use the runtime ncnn",
+        ) from None
     if not hasattr(engine, "get_gpu_count") or engine.get_gpu_count() < 1:
         raise EngineError(
-            "ncnn finds no GPU: no Vulkan loader, no driver or no device",
-            hint="install the Vulkan loader and the GPU's driver (vulkaninfo lists devices), or use the runtime ncnn",
+            "ncnn finds no GPU: the Vulkan loader is there, but no driver or no device",
+            hint="install the GPU's Vulkan driver (vulkaninfo lists devices), or use the runtime ncnn",
         )
 
 
