@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import handmade
+import ncnn_models
 from shoestring.domain.model import TensorSpec
 
 INPUTS = (TensorSpec("a", "float32", (None, 3)), TensorSpec("b", "int64", (2,)))
@@ -84,4 +85,6 @@ FORMS = {
     "onnxruntime": Form(onnx_model, "onnxruntime"),
     "native": Form(handmade.build, None),
     "openvino": Form(onnx_model, "openvino"),
+    "ncnn": Form(ncnn_models.tiny_model, "ncnn"),
+    "ncnn-vulkan": Form(ncnn_models.tiny_model_for_a_gpu, "ncnn", in_ci=False),
 }

@@ -35,6 +35,7 @@ GUARD_LOAD_SECONDS = (
 )
 GUARD_RUN_SECONDS = 60.0  # YOLOv3-416 takes 5 to 10 s on one core of a Pi 4
 MAX_GUARD_CHATTER_BYTES = 16 * MIB  # words on stderr within one request: an engine that says more is broken
+
 # --- ncnn files --------------------------------------------------------------------------------------------------
 MAX_NCNN_HEAD_BYTES = MIB  # names and shapes of ports: some 100 bytes each
 MAX_NCNN_PARAM_BYTES = 8 * MIB  # 100 to 200 bytes a layer: the layers below, with long names

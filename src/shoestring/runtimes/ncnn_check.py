@@ -7,7 +7,8 @@ import struct
 
 from shoestring.base.errors import EngineError
 from shoestring.runtimes.ncnn_file import NcnnFile, Port
-from shoestring.runtimes.ncnn_rules import RULES, Reader, Shape, Wanted
+from shoestring.runtimes.ncnn_reader import Reader, Shape, Wanted
+from shoestring.runtimes.ncnn_rules import RULES
 from shoestring.runtimes.ncnn_text import TextLayer, parse
 
 PLAIN_FLOATS, HALF_FLOATS, BYTES = 0x00000000, 0x01306B47, 0x000D4B38

@@ -84,9 +84,7 @@ class NcnnSession(CheckedSession):
     """
 
     def __init__(self, engine: Any, net: Any, network: NcnnFile, dims: Mapping[str, tuple[int, ...]]) -> None:
-        super().__init__(
-            tuple(port.spec for port in network.inputs), tuple(port.spec for port in network.outputs)
-        )
+        super().__init__(tuple(port.spec for port in network.inputs), tuple(port.spec for port in network.outputs))
         self._engine, self._net = engine, net
         self._network, self._dims = network, dims
 
@@ -206,7 +204,8 @@ def _answer(port: Port, found: list[Array]) -> Array:
         return stacked
     if not (np.abs(stacked) <= MOST_EXACT).all():
         raise EngineError(f"output {port.spec.name!r} holds no integers that floats tell apart")
-    return np.rint(stacked).astype(port.spec.dtype)
+    whole: Array = np.rint(stacked).astype(port.spec.dtype)
+    return whole
 
 
 __all__ = ["NcnnRuntime", "NcnnSession", "NcnnVulkanRuntime"]

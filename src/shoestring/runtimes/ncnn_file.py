@@ -109,7 +109,9 @@ def unpack(data: bytes, name: str) -> NcnnFile:
 
 def _check_head(head: _Head, name: str) -> None:
     if head.format != FORMAT:
-        raise EngineError(f"{name} has format {head.format}; this version reads {FORMAT}", hint="convert the model again")
+        raise EngineError(
+            f"{name} has format {head.format}; this version reads {FORMAT}", hint="convert the model again"
+        )
     if head.precision not in PRECISIONS:
         raise EngineError(f"{name} has the precision {head.precision!r}; there are {', '.join(PRECISIONS)}")
     if min(head.param_bytes, head.weight_bytes) < 0:

@@ -1,116 +1,24 @@
 """What each layer of an ncnn network makes of its blobs, and which weights it reads.
 
-ncnn checks neither: a kernel larger than its image, a weight shorter than its layer, a slice beyond an axis read or write
-memory that is not theirs. Each rule here takes a layer and the blobs it reads, and gives those it makes, or refuses.
-Formulas after ncnn's `src/layer/*.cpp` at commit a4d2ea1d4422c9e849f166fd7a4aefb52f942f6a.
+ncnn checks neither: a kernel larger than its image, a weight shorter than its layer, a slice beyond an axis read or
+write memory that is not theirs. Each rule here takes a layer and the blobs it reads, and gives those it makes, or
+refuses. Formulas after ncnn's `src/layer/*.cpp` at commit a4d2ea1d4422c9e849f166fd7a4aefb52f942f6a.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import permutations
 
-from shoestring.base.errors import EngineError
-from shoestring.base.limits import MAX_NCNN_BLOB_BYTES, MAX_NCNN_SIDE
-from shoestring.runtimes.ncnn_text import Number, TextLayer
+from shoestring.runtimes.ncnn_reader import Made, Reader, Rule, Shape, Wanted, axes_of
+from shoestring.runtimes.ncnn_rules_moves import MOVES
 
 INTEGER_TERMS = (1, 101)
-_FLOAT_BYTES = 4
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A blob: axes, outermost first, and whether its elements are bytes of codes."""
-
-    dims: tuple[int, ...]
-    codes: bool = False
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Weights that a layer reads: how many numbers; `tagged` as for the first of a layer, `codes` if they are bytes."""
-
-    count: int
-    tagged: bool = False
-    codes: bool = False
-
-
-Made = tuple[list[Shape], list[Wanted]]
-Rule = Callable[["Reader"], Made]
-
-
-class Reader:
-    """A layer's parameters, checked as they are read.
-
-    Args:
-        layer: of the text.
-        bottoms: what it reads.
-    """
-
-    def __init__(self, layer: TextLayer, bottoms: list[Shape]) -> None:
-        self.layer, self.bottoms = layer, bottoms
-        self._seen: set[int] = set()
-
-    def whole(self, key: int, default: int, low: int = 0, high: int = MAX_NCNN_SIDE) -> int:
-        self._seen.add(key)
-        value = self.layer.params.get(key, default)
-        if not isinstance(value, int) or not low <= value <= high:
-            raise self.wrong(f"parameter {key} is {value}; it must be a whole number in {low}..{high}")
-        return value
-
-    def real(self, key: int) -> None:
-        self._seen.add(key)
-        if not isinstance(self.layer.params.get(key, 0.0), int | float):
-            raise self.wrong(f"parameter {key} must be a number")
-
-    def array(self, key: int) -> tuple[Number, ...]:
-        self._seen.add(key)
-        value = self.layer.params.get(key, ())
-        if not isinstance(value, tuple):
-            raise self.wrong(f"parameter {key} must be an array")
-        return value
-
-    def close(self) -> None:
-        """Refuse parameters that no rule has read: they may make a layer do something else."""
-        unknown = sorted(set(self.layer.params) - self._seen)
-        if unknown:
-            raise self.wrong(f"parameters {unknown} are not known here")
-
-    def one(self, *ranks: int, codes: bool = False) -> Shape:
-        """The only blob read, of floats unless `codes` are taken too, with one of those numbers of axes."""
-        if len(self.bottoms) != 1:
-            raise self.wrong(f"it reads {len(self.bottoms)} blobs; it must read one")
-        found = self.bottoms[0]
-        if found.codes and not codes:
-            raise self.wrong("it reads codes; it must read floats")
-        if ranks and len(found.dims) not in ranks:
-            raise self.wrong(f"it reads a blob of {len(found.dims)} axes; it must have {ranks}")
-        return found
-
-    def wrong(self, why: str) -> EngineError:
-        return EngineError(f"layer {self.layer.name!r} ({self.layer.kind}) of the network: {why}")
-
-    def shape(self, dims: tuple[int, ...], *, codes: bool = False) -> Shape:
-        """A blob that is made. Raises EngineError for an axis below 1, or too many elements."""
-        if min(dims) < 1 or math.prod(dims) * _FLOAT_BYTES > MAX_NCNN_BLOB_BYTES:
-            raise self.wrong(f"it would make a blob of {dims}; axes are 1 or more, {MAX_NCNN_BLOB_BYTES} bytes at most")
-        return Shape(dims, codes)
-
-
-def _axes(reader: Reader) -> tuple[int, ...]:
-    """Axes from parameters 0 (w), 1 (h), 11 (d), 2 (c)."""
-    given = [key for key in (2, 11, 1, 0) if key in reader.layer.params]
-    if given not in ([0], [1, 0], [2, 1, 0], [2, 11, 1, 0]):
-        raise reader.wrong(f"its axes are given as parameters {given}")
-    return tuple(reader.whole(key, 0, 1) for key in given)
 
 
 def _input(reader: Reader) -> Made:
     if reader.bottoms:
         raise reader.wrong("it reads a blob")
-    return [reader.shape(_axes(reader))], []
+    return [reader.shape(axes_of(reader))], []
 
 
 def _memory(reader: Reader) -> Made:
@@ -311,79 +219,6 @@ def _quantize(reader: Reader) -> Made:
     return [Shape(source.dims, codes=True)], [Wanted(1)]
 
 
-def _reshape(reader: Reader) -> Made:
-    source, dims = reader.one(), _axes(reader)
-    if math.prod(source.dims) != math.prod(dims):
-        raise reader.wrong(f"{source.dims} and {dims} have not the same number of elements")
-    return [reader.shape(dims)], []
-
-
-def _permute(reader: Reader) -> Made:
-    source = reader.one(2, 3, 4)
-    rank = len(source.dims)
-    orders = list(permutations(range(rank)))
-    order = orders[reader.whole(0, 0, 0, len(orders) - 1)]
-    return [reader.shape(tuple(source.dims[axis] for axis in order))], []
-
-
-def _concat(reader: Reader) -> Made:
-    dims = [blob.dims for blob in reader.bottoms]
-    if not dims or any(blob.codes for blob in reader.bottoms):
-        raise reader.wrong("it must read blobs of floats")
-    axis = reader.whole(0, 0, 0, len(dims[0]) - 1)
-    others = {(*one[:axis], *one[axis + 1 :]) if len(one) == len(dims[0]) else None for one in dims}
-    if len(others) != 1:
-        raise reader.wrong(f"{dims} do not lie side by side along axis {axis}")
-    total = sum(one[axis] for one in dims)
-    return [reader.shape((*dims[0][:axis], total, *dims[0][axis + 1 :]))], []
-
-
-def _crop(reader: Reader) -> Made:
-    source = reader.one()
-    starts, stops, axes = (reader.array(key) for key in (9, 10, 11))
-    numbers = (*starts, *stops, *axes)
-    if [len(starts), len(stops), len(axes)] != [1, 1, 1] or not all(isinstance(n, int) for n in numbers):
-        raise reader.wrong("it must cut one axis")
-    start, stop, axis = (int(n) for n in numbers)
-    if not 0 <= axis < len(source.dims) or not 0 <= start < stop <= source.dims[axis]:
-        raise reader.wrong(f"it cuts {start}..{stop} of axis {axis} of {source.dims}")
-    return [reader.shape((*source.dims[:axis], stop - start, *source.dims[axis + 1 :]))], []
-
-
-def _padding(reader: Reader) -> Made:
-    source = reader.one(1, 2, 3)
-    kind = reader.whole(4, 0, 0, 2)
-    reader.real(5)
-    pads = [(reader.whole(a, 0), reader.whole(b, 0)) for a, b in ((7, 8), (0, 1), (2, 3))]
-    rank = len(source.dims)
-    if any(any(both) for both in pads[: 3 - rank]):
-        raise reader.wrong(f"it pads axes that {source.dims} does not have")
-    used = pads[3 - rank :]
-    if kind == 2 and any(max(both) >= n for n, both in zip(source.dims, used, strict=True)):
-        raise reader.wrong(f"it reflects more than there is: {used} of {source.dims}")
-    return [reader.shape(tuple(n + sum(both) for n, both in zip(source.dims, used, strict=True)))], []
-
-
-def _interp(reader: Reader) -> Made:
-    source = reader.one(3)
-    kind = reader.whole(0, 0, 1, 2)
-    reader.whole(6, 0, 0, 1)
-    sides = reader.whole(3, 0, 1), reader.whole(4, 0, 1)
-    if kind == 2 and min(*source.dims[1:], *sides) < 2:
-        raise reader.wrong(f"linear from {source.dims} to {sides} needs sides of 2 or more")
-    return [reader.shape((source.dims[0], *sides))], []
-
-
-def _pixel_shuffle(reader: Reader) -> Made:
-    source = reader.one(3)
-    factor = reader.whole(0, 1, 1)
-    reader.whole(1, 0, 0, 1)
-    channels, height, width = source.dims
-    if channels % (factor * factor):
-        raise reader.wrong(f"{channels} channels do not make blocks of {factor} x {factor}")
-    return [reader.shape((channels // (factor * factor), height * factor, width * factor))], []
-
-
 def _lrn(reader: Reader) -> Made:
     source = reader.one(3)
     reader.whole(0, 0, 0, 0)
@@ -421,12 +256,6 @@ RULES: dict[str, Rule] = {
     "Scale": _per_channel,
     "LRN": _lrn,
     "Quantize": _quantize,
-    "Reshape": _reshape,
-    "Permute": _permute,
-    "Concat": _concat,
-    "Crop": _crop,
-    "Padding": _padding,
-    "Interp": _interp,
-    "PixelShuffle": _pixel_shuffle,
+    **MOVES,
 }
 """Every layer that a network may have."""

@@ -45,7 +45,9 @@ def parse(text: str) -> list[TextLayer]:
         raise EngineError(f"line 2 of the network's text is {lines[1][:40]!r}; it must be two counts")
     layers, blobs = map(int, counts)
     if layers != len(lines) - 3 or not 1 <= layers <= MAX_NCNN_LAYERS:
-        raise EngineError(f"the network's text announces {layers} layers and has {len(lines) - 3} (limit {MAX_NCNN_LAYERS})")
+        raise EngineError(
+            f"the network's text announces {layers} layers and has {len(lines) - 3} (limit {MAX_NCNN_LAYERS})"
+        )
     found = [_layer(line, number + 3) for number, line in enumerate(lines[2:-1])]
     made = sum(len(layer.tops) for layer in found)
     if blobs != made:

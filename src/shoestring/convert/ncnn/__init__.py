@@ -1,6 +1,4 @@
-"""ncnn (https://github.com/Tencent/ncnn): an ONNX graph, float or quantized in QDQ form, as one file that the runtimes
-`ncnn` and `ncnn-vulkan` load.
-"""
+"""ncnn (https://github.com/Tencent/ncnn): ONNX graphs, float or in QDQ form, as files for `ncnn` and `ncnn-vulkan`."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from shoestring.base import disk
 from shoestring.base.errors import ModelError
 from shoestring.convert.converted import Converted
 from shoestring.convert.ncnn.layers import needed, param_text, split, weight_bytes
-from shoestring.convert.ncnn.translate import Network, translate
+from shoestring.convert.ncnn.translate import translate
 from shoestring.domain.model import TensorSpec
 from shoestring.native.front.graph import Graph
 from shoestring.native.front.reading import read_graph
@@ -27,8 +25,8 @@ def convert(model: Path | bytes, precision: str) -> Converted:
 
     Args:
         model: ONNX as the importer leaves it, or the quantizer: shapes fixed but for a free batch, weights inside.
-        precision: `fp32`; `fp16`: weights in 16 bits, and arithmetic too on processors that have it; `int8`: layers of a
-            quantized graph in 8 bits, with its weight codes and scales and its activation grids.
+        precision: `fp32`; `fp16`: weights in 16 bits, and arithmetic too on processors that have it; `int8`: layers of
+            a quantized graph in 8 bits, with its weight codes and scales and its activation grids.
 
     Returns:
         The file; its notes name each layer with 8-bit weights that works in float, and why.
@@ -47,7 +45,8 @@ def convert(model: Path | bytes, precision: str) -> Converted:
         wanted = "int8 from a quantized graph, fp32 and fp16 from the float one"
         raise ModelError(f"the graph is {what}, but {precision} was asked for", hint=f"convert makes {wanted}")
     network = translate(graph, quantized=quantized)
-    layers, outputs = split(needed(network.layers, [blob.name for blob in network.outputs]), _names(network))
+    names = [blob.name for blob in network.outputs]
+    layers, outputs = split(needed(network.layers, names), names)
     if quantized and not any(layer.kind in INTEGER_KINDS and _INTEGER in layer.params for layer in layers):
         raise ModelError("no layer of the quantized graph can work in 8 bits in ncnn: " + "; ".join(network.notes))
     found = NcnnFile(
@@ -65,10 +64,6 @@ def _bytes(model: Path | bytes) -> bytes:
         return model
     with disk.storage_errors(model):
         return model.read_bytes()
-
-
-def _names(network: Network) -> list[str]:
-    return [blob.name for blob in network.outputs]
 
 
 def _port(graph: Graph, tensor: str, blob: str) -> Port:

@@ -141,10 +141,9 @@ class Builder:
         """The codes of a tensor on a grid, as ncnn's signed bytes."""
         found = self.on_grid[tensor]
         if found.codes is None:
-            assert_source = found.source
-            if assert_source is None:
+            if found.source is None:
                 raise ModelError(f"{tensor!r} has neither codes nor reals")
-            found.codes = self._quantized(assert_source, found.grid)
+            found.codes = self._quantized(found.source, found.grid)
         return found.codes
 
     def _quantized(self, source: Blob, grid: Grid) -> Blob:

@@ -215,8 +215,6 @@ def cast(builder: Builder, node: Node) -> None:
 
 def quantize(builder: Builder, node: Node) -> None:
     """No layer: its tensor lies on a grid from here on."""
-    if not builder.quantized:
-        raise ModelError("the model is quantized", )
     grid = ends.grid_of(builder, node)
     found = builder.on_grid.get(node.inputs[0])
     if found is None or found.grid != grid:

@@ -10,8 +10,9 @@ a layer may as well read a tensor that was shifted by a constant, if its bias ma
 * zero 128 or above: the byte is code - 128. Code 0 becomes 1.
 
 Padding with the real 0 is padding with the byte of `zero`, which is never negative here: ncnn for x86 fills eight
-channels at a time with a pad value that it shifts into place without masking its sign (`src/layer/x86/padding_x86.cpp`),
-so that seven of eight channels would be padded with -1 for every negative value. That is what the negative byte is for.
+channels at a time with a pad value that it shifts into place without masking its sign
+(`src/layer/x86/padding_x86.cpp`), so that seven of eight channels would be padded with -1 for every negative value.
+That is what the byte that falls as the code rises is for.
 """
 
 from __future__ import annotations

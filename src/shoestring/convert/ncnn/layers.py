@@ -1,7 +1,7 @@
-"""A network as ncnn's two files hold it: layers with numbered parameters in a text, weights one after the other in bytes.
+"""A network as ncnn's two files hold it: layers with numbered parameters in a text, weights in bytes.
 
-Facts from ncnn's own sources at commit a4d2ea1d4422c9e849f166fd7a4aefb52f942f6a: `src/paramdict.cpp` (how a parameter is
-written), `src/modelbin.cpp` (how a weight is), `src/net.cpp` (the head and a line of the text).
+Facts from ncnn's own sources at commit a4d2ea1d4422c9e849f166fd7a4aefb52f942f6a: `src/paramdict.cpp` (how a parameter
+is written), `src/modelbin.cpp` (how a weight is), `src/net.cpp` (the head and a line of the text).
 """
 
 from __future__ import annotations

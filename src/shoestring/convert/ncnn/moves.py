@@ -15,8 +15,8 @@ _PAD_TYPES = {"constant": 0, "edge": 1, "reflect": 2}
 
 
 ORDERS = {rank: {order: number for number, order in enumerate(permutations(range(rank)))} for rank in (2, 3, 4)}
-"""Permute's order_type for an order of axes, outermost first. ncnn lists them innermost first, as w h d c, sorted by the
-last, c before d before h before w (`src/layer/permute.cpp`): in our way of writing that is the plain order of tuples.
+"""Permute's order_type for an order of axes, outermost first. ncnn lists them innermost first, as w h d c, sorted by
+the last, c before d before h before w (`src/layer/permute.cpp`): written our way, that is the plain order of tuples.
 """
 
 
@@ -37,7 +37,7 @@ def transpose(builder: Builder, node: Node) -> None:
         source = builder.reshaped(source, merged)
         dims = tuple(merged[axis] for axis in order)
         bounds = (source.low, source.high)
-        kind = {0: ORDERS[len(merged)][order]}
+        kind: dict[int, Param] = {0: ORDERS[len(merged)][order]}
         source = builder.emit("Permute", node.name, [source], dims, kind, bounds=bounds)
     builder.enter(node.outputs[0], source)
 
@@ -159,7 +159,12 @@ def pad(builder: Builder, node: Node) -> None:
     moved = {axis - lead(shape): both for axis, both in sides.items() if any(both)}
     source = builder.real(node.inputs[0])
     rank = len(source.dims)
-    if min(moved, default=0) < 0 or rank > 3 or source.dims != shape[lead(shape) :] or (rank < 3 and mode != "constant"):
+    if (
+        min(moved, default=0) < 0
+        or rank > 3
+        or source.dims != shape[lead(shape) :]
+        or (rank < 3 and mode != "constant")
+    ):
         raise ModelError(f"it pads {sides} of {shape}; channels, rows and columns of one image can go")
     keys = {0: (7, 8), 1: (0, 1), 2: (2, 3)}
     params: dict[int, Param] = {4: _PAD_TYPES[mode], 5: value}

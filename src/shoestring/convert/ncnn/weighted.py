@@ -283,7 +283,11 @@ def conv_transpose(builder: Builder, node: Node) -> None:
     shape = builder.shape(node.inputs[0])
     weight = _float_weight(builder, node)
     group = int(node.attributes.get("group", 1))
-    if len(shape) != 4 or (group > 1 and weight.shape[1] != 1) or str(node.attributes.get("auto_pad", "NOTSET")) != "NOTSET":
+    if (
+        len(shape) != 4
+        or (group > 1 and weight.shape[1] != 1)
+        or str(node.attributes.get("auto_pad", "NOTSET")) != "NOTSET"
+    ):
         raise ModelError("only a ConvTranspose over images with stated pads, of one group or depthwise, can go")
     if node.inputs[1] in builder.graph.quantized:
         _stays(builder, node, "ncnn has no 8-bit Deconvolution")
