@@ -15,6 +15,7 @@ import pytest
 
 import handmade
 import litert_models
+import ncnn_models
 from shoestring.domain.model import TensorSpec
 
 INPUTS = (TensorSpec("a", "float32", (None, 3)), TensorSpec("b", "int64", (2,)))
@@ -87,4 +88,6 @@ FORMS = {
     "openvino": Form(onnx_model, "openvino"),
     "litert": Form(litert_models.tiny_model, "ai_edge_litert"),
     "edgetpu": Form(litert_models.tiny_model, "ai_edge_litert", in_ci=False),
+    "ncnn": Form(ncnn_models.tiny_model, "ncnn"),
+    "ncnn-vulkan": Form(ncnn_models.tiny_model_for_a_gpu, "ncnn", in_ci=False),
 }

@@ -51,6 +51,8 @@ _ADAPTERS = {
     "openvino": _Adapter("shoestring.runtimes.openvino_cpu", "OpenVinoRuntime", "openvino"),
     "litert": _Adapter("shoestring.runtimes.litert", "LiteRtRuntime", "ai_edge_litert"),
     "edgetpu": _Adapter("shoestring.runtimes.edge_tpu", "EdgeTpuRuntime", "ai_edge_litert", "libedgetpu.so.1"),
+    "ncnn": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnRuntime", "ncnn"),
+    "ncnn-vulkan": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnVulkanRuntime", "ncnn"),
     "null": _Adapter("shoestring.runtimes.null", "NullRuntime", None),
 }
 
