@@ -1,7 +1,7 @@
 """Run one of our functions in a fresh Python process, with limits.
 
 The child is a new interpreter, not a fork: it shares no threads, no memory and no open files with us. Request and reply
-are JSON on pipes; anything large travels as a file in a directory that both know.
+are JSON in files that have no name; anything large travels as a file in a directory that both know.
 """
 
 from __future__ import annotations
@@ -62,17 +62,19 @@ def run_in_child(
     """
     call = json.dumps({"target": target, "request": request, "memory_bytes": limits.memory_bytes})
     command = [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(sys.path)]
-    with tempfile.TemporaryFile() as replies, tempfile.TemporaryFile() as words:
+    with tempfile.TemporaryFile() as calls, tempfile.TemporaryFile() as replies, tempfile.TemporaryFile() as words:
+        calls.write(call.encode())
+        calls.seek(0)
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,
+            stdin=calls,
             stdout=replies,
             stderr=words,
             env={**(os.environ if inherit_env else {}), **(env or {})},
             start_new_session=True,
         )
         try:
-            _wait(process, target, call.encode(), limits)
+            _wait(process, target, limits)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -86,18 +88,16 @@ def run_in_child(
     return unpack_reply(target, reply)
 
 
-def _wait(process: subprocess.Popen[bytes], target: str, call: bytes, limits: ChildLimits) -> None:
-    """Give the child its call and wait for its end, or for the first limit that it breaks."""
+def _wait(process: subprocess.Popen[bytes], target: str, limits: ChildLimits) -> None:
+    """Wait for the end of the child, or for the first limit that it breaks."""
     deadline = time.monotonic() + limits.seconds
-    to_give: bytes | None = call
     while True:
         left = deadline - time.monotonic()
-        step = left if limits.resident_bytes is None else min(left, WATCH_SECONDS)
         try:
-            process.communicate(to_give, timeout=max(0.0, step))
+            process.wait(max(0.0, left if limits.resident_bytes is None else min(left, WATCH_SECONDS)))
             return
         except subprocess.TimeoutExpired:
-            to_give = None  # what is left of it is remembered
+            pass
         if time.monotonic() >= deadline:
             raise ChildTimeoutError(f"{target} ran longer than its limit of {limits.seconds:g} s")
         held = _resident_bytes(process.pid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shoestring.importers.keras import KERAS_HINT
+from shoestring.importers.keras import keras_hint
 
 HEAD_BYTES = 512
 _ONLY_ONNX = "only ONNX is read so far; export the model to ONNX"
@@ -31,7 +31,7 @@ _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"GGUF", Format("a GGUF file (llama.cpp)", _ONLY_ONNX)),
     (4, b"TFL3", Format("a TensorFlow Lite file", f"{_ONLY_ONNX}, for example with tf2onnx --tflite")),
     (4, b"ORTM", Format("an ONNX Runtime .ort file", "give the .onnx file that it was made from")),
-    (0, b"\x89HDF", Format("an HDF5 file (Keras)", KERAS_HINT)),
+    (0, b"\x89HDF", Format("an HDF5 file (Keras)", keras_hint("model.h5"))),
     (0, b"PK\x03\x04", Format("a zip file, as PyTorch and Keras write", "", _PYTORCH)),
     (0, b"\x80\x02", Format("a Python pickle, as old versions of torch.save write", "", _PYTORCH)),
     (0, b"\x80\x03", Format("a Python pickle", "", _PYTORCH)),

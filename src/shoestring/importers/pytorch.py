@@ -18,7 +18,7 @@ from shoestring.base.child import ChildLimits
 from shoestring.base.errors import MissingExtraError, ModelError, ShoestringError, UsageError
 from shoestring.base.limits import MAX_NOTE_CHARACTERS, MAX_NOTES
 from shoestring.importers import archives
-from shoestring.importers.keras import KERAS_HINT
+from shoestring.importers.keras import keras_hint
 from shoestring.importers.sources import ONE_THREAD, Ask, Translated, ask_child
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _kind(source: Path, snapshot: Path) -> archives.Kind:
     except ModelError as error:
         raise ModelError(error.message.replace(str(snapshot), str(source)), hint=error.hint) from error
     if kind == "keras":
-        raise ModelError(f"{source} is a Keras model", hint=KERAS_HINT)
+        raise ModelError(f"{source} is a Keras model", hint=keras_hint(source))
     if kind == "unknown":
         raise ModelError(f"{source} is a zip file that holds no model we know", hint="unpack it and look inside")
     return kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -72,7 +73,10 @@ def write(program: Any, target: Path) -> list[str]:
     try:
         with _quiet():
             made = torch.onnx.export(program, (), dynamo=True, verbose=False)
-        data = made.model_proto.SerializeToString(deterministic=True)
+        proto = made.model_proto
+        for item in (proto, proto.graph, *proto.graph.node, *proto.functions):
+            del item.metadata_props[:]  # lines of the user's sources, which are not the model's
+        data = proto.SerializeToString(deterministic=True)
     except MODULE_ERRORS as error:
         raise ModelError(
             f"torch.onnx cannot translate the program: {reason(error)}",
@@ -134,7 +138,13 @@ def _batch_is_free(program: Any) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's progress on stdout, which is for our data, and its warnings to those who write exporters."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
+    """Without torch's progress on stdout, which is for our data, and its log to those who write exporters."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        unheard = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(unheard), contextlib.redirect_stderr(unheard):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
