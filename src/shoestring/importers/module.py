@@ -163,4 +163,3 @@ def _difference(ours: Any, theirs: Any) -> float:
         return float("inf")
     scale = float(np.abs(theirs).max(initial=0.0)) or 1.0
     return float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0.0)) / scale
-

@@ -67,11 +67,11 @@ def to_onnx(source: Path, target: Path, ask: Ask) -> Translated:
         "allow_pickle": ask.allow_pickle,
         "readable": [str(root) for root in package_roots(_NEEDED)],
     }
-    answer = _ask(source, request, ask.limits)
+    notes = _notes(_ask(source, request, ask.limits))
     snapshot.unlink()
     if target.stat().st_size == 0:
         raise ModelError(f"{source} was opened, and no ONNX model came out of it", hint="export it to ONNX yourself")
-    return Translated(sha256, _notes(answer))
+    return Translated(sha256, notes)
 
 
 def package_roots(packages: Iterable[str]) -> list[Path]:
