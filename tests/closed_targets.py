@@ -22,20 +22,20 @@ def misdeeds(room: dict[str, str]) -> dict[str, Callable[[], Any]]:
     """Everything a hostile file would like to do, by name.
 
     Args:
-        room: `secret` (a file), `outside` (a directory), `tcp` (a port), `unix` (a socket's path), `victim` (a process).
+        room: `secret` (a file), `outside` (a directory), `tcp` (a port), `unix` (a socket's path), `victim` (a pid).
     """
     outside, victim = Path(room["outside"]), int(room["victim"])
     return {
         "read a file": lambda: Path(room["secret"]).read_bytes(),
-        "list a directory": lambda: os.listdir(outside),
+        "list a directory": lambda: list(outside.iterdir()),
         "write a file": lambda: (outside / "written").write_text("x"),
         "empty a file": lambda: os.truncate(room["secret"], 0),
-        "remove a file": lambda: os.unlink(room["secret"]),
-        "move a file": lambda: os.rename(room["secret"], outside / "moved"),
+        "remove a file": lambda: Path(room["secret"]).unlink(),
+        "move a file": lambda: Path(room["secret"]).rename(outside / "moved"),
         "link a file": lambda: os.link(room["secret"], outside / "linked"),
-        "make a directory": lambda: os.mkdir(outside / "made"),
+        "make a directory": lambda: (outside / "made").mkdir(),
         "make a socket file": lambda: os.mkfifo(outside / "fifo"),
-        "change a mode": lambda: os.chmod(room["secret"], 0o777),
+        "change a mode": lambda: Path(room["secret"]).chmod(0o777),
         "change a time": lambda: os.utime(room["secret"], (0, 0)),
         "set an attribute": lambda: os.setxattr(room["secret"], "user.x", b"x"),
         "call over TCP": lambda: socket.create_connection(("127.0.0.1", int(room["tcp"])), timeout=5),

@@ -1,11 +1,10 @@
-"""Pickles that run code: refused unless asked for, and then held. The same code in a process left open does its work."""
+"""Pickles that run code: refused unless asked for, and then held. In a process left open the same code does its work."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 

@@ -65,7 +65,7 @@ def test_a_closed_process_can_do_its_work_and_nothing_else(room: dict[str, str])
     assert {int(figure, 16) for figure in told["capabilities"]} == {0}
     assert [word.split(" ")[1] for word in told["held"]] == ["network", "files", "programs,"]
     assert Path(room["secret"]).read_text() == "SECRET"
-    assert os.listdir(room["outside"]) == ["secret"]
+    assert [path.name for path in Path(room["outside"]).iterdir()] == ["secret"]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NEEDS_RIGHTS])

@@ -23,7 +23,6 @@ from shoestring.base import errors
 from shoestring.base.errors import ChildCrashedError, ChildError, ChildTimeoutError, ShoestringError
 from shoestring.base.limits import MAX_CHILD_REPLY_BYTES, MAX_CHILD_STDERR_BYTES
 
-
 WATCH_SECONDS = 0.05
 
 

@@ -81,7 +81,7 @@ def python_roots() -> list[Path]:
 
 def _leave_network(libc: ctypes.CDLL) -> bool:
     """A network namespace with nothing in it; where that takes rights, those of a user namespace of its own."""
-    return libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_USERS | _NEW_NETWORK) == 0
+    return any(int(libc.unshare(flags)) == 0 for flags in (_NEW_NETWORK, _NEW_USERS | _NEW_NETWORK))
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:

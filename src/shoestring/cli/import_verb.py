@@ -1,7 +1,7 @@
 """Read a model in another format and write it as ONNX, which every other verb takes.
 
-Other verbs read the same formats themselves. This one is for files that must be asked for (pickles of PyTorch, which run
-code when they are opened), for those that do not say how large their inputs are, and to see what becomes of a model.
+Other verbs read the same formats themselves. This one is for files that must be asked for (pickles of PyTorch, which
+run code when they are opened), for those that do not say how large their inputs are, and to see what becomes of a model.
 """
 
 from __future__ import annotations

@@ -275,7 +275,7 @@ def check_arguments(budget: Budget, out: Path | str | None, cores: int) -> None:
 
 
 def import_into(store: Cache, source: Any, example: Any = None) -> Model:
-    """Import a file, or a module with its example, into the cache, named by content, so that later steps can refer to it.
+    """Import a file, or a module with its example, into the cache, named by content: later steps refer to it.
 
     Raises:
         UsageError: an example for a file, or none for a module.

@@ -1,4 +1,4 @@
-"""A PyTorch module as it stands in the user's own process. It is his own code: nothing is closed, and nothing unpickled."""
+"""A PyTorch module as it stands in the user's own process: it is the user's own code, so nothing is closed."""
 
 from __future__ import annotations
 

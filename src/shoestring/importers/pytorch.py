@@ -1,8 +1,8 @@
 """PyTorch files, from outside: exported programs are read, pickles only when asked, and both in a closed process.
 
 torch.export.load unpickles and evaluates what stands in the file, and says itself that it must not be given files from
-others. So everything that opens such a file shuts itself in first (see `base/closed.py`), and what it answers is held to
-be foreign: plain words of limited length, and an ONNX file that goes through the same quarantine as any other.
+others. So everything that opens such a file shuts itself in first (see `base/closed.py`), and what it answers is held
+to be foreign: plain words of limited length, and an ONNX file that goes through the same quarantine as any other.
 """
 
 from __future__ import annotations
