@@ -20,7 +20,7 @@ import json, sys
 from pathlib import Path
 from shoestring.fitting import candidates, fit
 from shoestring.inputs.spec import load_preprocess
-from shoestring.costmodel.rss_child import high_water_bytes
+from shoestring.base.resident import high_water_bytes
 model, data, spec, images, cache = json.loads(sys.argv[1])
 fitted = fit(model, data, preprocess=load_preprocess(Path(spec)), limit=images, cache=cache)
 reference = next(r for r in fitted.rows() if r["candidate"] == "fp32")

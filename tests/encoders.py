@@ -13,10 +13,10 @@ OUTLIERS = (3, 17)
 OUTLIER_SIZE = 40.0
 
 
-def layer_norm(net: Net, x: str, output: str, form: str) -> str:
-    """`operator`, or `decomposed` into mean, difference, square, root and a Mul/Add tail."""
+def layer_norm(net: Net, x: str, output: str, form: str, outliers: tuple[int, ...] = OUTLIERS) -> str:
+    """`operator`, or `decomposed` into mean, difference, square, root and a Mul/Add tail; `outliers` are channels."""
     gamma = np.ones(WIDTH, np.float32)
-    gamma[list(OUTLIERS)] = OUTLIER_SIZE
+    gamma[list(outliers)] = OUTLIER_SIZE
     scale = net.constant(f"{output}_gamma", gamma)
     shift = net.constant(f"{output}_beta", net.rng.normal(0, 0.1, WIDTH).astype(np.float32))
     if form == "operator":

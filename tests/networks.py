@@ -1,4 +1,7 @@
-"""The architectures of ncnn's benchmark, rebuilt in ONNX. Their weights lie in a file that nobody opens."""
+"""The architectures of ncnn's benchmark, rebuilt in ONNX. Their weights lie in a file that nobody opens.
+
+Others may hand in a builder of their own: `zoo` makes narrow networks with real weights of the same functions.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,10 @@ class Builder:
         weights = [self._weight(shape, letter) for shape, letter in zip(shapes, "wb", strict=True)]
         settings: dict[str, Any] = {"strides": [stride] * 2, "pads": [place] * 4, "group": groups}
         return self.add("Conv", [x], out, weights, **settings)
+
+    def own(self, width: int) -> int:
+        """A width that was counted in this network's own channels, for `conv`."""
+        return width
 
     def relu(self, x: str) -> str:
         return self.add("Relu", [x], self.channels[x])
@@ -76,9 +83,9 @@ class Builder:
         return made
 
 
-def resnet18() -> Any:
+def resnet18(net: Builder | None = None) -> Any:
     """The Caffe form of the benchmark: a projection in the first stage too."""
-    net = Builder(224)
+    net = net or Builder(224)
     x = net.pool(net.conv_relu("x", 64, 7, 2), 3, 2, pads=[0, 0, 1, 1])
     for stage, width in enumerate((64, 128, 256, 512)):
         for block in range(2):
@@ -88,9 +95,9 @@ def resnet18() -> Any:
     return net.model(net.head(x))
 
 
-def squeezenet() -> Any:
+def squeezenet(net: Builder | None = None) -> Any:
     """SqueezeNet 1.1 at 227 pixels; its last convolution is padded, as in the benchmark."""
-    net = Builder(227)
+    net = net or Builder(227)
     x = net.pool(net.conv_relu("x", 64, 3, 2, 0), 3, 2)
     for place, (squeeze, expand) in enumerate(
         ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
@@ -103,8 +110,8 @@ def squeezenet() -> Any:
     return net.model(net.add("Softmax", [net.add("GlobalAveragePool", [x], 1000)], 1000, axis=1))
 
 
-def mobilenet() -> Any:
-    net = Builder(224)
+def mobilenet(net: Builder | None = None) -> Any:
+    net = net or Builder(224)
     x = net.conv_relu("x", 32, 3, 2)
     plan = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
     for width, stride in plan:
@@ -112,14 +119,14 @@ def mobilenet() -> Any:
     return net.model(net.head(x))
 
 
-def mobilenet_v2() -> Any:
+def mobilenet_v2(net: Builder | None = None) -> Any:
     """With an expansion of one in its first block, as the benchmark has it."""
-    net = Builder(224)
+    net = net or Builder(224)
     x = net.conv_relu("x", 32, 3, 2)
     plan = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
     for factor, width, repeats, stride in plan:
         for block in range(repeats):
-            wide = net.conv_relu(x, factor * net.channels[x], 1)
+            wide = net.conv_relu(x, net.own(factor * net.channels[x]), 1)
             deep = net.conv_relu(wide, net.channels[wide], 3, 1 if block else stride, groups=net.channels[wide])
             thin = net.conv(deep, width, 1)
             x = net.join("Add", x, thin) if block else thin
@@ -138,9 +145,9 @@ def vgg16() -> Any:
     return net.model(net.add("Softmax", [net.fc(net.relu(net.fc(wide, 4096, 4096)), 4096, 1000)], 1000))
 
 
-def efficientnet_b0() -> Any:
+def efficientnet_b0(net: Builder | None = None) -> Any:
     """Swish as exporters spell it, x * sigmoid(x), and squeeze-and-excitation."""
-    net = Builder(224)
+    net = net or Builder(224)
 
     def swish(x: str) -> str:
         return net.join("Mul", x, net.add("Sigmoid", [x], net.channels[x]))
@@ -153,11 +160,11 @@ def efficientnet_b0() -> Any:
     for factor, width, repeats, stride, kernel in plan:
         for block in range(repeats):
             narrow = net.channels[x]
-            wide = swish(net.conv(x, factor * narrow, 1)) if factor > 1 else x
+            wide = swish(net.conv(x, net.own(factor * narrow), 1)) if factor > 1 else x
             every = net.channels[wide]
             deep = swish(net.conv(wide, every, kernel, 1 if block else stride, groups=every))
-            squeezed = swish(net.conv(net.add("GlobalAveragePool", [deep], every), narrow // 4, 1))
-            gate = net.add("Sigmoid", [net.conv(squeezed, every, 1)], every)
+            squeezed = swish(net.conv(net.add("GlobalAveragePool", [deep], every), net.own(narrow // 4), 1))
+            gate = net.add("Sigmoid", [net.conv(squeezed, net.own(every), 1)], every)
             thin = net.conv(net.join("Mul", deep, gate), width, 1)
             x = net.join("Add", x, thin) if block else thin
     return net.model(net.head(swish(net.conv(x, 1280, 1))))

@@ -6,8 +6,8 @@ import pytest
 
 from shoestring.base.child import ChildLimits, run_in_child
 from shoestring.base.errors import ChildCrashedError, EngineError
+from shoestring.base.resident import high_water_bytes
 from shoestring.costmodel import rss
-from shoestring.costmodel.rss_child import high_water_bytes
 
 MIB = 1 << 20
 

@@ -6,6 +6,7 @@
     ├── ModelError                     exit 1   the model cannot be read, or holds what we cannot handle
     ├── DataError                      exit 1   images, labels or pre-processing are wrong
     ├── EngineError                    exit 1   a runtime failed to load or run a model
+    │   └── EngineFaultError           exit 1   ... it broke its own process, a limit, or answered what no engine may
     ├── ChildError                     exit 1   a child process broke
     │   ├── ChildTimeoutError          exit 1   ... it ran past its time limit
     │   └── ChildCrashedError          exit 1   ... it died: signal, memory limit
@@ -75,6 +76,22 @@ class DataError(ShoestringError):
 
 class EngineError(ShoestringError):
     """A runtime failed to load or run a model."""
+
+
+class EngineFaultError(EngineError):
+    """A runtime broke the process it ran in, a limit, or answered what no engine may.
+
+    Args:
+        message, hint: as in the root.
+        fault: which, one of `FAULTS`.
+    """
+
+    FAULTS: ClassVar[tuple[str, ...]] = ("crashed", "hung", "memory", "flood", "nan", "shape")
+    fault: str = "crashed"
+
+    def __init__(self, message: str, fault: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.fault = fault
 
 
 class ChildError(ShoestringError):

@@ -31,3 +31,17 @@ GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a se
 # --- child processes ---------------------------------------------------------------------------------------------
 MAX_CHILD_REPLY_BYTES = 256 * MIB  # replies are JSON; tensors travel as files
 MAX_CHILD_STDERR_BYTES = 64 * 1024  # the tail kept for the error message
+
+# --- guarded engines ---------------------------------------------------------------------------------------------
+GUARD_LOAD_SECONDS = (
+    300.0  # an engine that compiles for the device takes tens of seconds on a Pi 4; this is ten times it
+)
+GUARD_RUN_SECONDS = 60.0  # YOLOv3-416 takes 5 to 10 s on one core of a Pi 4
+MAX_GUARD_CHATTER_BYTES = 16 * MIB  # words on stderr within one request: an engine that says more is broken
+
+# --- ncnn files --------------------------------------------------------------------------------------------------
+MAX_NCNN_HEAD_BYTES = MIB  # names and shapes of ports: some 100 bytes each
+MAX_NCNN_PARAM_BYTES = 8 * MIB  # 100 to 200 bytes a layer: the layers below, with long names
+MAX_NCNN_LAYERS = 50_000  # as MAX_GRAPH_NODES
+MAX_NCNN_BLOB_BYTES = GIB  # of one activation; a 4K picture in 32 channels of float32, which no cheap chip runs
+MAX_NCNN_SIDE = 1 << 24  # of one axis, kernel, stride or padding: their products stay far from 64 bits

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoestring.base.errors import EngineError
+from shoestring.runtimes.checks import check_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from shoestring.domain.model import TensorSpec
     from shoestring.runtimes.protocol import Array
@@ -40,17 +40,6 @@ def _draw(spec: TensorSpec, generator: np.random.Generator) -> Array:
         limits = np.iinfo(dtype)
         return generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
     return generator.integers(0, 2, shape).astype(dtype)
-
-
-def check_answers(answers: Mapping[str, Array]) -> None:
-    """Refuse answers that hold NaN: the time of a broken model is worth nothing. Raises EngineError."""
-    for name, values in answers.items():
-        broken = int(np.isnan(values).sum()) if values.dtype.kind == "f" else 0
-        if broken:
-            raise EngineError(
-                f"output {name!r} holds NaN in {broken} of {values.size} values",
-                hint="the model overflows or is broken",
-            )
 
 
 __all__ = ["check_answers", "random_feeds"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shoestring.base.errors import EngineError
+from shoestring.base.resident import high_water_bytes
 from shoestring.costmodel.feeds import check_answers, random_feeds
 from shoestring.runtimes import registry
 
@@ -39,16 +38,4 @@ def peak(request: dict[str, Any]) -> int:
     return high_water_bytes(Path("/proc/self/status").read_text())
 
 
-def high_water_bytes(status: str) -> int:
-    """VmHWM out of the text of /proc/self/status, bytes.
-
-    `ru_maxrss` would not do: Linux carries it over `exec`, so that a child of a large process starts with its parent's
-    peak. VmHWM belongs to the address space, which `exec` replaces.
-    """
-    match = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    if match is None:
-        raise EngineError("/proc/self/status has no VmHWM line, so peak memory is unknown", hint="measure on Linux")
-    return int(match[1]) * 1024
-
-
-__all__ = ["high_water_bytes", "peak"]
+__all__ = ["RUNS", "peak"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SMALL_BYTES = 4096  # shapes, axes, scales: what shape inference and opset conversion look into
+KEPT_METADATA = frozenset({"shoestring.yolo"})  # see darknet/heads.py
 MIN_IR_VERSION = 8  # of opset 17, the lowest opset we write
 
 
@@ -30,6 +31,7 @@ class Draft:
         weights: initialisers by name.
         types: inferred types by tensor name; see `infer`.
         notes: what was done, in plain words.
+        metadata: what stays of the source's metadata, by key: what we wrote ourselves and others read.
     """
 
     opsets: dict[str, int]
@@ -39,6 +41,7 @@ class Draft:
     weights: dict[str, Any]
     types: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(model: Any) -> Draft:
@@ -56,7 +59,9 @@ class Draft:
             if not items:
                 raise ModelError(f"the graph has no {what}", hint="the file is truncated, or not a model")
         opsets = {_domain(item.domain): item.version for item in model.opset_import}
-        return Draft(opsets, inputs, [_plain(value) for value in graph.output], list(graph.node), weights)
+        outputs, nodes = [_plain(value) for value in graph.output], list(graph.node)
+        kept = {item.key: item.value for item in model.metadata_props if item.key in KEPT_METADATA}
+        return Draft(opsets, inputs, outputs, nodes, weights, metadata=kept)
 
     @property
     def opset(self) -> int:
@@ -87,7 +92,9 @@ class Draft:
         """The whole model, with the inferred type of every tensor in between."""
         made = [name for node in self.nodes for name in node.output if name and name not in self.output_names]
         values = [onnx.ValueInfoProto(name=name, type=self.types[name]) for name in made if name in self.types]
-        return self._assemble(self.inputs, self.weights.values(), values)
+        made_of = self._assemble(self.inputs, self.weights.values(), values)
+        helper.set_model_props(made_of, dict(sorted(self.metadata.items())))
+        return made_of
 
     def _assemble(self, inputs: Iterable[Any], weights: Iterable[Any], values: Iterable[Any]) -> Any:
         graph = helper.make_graph(self.nodes, "model", inputs, self.outputs, weights, value_info=values)

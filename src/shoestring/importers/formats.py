@@ -26,6 +26,9 @@ class Format:
     reader: str = ""
 
 
+_DARKNET = Format("a Darknet .cfg file", "", "shoestring.importers.darknet.reader:to_onnx")
+_DARKNET_WEIGHTS = Format("a Darknet .weights file", "give the .cfg; the weights are found beside it by the same name")
+
 # (offset, magic, format); the first match wins, so the longer magic of a family stands before the shorter.
 _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"GGUF", Format("a GGUF file (llama.cpp)", _ONLY_ONNX)),
@@ -41,12 +44,15 @@ _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"\x1f\x8b", Format("a gzip file", "unpack it first")),
     (0, b"\x89PNG", Format("a PNG image", "the model comes first, images after it")),
     (0, b"\xff\xd8\xff", Format("a JPEG image", "the model comes first, images after it")),
+    (0, b"\0\0\0\0\1\0\0\0", _DARKNET_WEIGHTS),
+    (0, b"\0\0\0\0\2\0\0\0", _DARKNET_WEIGHTS),
     (0, b"\x7fELF", Format("a compiled program", _ONLY_ONNX)),
 )
 _TEXT: tuple[tuple[bytes, Format], ...] = (
     (b"version https://git-lfs", Format("a Git LFS pointer, not the file itself", "run `git lfs pull`")),
     (b"7767517", Format("an ncnn .param file", _ONLY_ONNX)),
-    (b"[net]", Format("a Darknet .cfg file", _ONLY_ONNX)),
+    (b"[net]", _DARKNET),
+    (b"[network]", _DARKNET),
     (b"<?xml", Format("an XML file (OpenVINO's is one)", _ONLY_ONNX)),
     (b"<!DOCTYPE", Format("a web page", "the download went wrong; fetch the file itself")),
     (b"<html", Format("a web page", "the download went wrong; fetch the file itself")),

@@ -43,6 +43,7 @@ def import_model(
     batch_free: bool = True,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
     allow_pickle: bool = False,
+    weights: Path | None = None,
     limits: ChildLimits = _LIMITS,
 ) -> Model:
     """Read a model and write it as ONNX, normalised and self-contained, to `target`.
@@ -61,6 +62,7 @@ def import_model(
             stays fixed.
         shapes: for inputs by name, the dimensions to use; None leaves one as the source has it.
         allow_pickle: open files that run code when they are opened, in a closed process; they are refused otherwise.
+        weights: the file of a Darknet network's weights; None to take the one beside `source` with the same stem.
         limits: time (s) and memory (bytes) of the child.
 
     Returns:
@@ -76,7 +78,7 @@ def import_model(
     other = _check_file(source)
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target} is the source itself", hint="write the normalised model to another file")
-    ask = Ask(shapes or {}, batch_free, allow_pickle, limits)
+    ask = Ask(shapes or {}, batch_free, allow_pickle, limits, None if weights is None else Path(weights))
     with disk.storage_errors(target):
         scratch = tempfile.TemporaryDirectory(prefix=".import-", dir=target.parent)
     with scratch as directory:

@@ -32,12 +32,14 @@ class Ask:
         batch_free: whether a free first dimension may stay free.
         allow_pickle: whether files that run code when they are opened may be opened at all.
         limits: time (s) and memory (bytes) of a child that parses.
+        weights: the file of the weights, where they stand in one of their own; None to look beside the source.
     """
 
     shapes: Mapping[str, Sequence[int | None]]
     batch_free: bool
     allow_pickle: bool
     limits: ChildLimits
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,17 @@ def _check_one(spec: TensorSpec, value: object) -> None:
         )
 
 
+def check_answers(answers: Mapping[str, Array]) -> None:
+    """Refuse answers that hold NaN: what an engine makes of a broken model is worth nothing. Raises EngineError."""
+    for name, values in answers.items():
+        broken = int(np.isnan(values).sum()) if values.dtype.kind == "f" else 0
+        if broken:
+            raise EngineError(
+                f"output {name!r} holds NaN in {broken} of {values.size} values",
+                hint="the model overflows or is broken",
+            )
+
+
 def format_shape(shape: tuple[int | None, ...]) -> str:
     """(None, 3, 96, 96) -> '(?, 3, 96, 96)'."""
     return "(" + ", ".join("?" if length is None else str(length) for length in shape) + ")"
@@ -98,4 +109,4 @@ def one_line(reason: object) -> str:
     return words if len(words) <= MAX_REASON_CHARACTERS else words[: MAX_REASON_CHARACTERS - 3] + "..."
 
 
-__all__ = ["check_feeds", "check_threads", "format_shape", "model_bytes", "model_name", "one_line"]
+__all__ = ["check_answers", "check_feeds", "check_threads", "format_shape", "model_bytes", "model_name", "one_line"]

@@ -6,8 +6,9 @@ Its model is a small JSON text, not ONNX:
      "outputs": [{"name": "y", "dtype": "float32", "shape": [null, 10]}],
      "busy_us": 200, "fail_after": 100}
 
-`busy_us` (optional) keeps the processor busy for that long in every run; `fail_after` (optional) lets every run after
-that many fail. A free dimension of an output takes the length of the first free dimension among the inputs, else 1.
+`busy_us` (optional) keeps the processor busy for that long in every run. The other optional keys are faults (see
+`NullModel`); those called `..._after` come in every run after that many good ones, or while loading when they are -1.
+A free dimension of an output takes the length of the first free dimension among the inputs, else 1.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from shoestring.base import canonical
 from shoestring.base.errors import EngineError
 from shoestring.domain.model import TensorSpec
 from shoestring.runtimes.checks import check_threads, model_bytes, model_name, one_line
+from shoestring.runtimes.null_faults import Faults
 from shoestring.runtimes.session import CheckedSession
 
 if TYPE_CHECKING:
@@ -56,13 +58,33 @@ class NullModel:
         inputs: what the model takes.
         outputs: what it answers.
         busy_us: microseconds of work in a run, whatever the thread count.
-        fail_after: runs that succeed before all others fail; None for no failure.
+        fail_after: runs before all others raise an error; None for no failure.
+        crash_after: runs before the process dies of a segmentation fault.
+        abort_after: runs before the process aborts, with a word on stderr.
+        exit_after: runs before the process ends itself.
+        hang_after: runs before one never ends.
+        nan_after: runs before the answers hold NaN.
+        allocate_bytes: memory that every run takes and never gives back.
+        chatter_bytes: words that every run writes to stderr, at least.
+        stray_threads: whether every run leaves a thread behind that keeps the processor busy.
+        unsteady: whether the same inputs get other answers in every run.
+        scribble: whether a run writes into its feeds.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     busy_us: int = 0
     fail_after: int | None = None
+    crash_after: int | None = None
+    abort_after: int | None = None
+    exit_after: int | None = None
+    hang_after: int | None = None
+    nan_after: int | None = None
+    allocate_bytes: int = 0
+    chatter_bytes: int = 0
+    stray_threads: bool = False
+    unsteady: bool = False
+    scribble: bool = False
 
 
 class NullRuntime:
@@ -104,25 +126,24 @@ class NullSession(CheckedSession):
     def __init__(self, model: NullModel) -> None:
         super().__init__(model.inputs, model.outputs)
         self._model = model
-        self._runs = 0
+        self._faults = Faults(model)
 
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         deadline_ns = time.perf_counter_ns() + 1000 * self._model.busy_us
-        self._runs += 1
-        if self._model.fail_after is not None and self._runs > self._model.fail_after:
-            raise EngineError(f"the null runtime fails after {self._model.fail_after} runs, as its model says")
+        self._faults.before()
         digest = hashlib.sha256()
         for spec in self.inputs:
             digest.update(f"{spec.name} {feeds[spec.name].shape}".encode())
             digest.update(np.ascontiguousarray(feeds[spec.name]).tobytes())
         free = self._free_length(feeds)
         answers = {spec.name: _draw(spec, digest.digest(), free) for spec in self.outputs}
+        self._faults.spoil(feeds)
         while time.perf_counter_ns() < deadline_ns:
             pass
-        return answers
+        return self._faults.after(answers)
 
     def _free(self) -> None:
-        """Nothing is held."""
+        """Nothing is held, unless a fault holds it."""
 
     def _free_length(self, feeds: Mapping[str, Array]) -> int:
         for spec in self.inputs:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from shoestring.base.errors import UsageError
@@ -21,16 +23,36 @@ class _Adapter:
         module: of ours.
         factory: its class.
         package: that must be installed, or None when nothing is needed.
+        library: shared library that must stand in a directory of the system beside it, or None.
     """
 
     module: str
     factory: str
     package: str | None
+    library: str | None = None
 
+    def found(self) -> bool:
+        """Whether the engine is here, without importing it."""
+        if self.package is not None and find_spec(self.package) is None:
+            return False
+        return self.library is None or any((folder / self.library).exists() for folder in LIBRARY_FOLDERS)
+
+
+LIBRARY_FOLDERS = tuple(
+    Path(root) / name
+    for root in ("/usr/local/lib", "/usr/lib", "/lib")
+    for name in (f"{platform.machine()}-linux-gnu", "arm-linux-gnueabihf", "")
+)
+"""Where the dynamic linker of Debian and its kin looks for libraries."""
 
 _ADAPTERS = {
     "onnxruntime": _Adapter("shoestring.runtimes.ort", "OrtRuntime", "onnxruntime"),
     "native": _Adapter("shoestring.runtimes.native", "NativeRuntime", None),
+    "openvino": _Adapter("shoestring.runtimes.openvino_cpu", "OpenVinoRuntime", "openvino"),
+    "litert": _Adapter("shoestring.runtimes.litert", "LiteRtRuntime", "ai_edge_litert"),
+    "edgetpu": _Adapter("shoestring.runtimes.edge_tpu", "EdgeTpuRuntime", "ai_edge_litert", "libedgetpu.so.1"),
+    "ncnn": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnRuntime", "ncnn"),
+    "ncnn-vulkan": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnVulkanRuntime", "ncnn"),
     "null": _Adapter("shoestring.runtimes.null", "NullRuntime", None),
 }
 
@@ -42,9 +64,7 @@ def names() -> tuple[str, ...]:
 
 def installed() -> tuple[str, ...]:
     """The runtimes whose engine is installed here, found without importing it."""
-    return tuple(
-        name for name, adapter in _ADAPTERS.items() if adapter.package is None or find_spec(adapter.package) is not None
-    )
+    return tuple(name for name, adapter in _ADAPTERS.items() if adapter.found())
 
 
 def get(name: str) -> Runtime:

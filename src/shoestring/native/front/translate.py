@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shoestring.base.errors import ModelError
 from shoestring.native.form import Op, Port, Program, Reshape, Value
@@ -49,8 +49,14 @@ HANDLERS: dict[str, Handler] = {
 _MALFORMED = (ArithmeticError, LookupError, TypeError, ValueError)
 
 
-def translate(graph: Graph, name: str, sha256: str) -> Program:
+def translate(graph: Graph, name: str, sha256: str, handlers: Mapping[str, Handler] = HANDLERS) -> Program:
     """The typed operators of a graph, in its order.
+
+    Args:
+        graph: as it was read.
+        name: of the program.
+        sha256: of the file.
+        handlers: by operator; a converter may know more of them than the compiler.
 
     Raises:
         ModelError: names every operator that cannot be compiled, with its reason.
@@ -61,7 +67,7 @@ def translate(graph: Graph, name: str, sha256: str) -> Program:
     for node in graph.nodes:
         if node in builder.absorbed:
             continue
-        reason = _try(builder, node)
+        reason = _try(builder, node, handlers)
         if reason is not None:
             refused.append(f"{node}: {reason}")
     if refused:
@@ -75,9 +81,9 @@ def translate(graph: Graph, name: str, sha256: str) -> Program:
     )
 
 
-def _try(builder: Builder, node: Node) -> str | None:
+def _try(builder: Builder, node: Node, handlers: Mapping[str, Handler]) -> str | None:
     """Translate a node; the reason if it cannot be. One behind a refused one is left alone: it has nothing to read."""
-    handler = HANDLERS.get(node.op_type)
+    handler = handlers.get(node.op_type)
     if handler is None:
         return "there is no such operator in a program"
     missing = [name for name in node.inputs if name and not builder.known(name)]
