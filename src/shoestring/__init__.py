@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shoestring.domain.budget import Budget
     from shoestring.domain.preprocess import Preprocess
     from shoestring.fitting import Fitted, fit
+    from shoestring.importers import import_model, import_module
     from shoestring.training.distill import Distilled, distill
 
 _HOMES = {
@@ -37,6 +38,8 @@ _HOMES = {
     "apply_delta": "shoestring.bundle.patching",
     "distill": "shoestring.training.distill",
     "fit": "shoestring.fitting",
+    "import_model": "shoestring.importers",
+    "import_module": "shoestring.importers",
     "make_delta": "shoestring.bundle.delta",
     "open_bundle": "shoestring.bundle",
 }
@@ -53,6 +56,8 @@ __all__ = [
     "apply_delta",
     "distill",
     "fit",
+    "import_model",
+    "import_module",
     "make_delta",
     "open_bundle",
 ]

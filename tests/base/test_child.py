@@ -73,3 +73,28 @@ def test_the_child_does_not_read_the_working_directory(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert call("echo", 1) == 1
     assert Path.cwd() == tmp_path
+
+
+def test_memory_in_use_is_watched_where_address_space_cannot_be_limited() -> None:
+    limits = ChildLimits(30, None, 300_000_000)
+    with pytest.raises(ChildCrashedError, match="more than the limit of 300000000, and was ended"):
+        run_in_child("closed_targets:fork_bomb_of_memory", 600_000_000, limits)
+    assert call("echo", "small", limits) == "small"
+
+
+def test_a_large_request_arrives_whole_under_the_watch() -> None:
+    text = "x" * 5_000_000
+    assert call("echo", text, ChildLimits(30, None, 1_000_000_000)) == text
+
+
+def test_the_environment_can_be_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "1")
+    assert "SECRET_KEY" in run_in_child("closed_targets:environment", None, LIMITS)
+    told = run_in_child("closed_targets:environment", None, LIMITS, env={"ONE": "1"}, inherit_env=False)
+    assert "SECRET_KEY" not in told and "ONE" in told
+
+
+@pytest.mark.parametrize("reply", ['{"error": "annotations", "message": "", "hint": ""}', "no JSON", '{"a": 1}', "[]"])
+def test_a_forged_reply_is_no_answer(reply: str) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        run_in_child("closed_targets:forged", reply, LIMITS)

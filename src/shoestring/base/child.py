@@ -1,7 +1,7 @@
 """Run one of our functions in a fresh Python process, with limits.
 
 The child is a new interpreter, not a fork: it shares no threads, no memory and no open files with us. Request and reply
-are JSON on pipes; anything large travels as a file in a directory that both know.
+are JSON in files that have no name; anything large travels as a file in a directory that both know.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from shoestring.base import errors
 from shoestring.base.errors import ChildCrashedError, ChildError, ChildTimeoutError, ShoestringError
 from shoestring.base.limits import MAX_CHILD_REPLY_BYTES, MAX_CHILD_STDERR_BYTES
+
+WATCH_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,18 @@ class ChildLimits:
     Args:
         seconds: wall-clock time before it is killed.
         memory_bytes: address space, or None for no limit.
+        resident_bytes: memory that it really holds, looked at every WATCH_SECONDS, or None for no limit. For libraries
+            that reserve far more address space than they use; children of the child are not counted.
     """
 
     seconds: float
     memory_bytes: int | None = None
+    resident_bytes: int | None = None
 
 
-def run_in_child(target: str, request: object, limits: ChildLimits, *, env: dict[str, str] | None = None) -> Any:
+def run_in_child(
+    target: str, request: object, limits: ChildLimits, *, env: dict[str, str] | None = None, inherit_env: bool = True
+) -> Any:
     """Call `package.module:function` with `request` in a fresh process and return what it returns.
 
     Args:
@@ -42,6 +52,7 @@ def run_in_child(target: str, request: object, limits: ChildLimits, *, env: dict
         request: the argument.
         limits: time and memory.
         env: variables added to the child's environment.
+        inherit_env: whether the child sees our own environment, which may hold secrets.
 
     Raises:
         ShoestringError: the same error, of the same class, that the function raised in the child.
@@ -50,19 +61,19 @@ def run_in_child(target: str, request: object, limits: ChildLimits, *, env: dict
     """
     call = json.dumps({"target": target, "request": request, "memory_bytes": limits.memory_bytes})
     command = [sys.executable, "-I", "-c", _BOOTSTRAP, json.dumps(sys.path)]
-    with tempfile.TemporaryFile() as replies, tempfile.TemporaryFile() as words:
+    with tempfile.TemporaryFile() as calls, tempfile.TemporaryFile() as replies, tempfile.TemporaryFile() as words:
+        calls.write(call.encode())
+        calls.seek(0)
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,
+            stdin=calls,
             stdout=replies,
             stderr=words,
-            env={**os.environ, **(env or {})},
+            env={**(os.environ if inherit_env else {}), **(env or {})},
             start_new_session=True,
         )
         try:
-            process.communicate(call.encode(), timeout=limits.seconds)
-        except subprocess.TimeoutExpired:
-            raise ChildTimeoutError(f"{target} ran longer than its limit of {limits.seconds:g} s") from None
+            _wait(process, target, limits)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -74,6 +85,33 @@ def run_in_child(target: str, request: object, limits: ChildLimits, *, env: dict
         last_words = words.read().decode(errors="replace").strip()
     _check_end(target, process.returncode, last_words)
     return unpack_reply(target, reply)
+
+
+def _wait(process: subprocess.Popen[bytes], target: str, limits: ChildLimits) -> None:
+    """Wait for the end of the child, or for the first limit that it breaks."""
+    deadline = time.monotonic() + limits.seconds
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            process.wait(max(0.0, left if limits.resident_bytes is None else min(left, WATCH_SECONDS)))
+            return
+        except subprocess.TimeoutExpired:
+            pass
+        if time.monotonic() >= deadline:
+            raise ChildTimeoutError(f"{target} ran longer than its limit of {limits.seconds:g} s")
+        held = _resident_bytes(process.pid)
+        if limits.resident_bytes is not None and held > limits.resident_bytes:
+            raise ChildCrashedError(
+                f"{target} held {held} bytes of memory, more than the limit of {limits.resident_bytes}, and was ended"
+            )
+
+
+def _resident_bytes(pid: int) -> int:
+    """Second figure of /proc/PID/statm, in pages (proc_pid_statm(5)); 0 when the process has gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _check_end(target: str, code: int, last_words: str) -> None:
@@ -99,7 +137,9 @@ def unpack_reply(target: str, reply: bytes) -> Any:
         raise ChildError(f"{target} answered more than the limit of {MAX_CHILD_REPLY_BYTES} bytes")
     answer = json.loads(reply)
     if "error" in answer:
-        kind = getattr(errors, answer["error"], ShoestringError)
+        kind = getattr(errors, answer["error"], None)
+        if not (isinstance(kind, type) and issubclass(kind, ShoestringError)):
+            raise ValueError(f"{target} answered an error of no kind of ours")
         error = kind.__new__(kind)
         ShoestringError.__init__(error, answer["message"], hint=answer["hint"])
         raise error
@@ -109,7 +149,6 @@ def unpack_reply(target: str, reply: bytes) -> Any:
 def serve_one_call() -> None:
     """The child's side: read one call from stdin, answer on stdout. Library chatter on stdout goes to stderr."""
     import importlib
-    import resource
 
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -8,6 +8,9 @@ MAX_MODEL_BYTES = 2 * GIB  # protobuf cannot hold more in one message; nothing l
 MAX_GRAPH_NODES = 50_000  # a 1,000-layer network unrolled has fewer; more is an attack or a loop unrolled by mistake
 IMPORT_SECONDS = 300.0  # a 19 MB model takes one second; this leaves the largest the same time a byte, twice over
 IMPORT_MEMORY_BYTES = 8 * GIB  # address space of the parsing child: four times the largest model
+MAX_ARCHIVE_MEMBERS = 20_000  # of a model archive: a file a weight, and the largest networks have some thousands
+MAX_ARCHIVE_EXPANSION = 100  # of one member; the text of a program shrinks to a tenth
+MAX_NOTES, MAX_NOTE_CHARACTERS = 50, 1_000  # what a child that ran foreign code may say
 
 # --- data --------------------------------------------------------------------------------------------------------
 MAX_IMAGE_PIXELS = 100_000_000  # a 100-megapixel camera; beyond it a small file may claim all memory

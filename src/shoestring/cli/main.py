@@ -13,6 +13,7 @@ from shoestring._version import __version__
 
 VERBS = {
     "fit": "compress a model for a chip and prove what it costs and loses",
+    "import": "read a model in another format and write it as ONNX",
     "inspect": "say what a model or a bundle holds",
     "doctor": "name the known diseases of a model, with evidence and cure",
     "run": "answer images with a bundle",

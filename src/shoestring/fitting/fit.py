@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from shoestring.base import disk
 from shoestring.base.cache import Cache
@@ -58,17 +59,22 @@ from shoestring.fitting import students as students_
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
 from shoestring.fitting.workbench import Aim, Workbench
-from shoestring.importers import import_model
+from shoestring.importers import import_model, import_module
+from shoestring.importers.module import is_module
 from shoestring.search.admit import admit
 from shoestring.search.ladder import build_ladder
+
+if TYPE_CHECKING:
+    import torch
 
 THIS_MACHINE = "this-machine"
 
 
 def fit(
-    model: Path | str,
+    model: Path | str | torch.nn.Module,
     data: Path | str,
     *,
+    example: torch.Tensor | Sequence[torch.Tensor] | None = None,
     out: Path | str | None = None,
     budget: Budget | None = None,
     chip: str = THIS_MACHINE,
@@ -90,8 +96,10 @@ def fit(
     """Compress an image classifier, and prove what it costs and what it loses.
 
     Args:
-        model: ONNX, opset 11 or later; one image input, one output (batch, classes).
+        model: a file in ONNX, opset 11 or later, or in another format that is read (`docs/importers.md`), or a PyTorch
+            module in evaluation mode; one image input, one output (batch, classes).
         data: a folder of class folders, a folder of images, a CSV of path,label, or an .npz.
+        example: of the input, for a PyTorch module (see `import_module`); None for a file.
         out: bundle to write; None writes nothing (see `Fitted.save`).
         budget: limits; None for none.
         chip: `this-machine`, whose costs are measured, or a chip of the catalogue, whose costs are predicted: each
@@ -131,14 +139,14 @@ def fit(
     check_rule(race)
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
-    imported = import_into(store, Path(model))
+    imported = import_into(store, model, example)
     classes = prepare.check_model(imported)
     progress("reading the images", 0, 0)
     dataset = open_dataset(Path(data), label_names=tuple(labels), limit=limit)
     if dataset.labels is not None:
         check_label_range(dataset.labels, classes)
     splits = split(dataset, seed=seed)
-    for path in (model, *students):
+    for path in (*(() if is_module(model) else (model,)), *students):
         learned.check_not_learned(Path(path), dataset, splits, store)
     metric = "agreement" if dataset.labels is None else "top-1"
     check_enough(len(splits.certification), budget, metric)
@@ -266,12 +274,19 @@ def check_arguments(budget: Budget, out: Path | str | None, cores: int) -> None:
         raise UsageError(f"{out} is a directory", hint=f"name a file, like {Path(out) / 'camera.shoe'}")
 
 
-def import_into(store: Cache, source: Path) -> Model:
-    """Import into the cache, named by content, so that later steps can refer to it."""
+def import_into(store: Cache, source: Any, example: Any = None) -> Model:
+    """Import a file, or a module with its example, into the cache, named by content: later steps refer to it.
+
+    Raises:
+        UsageError: an example for a file, or none for a module.
+    """
+    if not is_module(source) and example is not None:
+        raise UsageError(f"an example belongs to a PyTorch module, and {source} is a file", hint="leave it out")
     with disk.storage_errors(Path(tempfile.gettempdir())):
         directory = tempfile.TemporaryDirectory()
     with directory as scratch:
-        imported = import_model(source, Path(scratch) / "model.onnx")
+        target = Path(scratch) / "model.onnx"
+        imported = import_module(source, example, target) if is_module(source) else import_model(Path(source), target)
         path = store.file("models", {"sha256": imported.sha256}, ".onnx", lambda target: _copy(imported.path, target))
     return Model(**{**imported.__dict__, "path": path})
 

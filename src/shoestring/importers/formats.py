@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shoestring.importers.keras import keras_hint
+
 HEAD_BYTES = 512
 _ONLY_ONNX = "only ONNX is read so far; export the model to ONNX"
+_PYTORCH = "shoestring.importers.pytorch:to_onnx"
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,12 @@ _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"GGUF", Format("a GGUF file (llama.cpp)", _ONLY_ONNX)),
     (4, b"TFL3", Format("a TensorFlow Lite file", f"{_ONLY_ONNX}, for example with tf2onnx --tflite")),
     (4, b"ORTM", Format("an ONNX Runtime .ort file", "give the .onnx file that it was made from")),
-    (0, b"\x89HDF", Format("an HDF5 file (Keras)", f"{_ONLY_ONNX}, for example with tf2onnx")),
-    (0, b"PK\x03\x04", Format("a zip file, as torch.save and Keras write", f"{_ONLY_ONNX} with torch.onnx.export")),
-    (0, b"\x80\x02", Format("a Python pickle, as old versions of torch.save write", f"{_ONLY_ONNX}")),
-    (0, b"\x80\x04", Format("a Python pickle", _ONLY_ONNX)),
+    (0, b"\x89HDF", Format("an HDF5 file (Keras)", keras_hint("model.h5"))),
+    (0, b"PK\x03\x04", Format("a zip file, as PyTorch and Keras write", "", _PYTORCH)),
+    (0, b"\x80\x02", Format("a Python pickle, as old versions of torch.save write", "", _PYTORCH)),
+    (0, b"\x80\x03", Format("a Python pickle", "", _PYTORCH)),
+    (0, b"\x80\x04", Format("a Python pickle", "", _PYTORCH)),
+    (0, b"\x80\x05", Format("a Python pickle", "", _PYTORCH)),
     (8, b'{"', Format("a safetensors file", "it holds weights without a graph; export the whole model to ONNX")),
     (0, b"\x1f\x8b", Format("a gzip file", "unpack it first")),
     (0, b"\x89PNG", Format("a PNG image", "the model comes first, images after it")),

@@ -16,6 +16,7 @@ from shoestring.base.limits import IMPORT_MEMORY_BYTES, IMPORT_SECONDS, MAX_MODE
 from shoestring.base.units import format_bytes
 from shoestring.domain.model import Model, TensorSpec
 from shoestring.importers.formats import HEAD_BYTES, Format, recognise
+from shoestring.importers.keras import saved_model_hint
 from shoestring.importers.sources import Ask, ask_child, reader
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ def _check_file(source: Path) -> Format | None:
     if not source.exists():
         raise ModelError(f"there is no file {source}", hint="check the path")
     if source.is_dir():
-        raise ModelError(f"{source} is a directory", hint="give the .onnx file inside it")
+        saved = (source / "saved_model.pb").exists()
+        hint = saved_model_hint(source) if saved else "give the .onnx file inside it"
+        raise ModelError(f"{source} is a directory{', a SavedModel of TensorFlow' if saved else ''}", hint=hint)
     if not source.is_file():
         raise ModelError(f"{source} is not a regular file", hint="give an .onnx file")
     size_bytes = source.stat().st_size

@@ -75,7 +75,9 @@ def reader(name: str) -> Reader:
     return found
 
 
-def ask_child(child: str, source: Path, request: object, limits: ChildLimits) -> Any:
+def ask_child(
+    child: str, source: Path, request: object, limits: ChildLimits, *, env: Mapping[str, str] | None = None
+) -> Any:
     """Run `child` on a file that is not trusted, and say in terms of that file how it ended.
 
     Args:
@@ -83,13 +85,15 @@ def ask_child(child: str, source: Path, request: object, limits: ChildLimits) ->
         source: for the message.
         request: its argument.
         limits: time and memory.
+        env: all that the child's environment holds; None for our own with numpy held to one thread.
 
     Raises:
         ModelError: it died or ran out of time; or whatever error of ours it raised.
     """
-    memory = "any amount" if limits.memory_bytes is None else format_bytes(limits.memory_bytes)
+    most = limits.memory_bytes or limits.resident_bytes
+    memory = "any amount" if most is None else format_bytes(most)
     try:
-        return run_in_child(child, request, limits, env=ONE_THREAD)
+        return run_in_child(child, request, limits, env=dict(env or ONE_THREAD), inherit_env=env is None)
     except ChildTimeoutError as error:
         raise ModelError(
             f"{source} was not read within the limit of {limits.seconds:g} s", hint="the file is damaged or hostile"

@@ -87,7 +87,8 @@ def read_key(request: dict[str, str]) -> str | None:
     try:
         with source.open("rb") as stream:
             data = stream.read(MAX_MODEL_BYTES)
-        if recognise(data[:HEAD_BYTES]) is not None:
+        other = recognise(data[:HEAD_BYTES])
+        if other is not None and other.reader:
             return None
         model = onnx.ModelProto.FromString(data)
     except OSError as error:

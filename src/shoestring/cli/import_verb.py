@@ -1,0 +1,74 @@
+"""Read a model in another format and write it as ONNX, which every other verb takes.
+
+Other verbs read the same formats themselves. This one is for files that must be asked for (pickles of PyTorch, which
+run code when they are opened), for those that do not say how large their inputs are, and to see what becomes of a model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = "shoestring import net.pt --allow-pickle --shape x=Nx3x224x224 -o net.onnx"
+FREE = "n"
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), or see docs/importers.md"
+    )
+    parser.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write")
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="NAME=Nx3x224x224",
+        help="of an input that the file leaves open, N for a free batch; repeatable",
+    )
+    parser.add_argument("--fixed-batch", action="store_true", help="make a free batch 1")
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="open TorchScript and pickled modules too, which can run any code; in a closed process: no network, no "
+        "files, no programs",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.cli import console
+    from shoestring.importers import import_model
+
+    model = import_model(
+        arguments.model,
+        arguments.out,
+        batch_free=not arguments.fixed_batch,
+        shapes=dict(parse_shape(text) for text in arguments.shape),
+        allow_pickle=arguments.allow_pickle,
+    )
+    if arguments.json:
+        console.show_json(model)
+        return 0
+    for kind, specs in (("input", model.inputs), ("output", model.outputs)):
+        for spec in specs:
+            shape = " x ".join("?" if size is None else str(size) for size in spec.shape)
+            print(f"{kind:<10}{spec.name}: {spec.dtype} {shape}")
+    print(f"{'opset':<10}{model.opset}")
+    for note in model.notes:
+        console.say(note)
+    console.say(f"wrote {model.path}")
+    return 0
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int | None, ...]]:
+    """NAME=Nx3x224x224: the name, and the sizes with None for N.
+
+    Raises:
+        UsageError: it is written otherwise.
+    """
+    from shoestring.base.errors import UsageError
+
+    name, _, sizes = text.rpartition("=")
+    parts = sizes.lower().split("x")
+    if not name or not all(part == FREE or (part.isascii() and part.isdecimal() and int(part) > 0) for part in parts):
+        raise UsageError(f"--shape {text!r} is not NAME=SIZES", hint="write --shape input=Nx3x224x224")
+    return name, tuple(None if part == FREE else int(part) for part in parts)
