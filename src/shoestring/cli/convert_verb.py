@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.onnx_source import onnx_of
     from shoestring.convert.compare import compare
-    from shoestring.convert.registry import convert_for
+    from shoestring.convert.registry import convert_for, is_quantized
 
     with tempfile.TemporaryDirectory() as scratch:
         model = onnx_of(arguments.model, arguments.rung, Path(scratch))
-        precision = arguments.precision or ("int8" if _quantized(model) else "fp32")
+        precision = arguments.precision or ("int8" if is_quantized(model) else "fp32")
         converted = convert_for(arguments.to, model, precision)
         disk.write_bytes(arguments.out, converted.data)
         found = compare(model, arguments.out, arguments.to) if arguments.check else ()
@@ -63,12 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note: {note}")
     _show(found, arguments.to)
     return 0
-
-
-def _quantized(model: Path) -> bool:
-    from shoestring.compress.graph import Graph
-
-    return any(node.op_type == "QuantizeLinear" for node in Graph.load(model).nodes)
 
 
 def _show(found: Sequence[Difference], runtime: str) -> None:

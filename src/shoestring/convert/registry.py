@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import UsageError
+from shoestring.compress.graph import Graph
 from shoestring.convert.converted import Converted
 
 if TYPE_CHECKING:
@@ -63,4 +64,9 @@ def convert_for(runtime: str, model: Path, precision: str) -> Converted:
     return converted
 
 
-__all__ = ["WRITERS", "Writer", "convert_for", "writer"]
+def is_quantized(model: Path) -> bool:
+    """Whether an ONNX file of ours holds 8-bit arithmetic in QDQ form."""
+    return any(node.op_type == "QuantizeLinear" for node in Graph.load(model).nodes)
+
+
+__all__ = ["WRITERS", "Writer", "convert_for", "is_quantized", "writer"]
