@@ -6,9 +6,8 @@
     ├── ModelError                     exit 1   the model cannot be read, or holds what we cannot handle
     ├── DataError                      exit 1   images, labels or pre-processing are wrong
     ├── EngineError                    exit 1   a runtime failed to load or run a model
-    │   └── EngineFaultError           exit 1   ... it broke its own process, a limit, or answered what no engine may
-=======
-    │   ├── CandidateError             exit 1   ... a candidate that a fit can do without
+    │   ├── EngineFaultError           exit 1   ... it broke its own process, a limit, or answered what no engine may
+    │   └── CandidateError             exit 1   ... a candidate that a fit can do without
     ├── ChildError                     exit 1   a child process broke
     │   ├── ChildTimeoutError          exit 1   ... it ran past its time limit
     │   └── ChildCrashedError          exit 1   ... it died: signal, memory limit
