@@ -29,7 +29,6 @@ def small(
     graph = helper.make_graph(nodes, "small", inputs, outputs, constants)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     made = onnx.shape_inference.infer_shapes(made)
-    onnx.checker.check_model(made)
     return made.SerializeToString()
 
 

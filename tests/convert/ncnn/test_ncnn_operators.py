@@ -37,11 +37,34 @@ def two(operator: str, first: tuple[Any, ...], second: tuple[Any, ...], **attrib
 
 
 MODELS: dict[str, Callable[[], bytes]] = {
-    **{name: (lambda name=name: one(name, IMAGE)) for name in (
-        "Abs", "Neg", "Floor", "Ceil", "Exp", "Sin", "Cos", "Atan", "Sigmoid", "Tanh", "Erf", "Softplus", "Mish",
-        "Elu", "HardSigmoid", "HardSwish", "LeakyRelu", "Relu", "Softmax", "GlobalAveragePool", "GlobalMaxPool",
-        "Identity", "Flatten",
-    )},
+    **{
+        name: (lambda name=name: one(name, IMAGE))
+        for name in (
+            "Abs",
+            "Neg",
+            "Floor",
+            "Ceil",
+            "Exp",
+            "Sin",
+            "Cos",
+            "Atan",
+            "Sigmoid",
+            "Tanh",
+            "Erf",
+            "Softplus",
+            "Mish",
+            "Elu",
+            "HardSigmoid",
+            "HardSwish",
+            "LeakyRelu",
+            "Relu",
+            "Softmax",
+            "GlobalAveragePool",
+            "GlobalMaxPool",
+            "Identity",
+            "Flatten",
+        )
+    },
     **{f"{name} of what is positive": (lambda name=name: positive(name)) for name in ("Sqrt", "Log", "Reciprocal")},
     "HardSigmoid, other": lambda: one("HardSigmoid", IMAGE, alpha=0.3, beta=0.4),
     "Elu, other": lambda: one("Elu", ROWS, alpha=0.7),
@@ -56,9 +79,14 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "hard swish in two nodes": lambda: gate("HardSigmoid", alpha=1 / 6, beta=0.5),
     "no hard swish": lambda: gate("HardSigmoid", alpha=0.2, beta=0.5),
     "Mish in three nodes": lambda: mish(),
-    **{f"{name} of a scalar": (lambda name=name: one(name, IMAGE, np.float32(1.5))) for name in ("Add", "Sub", "Mul", "Div", "Max", "Min")},
+    **{
+        f"{name} of a scalar": (lambda name=name: one(name, IMAGE, np.float32(1.5)))
+        for name in ("Add", "Sub", "Mul", "Div", "Max", "Min")
+    },
     **{f"scalar {name}": (lambda name=name: scalar_first(name)) for name in ("Sub", "Div", "Pow")},
-    **{f"{name} of channels": (lambda name=name: one(name, IMAGE, f(6, 1, 1))) for name in ("Add", "Sub", "Mul", "Div")},
+    **{
+        f"{name} of channels": (lambda name=name: one(name, IMAGE, f(6, 1, 1))) for name in ("Add", "Sub", "Mul", "Div")
+    },
     "Add of the last axis": lambda: one("Add", ROWS, f(8)),
     "Add of an image of its own": lambda: one("Mul", IMAGE, f(1, 6, 9, 7)),
     "Add of columns": lambda: one("Add", IMAGE, f(7)),
@@ -79,7 +107,10 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "Conv, depthwise": lambda: one("Conv", IMAGE, f(6, 1, 5, 5), f(6), group=6, pads=[2, 2, 2, 2]),
     "Conv of a sequence": lambda: one("Conv", ROWS, f(4, 5, 3), f(4), pads=[1, 1]),
     "Conv of one pixel": lambda: one("Conv", ("n", 6, 1, 1), f(8, 6, 1, 1), f(8)),
-    **{f"Conv then {name}": (lambda name=name: conv_then(name)) for name in ("Relu", "LeakyRelu", "HardSwish", "Sigmoid", "Mish")},
+    **{
+        f"Conv then {name}": (lambda name=name: conv_then(name))
+        for name in ("Relu", "LeakyRelu", "HardSwish", "Sigmoid", "Mish")
+    },
     "ConvTranspose": lambda: one("ConvTranspose", IMAGE, f(6, 4, 3, 3), f(4), strides=[2, 2], pads=[1, 1, 1, 1]),
     "ConvTranspose, padded behind": lambda: one(
         "ConvTranspose", IMAGE, f(6, 4, 3, 3), strides=[2, 2], pads=[1, 0, 1, 0], output_padding=[1, 1]
@@ -92,18 +123,24 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "MatMul of two": lambda: two("MatMul", ("n", 4, 5, 8), ("n", 4, 8, 3)),
     "MatMul of two rows": lambda: two("MatMul", ("n", 5, 8), ("n", 8, 3)),
     "MatMul by one": lambda: two("MatMul", ("n", 4, 5, 8), ("n", 1, 8, 3)),
-    **{f"MaxPool {k}": (lambda a=a: one("MaxPool", IMAGE, **a)) for k, a in {
-        "2": {"kernel_shape": [2, 2], "strides": [2, 2]},
-        "3, padded": {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
-        "2, over the edge": {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
-        "uneven": {"kernel_shape": [3, 2], "strides": [1, 2], "pads": [1, 0, 0, 1]},
-    }.items()},
-    **{f"AveragePool {k}": (lambda a=a: one("AveragePool", IMAGE, **a)) for k, a in {
-        "2": {"kernel_shape": [2, 2], "strides": [2, 2]},
-        "3, padded": {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
-        "3, padding counts": {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
-        "2, over the edge": {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
-    }.items()},
+    **{
+        f"MaxPool {k}": (lambda a=a: one("MaxPool", IMAGE, **a))
+        for k, a in {
+            "2": {"kernel_shape": [2, 2], "strides": [2, 2]},
+            "3, padded": {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+            "2, over the edge": {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
+            "uneven": {"kernel_shape": [3, 2], "strides": [1, 2], "pads": [1, 0, 0, 1]},
+        }.items()
+    },
+    **{
+        f"AveragePool {k}": (lambda a=a: one("AveragePool", IMAGE, **a))
+        for k, a in {
+            "2": {"kernel_shape": [2, 2], "strides": [2, 2]},
+            "3, padded": {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+            "3, padding counts": {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
+            "2, over the edge": {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
+        }.items()
+    },
     "MaxPool of a sequence": lambda: one("MaxPool", ROWS, kernel_shape=[2], strides=[2]),
     "ReduceMean of the image": lambda: one("ReduceMean", IMAGE, i(2, 3), keepdims=0),
     "ReduceMean of rows": lambda: one("ReduceMean", ROWS, i(-1), keepdims=1),
@@ -122,8 +159,14 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "Reshape to five axes": lambda: one("Reshape", IMAGE, i(0, 2, 3, 9, 7)),
     "Squeeze": lambda: one("Squeeze", ("n", 6, 1, 1), i(2, 3)),
     "Unsqueeze": lambda: one("Unsqueeze", VECTOR, i(2, 3)),
-    **{f"Transpose {p}": (lambda p=p: one("Transpose", IMAGE, perm=[0, *(n + 1 for n in p)])) for p in permutations(range(3))},
-    **{f"Transpose {p}": (lambda p=p: one("Transpose", ("n", 2, 3, 4, 5), perm=[0, *(n + 1 for n in p)])) for p in permutations(range(4))},
+    **{
+        f"Transpose {p}": (lambda p=p: one("Transpose", IMAGE, perm=[0, *(n + 1 for n in p)]))
+        for p in permutations(range(3))
+    },
+    **{
+        f"Transpose {p}": (lambda p=p: one("Transpose", ("n", 2, 3, 4, 5), perm=[0, *(n + 1 for n in p)]))
+        for p in permutations(range(4))
+    },
     "shuffled channels": lambda: shuffle(),
     **{f"Concat {axis}": (lambda axis=axis: two("Concat", IMAGE, IMAGE, axis=axis)) for axis in (1, 2, 3)},
     "Concat of a constant": lambda: small(
@@ -138,14 +181,18 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "Pad of channels": lambda: one("Pad", IMAGE, i(0, 1, 0, 0, 0, 2, 0, 0)),
     "Pad by reflection": lambda: one("Pad", IMAGE, i(0, 0, 2, 2, 0, 0, 2, 2), mode="reflect"),
     "Pad by edges": lambda: one("Pad", IMAGE, i(0, 0, 2, 2, 0, 0, 2, 2), mode="edge"),
-    "Resize, nearest": lambda: resized(2, 2, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    "Resize, nearest": lambda: resized(
+        2, 2, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+    ),
     "Resize, nearest by halves": lambda: resized(2, 3, mode="nearest", coordinate_transformation_mode="half_pixel"),
     "Resize, linear": lambda: resized(2, 2, mode="linear", coordinate_transformation_mode="half_pixel"),
-    "Resize, linear, odd": lambda: resized(4 / 3, 1, mode="linear", coordinate_transformation_mode="pytorch_half_pixel"),
+    "Resize, linear, odd": lambda: resized(
+        4 / 3, 1, mode="linear", coordinate_transformation_mode="pytorch_half_pixel"
+    ),
     "Resize, linear, corners": lambda: resized(2, 2, mode="linear", coordinate_transformation_mode="align_corners"),
     "DepthToSpace DCR": lambda: one("DepthToSpace", ("n", 8, 3, 5), blocksize=2, mode="DCR"),
     "DepthToSpace CRD": lambda: one("DepthToSpace", ("n", 8, 3, 5), blocksize=2, mode="CRD"),
-}  # fmt: skip
+}
 
 
 def positive(operator: str) -> bytes:
