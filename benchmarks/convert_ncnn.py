@@ -5,8 +5,8 @@
 
 Reads NAME_fp32.onnx, NAME_int8.onnx and the photographs NAME_photos.npy that native_models.py has left; the CIFAR-10
 demo is judged on the images of examples/cifar10. `from QDQ` compares int8 with the QDQ graph as written, node by node
-in floats; `from fp32` compares with the float graph; both are the largest difference of an output as a part of the largest
-output, and the root of the mean square as a part of that of the outputs. Latency: one thread, all contestants in turn.
+in floats; `from fp32` compares with the float graph; both are the largest difference of an output as a part of the
+largest output, and the root of the mean square as a part of that of the outputs. Latency: one thread, all in turn.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import helper
 
+from ncnn_nets import depthwise, plain, summed
 from ncnn_sides import activation_steps, as_written, on_ncnn, quantized, small
-from nets import Net
 from shoestring.convert.ncnn import convert
 from shoestring.convert.ncnn.grids import Grid
 from shoestring.runtimes.ncnn_file import unpack
@@ -18,35 +18,6 @@ from shoestring.runtimes.ncnn_file import unpack
 SCHEMES = ("u8s8", "u8s7", "s8s8")
 ROOM = 1.3
 """Ranges wider than the data, so that the one code that ncnn does not have stays unused."""
-
-
-def plain() -> onnx.ModelProto:
-    """Convolutions of several kinds one behind the other, pooled once; behind ReLUs and not."""
-    net = Net(3)
-    x = net.node("Relu", [net.conv("image", "a", 3, 16)], "a_act")
-    x = net.conv(x, "b", 16, 24, kernel=1)
-    x = net.node("Relu", [net.conv(x, "c", 24, 16, kernel=5)], "c_act")
-    x = net.node("MaxPool", [x], "pool", kernel_shape=[2, 2], strides=[2, 2])
-    x = net.node("Relu", [net.conv(x, "d", 16, 16)], "d_act")
-    net.conv(x, "out", 16, 8)
-    return net.model(["N", 3, 16, 16], ["N", 8, 8, 8], "out")
-
-
-def depthwise() -> onnx.ModelProto:
-    net = Net(4)
-    x = net.node("Relu", [net.conv("image", "a", 3, 16)], "a_act")
-    x = net.node("Relu", [net.conv(x, "b", 16, 16, groups=16)], "b_act")
-    net.conv(x, "out", 16, 8, kernel=1)
-    return net.model(["N", 3, 16, 16], ["N", 8, 16, 16], "out")
-
-
-def summed() -> onnx.ModelProto:
-    net = Net(5)
-    x = net.conv("image", "a", 3, 16)
-    y = net.conv(net.relu6(net.conv(x, "b", 16, 16), "b_act"), "c", 16, 16)
-    x = net.node("Relu", [net.node("Add", [x, y], "sum")], "sum_act")
-    net.conv(x, "out", 16, 8)
-    return net.model(["N", 3, 16, 16], ["N", 8, 16, 16], "out")
 
 
 def steps(make: Callable[[], onnx.ModelProto], scheme: str, room: float = ROOM, strength: float = 1.0) -> np.ndarray:
