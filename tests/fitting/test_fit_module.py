@@ -36,6 +36,9 @@ def module() -> Any:
 
 def test_a_module_is_fitted_like_the_file_of_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
+    for layers in (2, 3, 4):  # the layers have other names here, and mixtures are named by their number
+        monkeypatch.setitem(tiny.KNOWN_MS, f"int8-float{layers}", 1.0 + layers)
+        monkeypatch.setitem(tiny.KNOWN_RSS_BYTES, f"int8-float{layers}", 80_000_000)
     monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
     task, example = tiny.write_task(tmp_path, count=150), torch.rand(1, 3, tiny.SIZE, tiny.SIZE)
     common: dict[str, Any] = {"budget": ss.Budget(max_drop=0.05), "runtimes": ("onnxruntime",), "cache": tmp_path / "c"}

@@ -111,7 +111,7 @@ def test_a_table_of_contents_is_not_read_before_its_size_is_known(
 
 def test_packed_members_of_an_exported_program_are_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.pt2", *EXPORTED, pack=zipfile.ZIP_DEFLATED)
-    with pytest.raises(ModelError, match="is compressed, as torch.export.save never does"):
+    with pytest.raises(ModelError, match=r"is compressed, as torch.export.save never does"):
         archives.look(path)
 
 

@@ -107,7 +107,7 @@ def test_what_cannot_be_exported_is_said(
 def test_a_wrong_export_would_be_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = module_._answers
     monkeypatch.setattr(module_, "_answers", lambda *given: [one * 1.01 for one in answers(*given)])
-    with pytest.raises(ModelError, match="ONNX Runtime and PyTorch differ by 0.0"):
+    with pytest.raises(ModelError, match=r"ONNX Runtime and PyTorch differ by 0.0"):
         ss.import_module(torch_files.net(), ONE, tmp_path / "out.onnx")
     assert list(tmp_path.iterdir()) == []
 

@@ -100,7 +100,7 @@ def test_what_is_no_network_is_named(tmp_path: Path) -> None:
         import_model(tmp_path / "weights.pth", tmp_path / "out.onnx", allow_pickle=True)
     assert "shoestring.import_module" in str(told.value.hint)
     torch.save(torch_files.net(), tmp_path / "mine.pth")  # its class is in this folder, which the process cannot read
-    with pytest.raises(ModelError, match="needs code that is not installed or may not be read: .*torch_files"):
+    with pytest.raises(ModelError, match=r"needs code that is not installed or may not be read: .*torch_files"):
         import_model(tmp_path / "mine.pth", tmp_path / "out.onnx", allow_pickle=True, shapes=FREE)
 
 
