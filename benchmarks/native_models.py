@@ -163,10 +163,10 @@ def images_for(net: Net, photos: list[Image.Image]) -> Images:
     return np.ascontiguousarray(((pixels - np.float32(net.mean)) / np.float32(net.std)).transpose(0, 3, 1, 2))
 
 
-def workshop_for(graph: Graph, images: Images) -> Workshop:
+def workshop_for(graph: Graph, images: Images, scheme: str = SCHEME) -> Workshop:
     """Ranges, examples and means, as a fit takes them."""
     batches = [{graph.inputs[0]: image[None]} for image in images]
-    limits, walked = scheme_named(SCHEME).activation_limits, batches[:WALKED]
+    limits, walked = scheme_named(scheme).activation_limits, batches[:WALKED]
     seen = value_ranges(graph, lambda: iter(batches), needed_ranges(graph), 1)
     ranges = clipped_ranges(graph, seen, walked, limits, 1)
     spans = output_spans(graph, ranges, limits)
@@ -182,8 +182,8 @@ def workshop_for(graph: Graph, images: Images) -> Workshop:
     )
 
 
-def recipe(name: str, kept: tuple[str, ...]) -> Recipe:
-    quantize = Step("static_int8", {"scheme": SCHEME, "float_layers": kept})
+def recipe(name: str, kept: tuple[str, ...], scheme: str = SCHEME) -> Recipe:
+    quantize = Step("static_int8", {"scheme": scheme, "float_layers": kept})
     return Recipe(name, "int8", (quantize, Step("correct_bias", {})), "8 bits for the benchmark")
 
 
@@ -194,7 +194,7 @@ def first_layers(graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys([convs[0].name, convs[place].name, convs[place + 1].name]))
 
 
-def make(name: str, photos: list[Image.Image], out: Path) -> None:
+def make(name: str, photos: list[Image.Image], out: Path, scheme: str = SCHEME) -> None:
     """Write all files of one network."""
     net = NETS[name]
     images = images_for(net, photos)
@@ -205,12 +205,12 @@ def make(name: str, photos: list[Image.Image], out: Path) -> None:
         # here and not in the recipe: this rewrite asks for the inferred shapes, which a copy of the graph drops
         lowered, _ = LowerMean().run(Graph.load(normalised), {})
     disk.write_bytes(out / f"{name}_fp32.onnx", lowered.to_bytes())
-    workshop = workshop_for(lowered, images)
+    workshop = workshop_for(lowered, images, scheme)
     np.save(out / f"{name}_photos.npy", images[:CALIBRATION_KEPT])
     kinds = {"int8": ()} | ({"int8float": first_layers(lowered)} if name in FLOAT_FIRST else {})
     for kind, kept in kinds.items():
         path = out / f"{name}_{kind}.onnx"
-        apply(recipe(kind, kept), lowered, workshop, path)
+        apply(recipe(kind, kept, scheme), lowered, workshop, path)
         print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
@@ -218,12 +218,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--models", default=",".join(NETS), help="names with commas between")
+    parser.add_argument("--scheme", default=SCHEME, help="8-bit types (compress/schemes.toml)")
     arguments = parser.parse_args()
     out = arguments.out.expanduser()
     out.mkdir(parents=True, exist_ok=True)
     photos = photographs(PHOTOS)
     for name in arguments.models.split(","):
-        make(name, photos, out)
+        make(name, photos, out, arguments.scheme)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from PIL import Image
 
 import shoestring as ss
 import tiny
-from shoestring.fitting import candidates, mixing, programs
+from shoestring.fitting import candidates, mixing, tried
 
 
 @pytest.mark.parametrize("name", ss.__all__)
@@ -33,7 +33,7 @@ def test_the_public_names_are_sorted_and_others_are_refused():
 def test_three_lines_do_the_main_job(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
     monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
-    monkeypatch.setattr(programs, "DEFAULT", ("onnxruntime",))  # compiling is tested elsewhere
+    monkeypatch.setattr(tried, "DEFAULT", ("onnxruntime",))  # compiling is tested elsewhere
     monkeypatch.setenv("SHOESTRING_CACHE", str(tmp_path / "cache"))
     task, camera = tiny.write_task(tmp_path, count=150), tmp_path / "camera.shoe"
 

@@ -15,7 +15,7 @@ import tiny
 from shoestring.cli.main import main
 from shoestring.costmodel import interleave
 from shoestring.costmodel.measure import measure
-from shoestring.fitting import candidates, mixing, programs
+from shoestring.fitting import candidates, mixing, tried
 
 SECONDS_EACH = 0.02
 BLOCK_MS = 1.0
@@ -72,7 +72,7 @@ def measured(task: tiny.Task, kept: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "measure", partial(measure, seconds_each=SECONDS_EACH))
         patch.setattr(interleave, "BLOCK_MS", BLOCK_MS)
-        patch.setattr(programs, "DEFAULT", ("onnxruntime",))
+        patch.setattr(tried, "DEFAULT", ("onnxruntime",))
         words = ("fit", task.model, "--data", task.data, "--cache", kept / "measured", "-o", path)
         assert main([str(word) for word in words]) == 0
     return path
@@ -89,6 +89,6 @@ def known(monkeypatch: pytest.MonkeyPatch, kept: Path) -> Iterator[Path]:
     """Costs are known instead of measured; the value is the cache that such fits share, the default of `fit`."""
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
     monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
-    monkeypatch.setattr(programs, "DEFAULT", ("onnxruntime",))
+    monkeypatch.setattr(tried, "DEFAULT", ("onnxruntime",))
     monkeypatch.setenv("SHOESTRING_CACHE", str(kept / "known"))
     yield kept / "known"

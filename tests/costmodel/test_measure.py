@@ -1,18 +1,20 @@
 """Measuring null models whose cost is known. Only orders with a factor of 5 between them are asserted."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from shoestring.base import canonical
-from shoestring.base.errors import EngineError, UsageError
+from shoestring.base.errors import EngineError, MissingExtraError, UsageError
+from shoestring.costmodel import contest, rss
 from shoestring.costmodel import measure as module
-from shoestring.costmodel import rss
-from shoestring.costmodel.measure import Measured, describe, measure
+from shoestring.costmodel.measure import Measured, describe, measure, measure_all
 from shoestring.domain.cost import Cost
 from shoestring.runtimes import registry
+from shoestring.runtimes.guarded import GuardedSession, Limits
 
 SPECS = {
     "inputs": [{"name": "x", "dtype": "float32", "shape": [None, 4]}],
@@ -129,6 +131,75 @@ def test_sessions_are_closed_whatever_happens(artefact, no_child, monkeypatch):
     with pytest.raises(EngineError):
         measure([artefact("a"), artefact("bad", fail_after=3)], "a", [1], seconds_each=0.01)
     assert len(opened) == len(closed) == 6
+
+
+@pytest.fixture
+def guarded(monkeypatch):
+    """The null runtime runs where OpenVINO would: in a process of its own."""
+    monkeypatch.setattr(contest, "IN_PROCESS", frozenset())
+    monkeypatch.setattr(contest, "LIMITS", Limits(60, 4))
+
+
+def test_other_runtimes_run_in_processes_of_their_own(artefact, no_child, guarded, monkeypatch):
+    asked = []
+    real = GuardedSession.time_block
+    monkeypatch.setattr(
+        GuardedSession, "time_block", lambda session, *args: asked.append(session) or real(session, *args)
+    )
+    costs = measure([artefact("quick", busy_us=1000), artefact("slow", busy_us=10_000)], "slow", [1], seconds_each=0.05)
+    assert list(costs) == ["quick", "slow"]
+    quick, slow = costs["quick"].at(1), costs["slow"].at(1)
+    assert quick.median_ms < slow.median_ms
+    assert quick.ratio_to_original < 0.5
+    assert slow.low_ms >= 10.0 and slow.runs >= 15
+    assert len(set(map(id, asked))) == 2
+    assert all(session.peak_rss_bytes() is None for session in asked), "their processes must have ended"
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ({"stranger": 1}, "the null runtime refuses"),
+        ({"fail_after": 2}, "fails after 2 runs"),
+        ({"crash_after": 3}, "died by signal SIGSEGV"),  # where memory is measured
+        ({"crash_after": 40}, "null with .*bad.json failed while running: its process died by signal SIGSEGV"),
+        ({"hang_after": -1}, "ran longer than its limit of 8 s"),
+        ({"hang_after": 40}, "no answer within the limit of 4 s"),
+        ({"nan_after": 0}, "holds NaN"),
+    ],
+)
+def test_what_fails_is_left_out_and_named(artefact, guarded, monkeypatch, faults, words):
+    if faults == {"hang_after": -1}:
+        monkeypatch.setattr(rss, "SECONDS", 8.0)
+    said = []
+    pair = [artefact("bad", busy_us=500, **faults), artefact("good", busy_us=500)]
+    found = measure_all(pair, "good", [1], seconds_each=0.02, progress=said.append)
+    assert list(found.costs) == ["good"] and found.costs["good"].at(1).runs >= 15
+    assert list(found.failures) == ["bad"]
+    assert re.search(words, found.failures["bad"]) and "\n" not in found.failures["bad"]
+    assert f"bad: left out: {found.failures['bad']}" in said
+
+
+def test_the_reference_must_not_fail(artefact, guarded, no_child):
+    pair = [artefact("bad", crash_after=40), artefact("good")]
+    with pytest.raises(EngineError, match=r"^bad: null with .* SIGSEGV"):
+        measure_all(pair, "bad", [1], seconds_each=0.05)
+    with pytest.raises(EngineError, match=r"^bad: null with .* SIGSEGV"):
+        measure(pair, "good", [1], seconds_each=0.05)
+
+
+def test_a_runtime_that_is_missing_is_a_failure_unless_it_is_the_references(artefact, guarded, no_child, monkeypatch):
+    def missing(name, path, threads, limits):
+        if path.name == "bad.json":
+            raise MissingExtraError("abacus", "abacus")
+        return load(name, path, threads, limits)
+
+    load = contest.guarded.load
+    monkeypatch.setattr(contest.guarded, "load", missing)
+    pair = [artefact("bad"), artefact("good")]
+    assert "package 'abacus'" in measure_all(pair, "good", [1], seconds_each=0.01).failures["bad"]
+    with pytest.raises(MissingExtraError):
+        measure_all(pair, "bad", [1], seconds_each=0.01)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 import tiny
 from shoestring.domain.budget import Budget
-from shoestring.fitting import Fitted, candidates, fit, mixing, programs
+from shoestring.fitting import Fitted, candidates, fit, mixing, tried
 
 MAX_DROP = 0.05
 
@@ -21,7 +21,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> tiny.Task:
 @pytest.fixture(autouse=True)
 def known_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing here measures, compiles unless it says so, or touches the user's own cache."""
-    monkeypatch.setattr(programs, "DEFAULT", ("onnxruntime",))
+    monkeypatch.setattr(tried, "DEFAULT", ("onnxruntime",))
     monkeypatch.setattr(candidates, "measure", tiny.known_costs)
     monkeypatch.setattr(mixing, "measure_layers", tiny.known_layer_times)
     monkeypatch.setenv("SHOESTRING_CACHE", str(tmp_path / "default-cache"))

@@ -24,7 +24,7 @@ from shoestring.cli.main import main
 from shoestring.costmodel import interleave
 from shoestring.device import Player
 from shoestring.domain.budget import Budget
-from shoestring.fitting import fit, programs, workbench
+from shoestring.fitting import fit, programs, tried, workbench
 from shoestring.fitting.recheck import recheck
 from shoestring.native import compiling
 from shoestring.report import render
@@ -165,7 +165,7 @@ def test_without_a_compiler_a_note_says_so_unless_native_was_asked_for(task, war
         raise MissingExtraError("ziglang", "native")
 
     monkeypatch.setattr(programs, "find_compiler", none)
-    monkeypatch.setattr(programs, "DEFAULT", BOTH)
+    monkeypatch.setattr(tried, "DEFAULT", BOTH)
     fitted = fit(task.model, task.data, budget=BUDGET, cache=warm)
     (note,) = [note for note in fitted.notes if "native" in note]
     assert note == ("native programs were not tried: there is no C compiler; pip install 'shoestring[native]'")
@@ -184,7 +184,7 @@ def test_runtimes_that_make_no_sense_are_refused_before_any_work(task, tmp_path,
 
 
 def test_the_flag_restricts_the_runtimes(task, warm, compiler, monkeypatch, capsys):
-    monkeypatch.setattr(programs, "DEFAULT", BOTH)
+    monkeypatch.setattr(tried, "DEFAULT", BOTH)
     words = ["fit", str(task.model), "--data", str(task.data), "--max-drop", "5pt", "--cache", str(warm), "--json"]
     assert main([*words, "--runtimes", "onnxruntime"]) == 0
     assert not any("@" in row["candidate"] for row in json.loads(capsys.readouterr().out)["rows"])

@@ -12,7 +12,7 @@ from shoestring.runtimes.guarded import Limits
 from shoestring.runtimes.judge import FAULTS, judge
 
 FEEDS = FORMS["null"].feeds()
-LIMITS = Limits(load_s=60, run_s=1, memory_bytes=200_000_000)
+MEMORY_BYTES = 200_000_000
 
 
 def reference() -> dict[str, np.ndarray]:
@@ -23,9 +23,10 @@ def reference() -> dict[str, np.ndarray]:
 @pytest.fixture
 def trial(tmp_path):
     def make(wanted=None, **faults):
+        limits = Limits(load_s=60, run_s=1 if "hang_after" in faults else 60, memory_bytes=MEMORY_BYTES)
         path = tmp_path / "model.json"
         path.write_bytes(null_model(**faults))
-        return judge("null", path, FEEDS, wanted, LIMITS)
+        return judge("null", path, FEEDS, wanted, limits)
 
     return make
 

@@ -6,7 +6,8 @@
     ├── ModelError                     exit 1   the model cannot be read, or holds what we cannot handle
     ├── DataError                      exit 1   images, labels or pre-processing are wrong
     ├── EngineError                    exit 1   a runtime failed to load or run a model
-    │   └── EngineFaultError           exit 1   ... it broke its own process, a limit, or answered what no engine may
+    │   ├── EngineFaultError           exit 1   ... it broke its own process, a limit, or answered what no engine may
+    │   └── CandidateError             exit 1   ... a candidate that a fit can do without
     ├── ChildError                     exit 1   a child process broke
     │   ├── ChildTimeoutError          exit 1   ... it ran past its time limit
     │   └── ChildCrashedError          exit 1   ... it died: signal, memory limit
@@ -92,6 +93,19 @@ class EngineFaultError(EngineError):
     def __init__(self, message: str, fault: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.fault = fault
+
+
+class CandidateError(EngineError):
+    """A candidate that a fit can do without fails on its runtime.
+
+    Args:
+        name: of the candidate.
+        message, hint: as in the root.
+    """
+
+    def __init__(self, name: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
 
 
 class ChildError(ShoestringError):

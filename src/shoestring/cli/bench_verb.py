@@ -13,6 +13,12 @@ EXAMPLE = "shoestring bench camera.shoe --threads 1,2 --export-json bench.json"
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", type=Path, help="ONNX file or bundle")
     parser.add_argument("--threads", metavar="1,2", help="thread counts (default: 1 and all)")
+    parser.add_argument(
+        "--runtimes",
+        metavar="LIST",
+        help="of a model, like onnxruntime,native,openvino,litert,ncnn; it is compiled or converted for each "
+        "(default: onnxruntime)",
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="for each contestant and thread count")
     parser.add_argument("--export-json", type=Path, metavar="FILE", help="write the figures to a file")
 
@@ -21,27 +27,31 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.base import canonical, disk
     from shoestring.chips.host import this_machine
     from shoestring.cli import console
+    from shoestring.cli.contestants import contestants
     from shoestring.costmodel.measure import describe, measure
 
     machine = this_machine()
     threads = _threads(arguments.threads, machine.cores)
     with tempfile.TemporaryDirectory() as scratch, console.ShowProgress() as progress:
-        contestants, reference = _contestants(arguments.target, Path(scratch))
+        asked = tuple(arguments.runtimes.split(",")) if arguments.runtimes is not None else ()
+        measured, reference, failed = contestants(arguments.target, asked, max(threads), Path(scratch))
         costs = measure(
-            contestants,
+            measured,
             reference,
             threads,
             seconds_each=arguments.seconds,
             progress=lambda words: progress(words, 0, 0),
         )
-    method = describe(len(contestants), reference, threads, seconds_each=arguments.seconds)
-    result = {"reference": reference, "costs": costs, "machine": machine, "method": method}
+    method = describe(len(measured), reference, threads, seconds_each=arguments.seconds)
+    result = {"reference": reference, "costs": costs, "machine": machine, "method": method, "failed": failed}
     if arguments.export_json:
         disk.write_bytes(arguments.export_json, canonical.encode(result) + b"\n")
     if arguments.json:
         console.show_json(result)
     else:
         _show(costs, reference)
+        for words in failed:
+            console.say(f"not measured: {words}")
         console.say(method)
     return 0
 
@@ -55,26 +65,6 @@ def _threads(text: str | None, cores: int) -> tuple[int, ...]:
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UsageError(f"--threads {text!r} is not a list of counts above zero", hint="write --threads 1,2")
     return tuple(sorted({int(part) for part in parts}))
-
-
-def _contestants(target: Path, scratch: Path) -> tuple[list[Any], str]:
-    """What to measure, and the name of the one whose time is 1."""
-    from shoestring.base import disk
-    from shoestring.bundle import is_bundle, open_bundle
-    from shoestring.costmodel.measure import Measured
-    from shoestring.domain.ladder import HOME_RUNTIME
-    from shoestring.importers import import_model
-
-    if not is_bundle(target):
-        model = import_model(target, scratch / "model.onnx")
-        return [Measured(target.name, model.path, HOME_RUNTIME, target.stat().st_size)], target.name
-    found: list[Measured] = []
-    with open_bundle(target) as bundle:
-        for rung in bundle.manifest.ladder.rungs:
-            path = scratch / f"{len(found)}.model"
-            disk.write_bytes(path, bundle.read(rung.candidate.artefact_sha256))
-            found.append(Measured(rung.name, path, rung.candidate.runtime, path.stat().st_size))
-    return found, found[-1].name
 
 
 def _show(costs: dict[str, Any], reference: str) -> None:

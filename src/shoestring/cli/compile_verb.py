@@ -54,6 +54,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.chips.host import this_machine
     from shoestring.cli import console
+    from shoestring.cli.onnx_source import onnx_of
     from shoestring.native.deliver import deliver, pick_targets, program_name
 
     machine = this_machine()
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path({"library": f"{name}.so", "program": f"{name}_run", "source": name}[kind])
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        model = _model(arguments.model, arguments.rung, Path(scratch))
+        model = onnx_of(arguments.model, arguments.rung, Path(scratch))
         made = deliver(model, name, wanted, kind, out, threads=arguments.threads, cc=arguments.cc)
     seconds = time.perf_counter() - started
     if arguments.json:
@@ -72,30 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(made, seconds)
     return 0
-
-
-def _model(source: Path, rung: str | None, scratch: Path) -> Path | bytes:
-    """The normalised ONNX of a model file or of a rung."""
-    from shoestring.base.errors import UsageError
-    from shoestring.bundle import is_bundle, open_bundle
-    from shoestring.device.choose import choose_rung
-    from shoestring.domain.ladder import HOME_RUNTIME
-    from shoestring.importers import import_model
-
-    if not is_bundle(source):
-        if rung is not None:
-            raise UsageError(f"--rung {rung} needs a bundle, and {source} is none", hint="leave --rung out")
-        return import_model(source, scratch / "model.onnx").path
-    with open_bundle(source) as bundle:
-        ladder = bundle.manifest.ladder
-        chosen = choose_rung(ladder, name=rung, threads=None, latency_ms=None)
-        if chosen.candidate.runtime != HOME_RUNTIME:
-            others = [one.name for one in ladder.rungs if one.candidate.runtime == HOME_RUNTIME]
-            raise UsageError(
-                f"rung {chosen.name} holds a file for the runtime {chosen.candidate.runtime}, no ONNX model to compile",
-                hint=f"add --rung {' or --rung '.join(others)}" if others else "compile the model file itself",
-            )
-        return bundle.read(chosen.candidate.artefact_sha256)
 
 
 def _show(made: Delivered, seconds: float) -> None:

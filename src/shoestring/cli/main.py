@@ -23,6 +23,7 @@ VERBS = {
     "predict": "say what a model would cost on a chip that is not at hand",
     "chips": "list the chips we know, or show one with the source of every figure",
     "compile": "turn a model into native code: a library, a program or C",
+    "convert": "write a model in the format of another runtime, with the same scales",
     "delta": "write what changed between two bundles, to send instead of the whole new one",
     "patch": "make the new bundle from the old one and a delta",
     "report": "write one HTML page about a bundle",

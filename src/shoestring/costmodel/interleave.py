@@ -12,6 +12,7 @@ import contextlib
 import gc
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,10 +41,26 @@ class Contestant:
     Args:
         name: unique among the contestants.
         run: one inference.
+        times: milliseconds of each of so many inferences, after so many that are not timed; None to time `run` here.
+            What lives in a process of its own times itself, so that the way there costs nothing.
     """
 
     name: str
     run: Callable[[], object]
+    times: Callable[[int, int], list[float]] | None = None
+
+    def block(self, runs: int) -> list[float]:
+        """Milliseconds of each of a block's runs, which follow some untimed ones."""
+        lead = max(1, round(LEAD_FRACTION * runs))
+        if self.times is not None:
+            return self.times(runs, lead)
+        for _ in range(lead):
+            self.run()
+        return [_time_ms(self.run) for _ in range(runs)]
+
+    def once_ms(self) -> float:
+        """Milliseconds of one run."""
+        return _time_ms(self.run) if self.times is None else self.times(1, 0)[0]
 
 
 @dataclass(frozen=True)
@@ -61,21 +78,23 @@ class Warm:
     runs: int
 
 
-def warm_up(run: Callable[[], object], limit_ms: float) -> Warm:
+def warm_up(run: Callable[[], object], limit_ms: float, once_ms: Callable[[], float] | None = None) -> Warm:
     """Run until the median of a window is within `FLAT_FRACTION` of the one before, or time is up.
 
     Args:
         run: one inference.
         limit_ms: wall-clock time after which it ends anyway; two runs are always made.
+        once_ms: one inference that tells its own milliseconds, or None to time `run` here.
     """
+    once_ms = once_ms or partial(_time_ms, run)
     deadline_ns = time.perf_counter_ns() + round(limit_ms * 1e6)
-    estimate_ms = _time_ms(run)  # the cold run only tells how many runs make a window
+    estimate_ms = once_ms()  # the cold run only tells how many runs make a window
     runs, before_ms = 1, None
     while True:
         size = max(MIN_WINDOW, round(WINDOW_MS / estimate_ms))
-        window = [_time_ms(run)]
+        window = [once_ms()]
         while len(window) < size and time.perf_counter_ns() < deadline_ns:
-            window.append(_time_ms(run))
+            window.append(once_ms())
         runs += len(window)
         estimate_ms = float(np.median(window))
         if before_ms is not None and abs(estimate_ms - before_ms) <= FLAT_FRACTION * before_ms:
@@ -113,12 +132,12 @@ def run_rounds(
     Returns:
         For each round and name the times of the block's runs, ms.
     """
-    by_name = {one.name: one.run for one in contestants}
+    by_name = {one.name: one for one in contestants}
     rounds: list[dict[str, list[float]]] = []
     start = time.perf_counter_ns()
     with collector_off():
         while len(rounds) < MIN_ROUNDS or time.perf_counter_ns() - start < limit_ms * 1e6:
-            rounds.append({name: _block(by_name[name], runs[name]) for name in order(tuple(by_name), len(rounds))})
+            rounds.append({name: by_name[name].block(runs[name]) for name in order(tuple(by_name), len(rounds))})
     return rounds
 
 
@@ -158,12 +177,6 @@ def collector_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _block(run: Callable[[], object], runs: int) -> list[float]:
-    for _ in range(max(1, round(LEAD_FRACTION * runs))):
-        run()
-    return [_time_ms(run) for _ in range(runs)]
 
 
 def _time_ms(run: Callable[[], object]) -> float:

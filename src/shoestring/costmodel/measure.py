@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shoestring.base.errors import ChildError, EngineError, UsageError
-from shoestring.costmodel import interleave
-from shoestring.costmodel.feeds import check_answers, random_feeds
+from shoestring.base.errors import ChildError, EngineError, MissingExtraError, ShoestringError, UsageError
+from shoestring.costmodel import contest, interleave
+from shoestring.costmodel.contest import Measured
 from shoestring.costmodel.rss import peak_rss_bytes
 from shoestring.costmodel.rss_child import RUNS
 from shoestring.domain.cost import Cost, Timing
 from shoestring.runtimes import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
     from shoestring.runtimes.protocol import Array
 
@@ -25,20 +23,16 @@ SECONDS_EACH = 3.0
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Something to measure.
+class Measurement:
+    """What came of measuring.
 
     Args:
-        name: unique among those measured together.
-        path: of the model file.
-        runtime: name of the runtime that runs it.
-        size_bytes: of the stored model.
+        costs: of each artefact that could be measured, in the order they were given.
+        failures: for each of the others the reason in one line, which names its runtime where that is to blame.
     """
 
-    name: str
-    path: Path
-    runtime: str
-    size_bytes: int
+    costs: dict[str, Cost]
+    failures: dict[str, str]
 
 
 def measure(
@@ -50,12 +44,35 @@ def measure(
     feeds: Mapping[str, Array] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Cost]:
-    """Latency at each thread count, and peak memory, of every artefact.
+    """As `measure_all`, for artefacts none of which may fail.
+
+    Raises:
+        UsageError, MissingExtraError: as `measure_all`.
+        EngineError: an artefact cannot be loaded or run, crashes, hangs or answers NaN; the message names it.
+    """
+    _check(artefacts, reference, threads, seconds_each)
+    must = frozenset(artefact.name for artefact in artefacts)
+    return _measure(artefacts, reference, threads, seconds_each, feeds, progress or _silent, must).costs
+
+
+def measure_all(
+    artefacts: Sequence[Measured],
+    reference: str,
+    threads: Sequence[int],
+    *,
+    seconds_each: float = SECONDS_EACH,
+    feeds: Mapping[str, Array] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Measurement:
+    """Latency at each thread count, and peak memory, of every artefact that can be measured.
 
     Memory comes first, each in a fresh process at the highest thread count, so that a model that kills its engine kills
     that process and not ours. Then, for one thread count after the other, all artefacts are loaded, warmed up until
     flat and timed in interleaved blocks (see `interleave`); their sessions are closed before the next thread count. An
     idle session must leave the processor alone, else it slows whoever runs next; the runtimes see to that.
+
+    ONNX Runtime, our own programs and the null runtime run in this process; every other runtime runs in a guarded one
+    that times itself (see `runtimes.guarded`). An artefact that fails is left out from then on, and reported.
 
     Args:
         artefacts: at least one; names are unique.
@@ -64,35 +81,60 @@ def measure(
         seconds_each: time to spend on timing each artefact at each thread count, seconds; warm-up may take as much
             again, and slow models take longer because of the least number of rounds.
         feeds: inputs for every artefact, or None for random ones: one example of each.
-        progress: called with a line of words before each step.
-
-    Returns:
-        For each name its cost, in the order of `artefacts`.
+        progress: called with a line of words before each step, and when an artefact fails.
 
     Raises:
         UsageError: an argument breaks a rule above, or a runtime is unknown.
-        MissingExtraError: a runtime is not installed.
-        EngineError: an artefact cannot be loaded or run, or answers NaN; the message names it.
+        MissingExtraError: the runtime of the reference is not installed.
+        EngineError: the reference fails; the message names it.
     """
     _check(artefacts, reference, threads, seconds_each)
-    say = progress or _silent
+    return _measure(artefacts, reference, threads, seconds_each, feeds, progress or _silent, frozenset((reference,)))
+
+
+def _measure(
+    artefacts: Sequence[Measured],
+    reference: str,
+    threads: Sequence[int],
+    seconds_each: float,
+    feeds: Mapping[str, Array] | None,
+    say: Callable[[str], None],
+    must: frozenset[str],
+) -> Measurement:
+    """`must` names those whose failure ends it all."""
+    failures: dict[str, str] = {}
+    note = partial(_note, must, failures, say)
     memory = {}
     for artefact in artefacts:
         say(f"{artefact.name}: peak memory")
-        with _named(artefact):
+        try:
             memory[artefact.name] = peak_rss_bytes(artefact.path, artefact.runtime, max(threads), feeds)
+        except (EngineError, ChildError, MissingExtraError) as error:
+            note(artefact.name, error)
     timings: dict[str, list[Timing]] = {artefact.name: [] for artefact in artefacts}
     for count in threads:
-        for name, timing in _time_together(artefacts, reference, count, 1000 * seconds_each, feeds, say).items():
+        left = [artefact for artefact in artefacts if artefact.name not in failures]
+        held = contest.Contest(left, count, 1000 * seconds_each, feeds, say, note)
+        for name, timing in held.hold(reference).items():
             timings[name].append(timing)
-    return {
-        artefact.name: Cost(
-            timings=tuple(timings[artefact.name]),
-            peak_rss_bytes=memory[artefact.name],
-            size_bytes=artefact.size_bytes,
-        )
-        for artefact in artefacts
+    costs = {
+        one.name: Cost(tuple(timings[one.name]), memory[one.name], one.size_bytes)
+        for one in artefacts
+        if one.name not in failures
     }
+    return Measurement(costs, {one.name: failures[one.name] for one in artefacts if one.name in failures})
+
+
+def _note(
+    must: frozenset[str], failures: dict[str, str], say: Callable[[str], None], name: str, error: ShoestringError
+) -> None:
+    """Write a failure down; raise it when the artefact must not fail."""
+    if name in must:
+        if isinstance(error, MissingExtraError):
+            raise error
+        raise EngineError(f"{name}: {error.message}", hint=error.hint) from error
+    failures[name] = error.message
+    say(f"{name}: left out: {error.message}")
 
 
 def describe(count: int, reference: str, threads: Sequence[int], *, seconds_each: float = SECONDS_EACH) -> str:
@@ -115,7 +157,8 @@ def describe(count: int, reference: str, threads: Sequence[int], *, seconds_each
         f"collector off. Times are the median and the 10th and 90th percentile over all runs; ratios to {reference!r} "
         f"are taken between block medians within a round, then median and 10th and 90th percentile over rounds. "
         f"Inputs: random, seeded, unless given. Peak memory: VmHWM of a fresh process, Python and runtime included, "
-        f"that loaded the model and ran it {RUNS} times at {max(threads)} thread(s)."
+        f"that loaded the model and ran it {RUNS} times at {max(threads)} thread(s). Runtimes other than "
+        f"{', '.join(sorted(contest.IN_PROCESS))} ran in processes of their own, which timed themselves."
     )
 
 
@@ -133,58 +176,8 @@ def _check(artefacts: Sequence[Measured], reference: str, threads: Sequence[int]
         registry.get(artefact.runtime)
 
 
-def _time_together(
-    artefacts: Sequence[Measured],
-    reference: str,
-    threads: int,
-    limit_ms: float,
-    feeds: Mapping[str, Array] | None,
-    say: Callable[[str], None],
-) -> dict[str, Timing]:
-    with contextlib.ExitStack() as stack:
-        contestants = []
-        for artefact in artefacts:
-            with _named(artefact):
-                session = registry.get(artefact.runtime).load(artefact.path, threads)
-                stack.callback(session.close)
-                inputs = feeds if feeds is not None else random_feeds(session.inputs)
-                check_answers(session.run(inputs))
-            contestants.append(interleave.Contestant(artefact.name, _naming(artefact, partial(session.run, inputs))))
-        runs = {}
-        for contestant in contestants:
-            say(f"{contestant.name}: warming up at {threads} thread(s)")
-            warm = interleave.warm_up(contestant.run, limit_ms)
-            runs[contestant.name] = interleave.block_runs(warm.median_ms)
-            if not warm.flat:
-                say(f"{contestant.name}: still not flat after {warm.runs} runs; this machine is busy or heating up")
-        say(f"timing {len(contestants)} side by side at {threads} thread(s)")
-        rounds = interleave.run_rounds(contestants, runs, limit_ms * len(contestants))
-    return {artefact.name: interleave.summarise(rounds, artefact.name, reference, threads) for artefact in artefacts}
-
-
-def _naming(artefact: Measured, run: Callable[[], object]) -> Callable[[], object]:
-    """`run`, with the artefact's name in its errors. A plain try: it costs nothing until something is raised."""
-
-    def named() -> object:
-        try:
-            return run()
-        except EngineError as error:
-            raise EngineError(f"{artefact.name}: {error.message}", hint=error.hint) from error
-
-    return named
-
-
-@contextlib.contextmanager
-def _named(artefact: Measured) -> Iterator[None]:
-    """Errors of an engine, or of the process it died in, become EngineErrors that name the artefact."""
-    try:
-        yield
-    except (EngineError, ChildError) as error:
-        raise EngineError(f"{artefact.name}: {error.message}", hint=error.hint) from error
-
-
 def _silent(_: str) -> None:
     """Progress that nobody asked for."""
 
 
-__all__ = ["Measured", "describe", "measure"]
+__all__ = ["Measured", "Measurement", "describe", "measure", "measure_all"]

@@ -31,9 +31,9 @@ from shoestring.fitting.candidates import (
     traces,
 )
 from shoestring.fitting.outcome import Fitted
+from shoestring.fitting.sessions import blame, open_session
 from shoestring.fitting.workbench import Workbench
 from shoestring.inputs.image import tensor
-from shoestring.runtimes import registry
 
 Array = npt.NDArray[Any]
 GOLDEN_POOL = 96  # images looked at to find GOLDEN_INPUTS whose answer is no near tie
@@ -192,7 +192,10 @@ def _one_by_one(bench: Workbench, artefact: Artefact, pixels: Array, threads: in
     """Float32 outputs (n, classes), each from a run of its own, as a device makes them."""
     spec, answers = bench.model.inputs[0], []
     fixed = spec.shape[0] or 1
-    with registry.get(artefact.runtime).load(artefact.path, threads) as session:
+    with (
+        blame(artefact.name, artefact.runtime),
+        open_session(artefact.runtime, artefact.path, threads) as session,
+    ):
         for image in pixels:
             batch = tensor(np.repeat(image[None], fixed, axis=0), bench.spec)
             answers.append(session.run({spec.name: batch})[bench.model.outputs[0].name][:1])

@@ -30,7 +30,7 @@ def aim_at(meter: Meter) -> Aim:
             hint=f"install it there: pip install {HOME_RUNTIME}; or name another interpreter with --python PATH",
         )
     machine = meter.machine
-    return Aim(meter.place, machine.isa, machine.arch, machine.cores, machine)
+    return Aim(meter.place, machine.isa, machine.arch, machine.cores, tuple(meter.versions), machine)
 
 
 def thread_counts(aim: Aim, budget: Budget) -> tuple[int, ...]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from shoestring.base.canonical import digest, sha256_hex
-from shoestring.base.errors import ModelError
+from shoestring.base.errors import EngineError, ModelError
 from shoestring.base.outputs import mean_kl
 from shoestring.compress.apply import apply
 from shoestring.compress.candidates import REFERENCE, dynamic_recipes, float_recipes, static_recipes
 from shoestring.compress.candidates_matrix import matrix_recipes
 from shoestring.compress.graph import Graph
 from shoestring.compress.passes import PASSES
-from shoestring.costmodel.measure import SECONDS_EACH, Measured, describe, measure
+from shoestring.costmodel.measure import SECONDS_EACH, Measured, describe
+from shoestring.costmodel.measure import measure_all as measure_able
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost
 from shoestring.domain.evidence import Sensitivity, Trace
@@ -27,6 +28,7 @@ from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.statistics import drop_interval
 from shoestring.fitting.mixing import find_mixtures
 from shoestring.fitting.progress import Progress
+from shoestring.fitting.sessions import blame
 from shoestring.fitting.workbench import Workbench
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array
@@ -145,6 +147,28 @@ def runtime_versions(made: Mapping[str, Artefact]) -> dict[str, str]:
 def thread_counts(bench: Workbench, budget: Budget) -> tuple[int, ...]:
     """One thread, all of them, half of them (two threads of one core may be slower than one), and the budget's."""
     return tuple(sorted({1, (bench.threads + 1) // 2, bench.threads, budget.threads or 1}))
+
+
+def measure(
+    artefacts: Sequence[Measured],
+    reference: str,
+    threads: Sequence[int],
+    *,
+    seconds_each: float,
+    progress: Callable[[str], None],
+) -> dict[str, Cost]:
+    """Costs of all artefacts, measured side by side.
+
+    Raises:
+        CandidateError: one on a runtime of others fails; the rest can be measured again without it.
+        EngineError: another one fails.
+    """
+    found = measure_able(artefacts, reference, threads, seconds_each=seconds_each, progress=progress)
+    for one in artefacts:
+        if one.name in found.failures:
+            with blame(one.name, one.runtime):
+                raise EngineError(found.failures[one.name])
+    return found.costs
 
 
 def measure_all(bench: Workbench, made: dict[str, Artefact], threads: tuple[int, ...]) -> dict[str, Cost]:

@@ -62,7 +62,8 @@ class Elsewhere:
         """What the workbench must know of the chip."""
         arm = ARM_SIGN in self.chip.isa
         arch = "aarch64" if arm else "x86_64" if set(X86_SIGNS) & set(self.chip.isa) else ""
-        return Aim(self.chip.name, self.chip.isa, arch, self.chip.cores)
+        runtimes = tuple(one.runtime for one in self.chip.runtimes if one.engine == "cpu")
+        return Aim(self.chip.name, self.chip.isa, arch, self.chip.cores, runtimes)
 
 
 def find(name: str, chip_file: Path | None, rows_file: Path | None) -> Elsewhere:
@@ -154,7 +155,7 @@ def predict_one(
     """
     own, plain, plain_name = measured
     ratio = own.at(1).median_ms / plain.at(1).median_ms
-    precision = _precision(artefact)
+    precision = arithmetic(artefact)
     latencies: dict[int, Estimate] = {}
     for count in threads:
         latency = predict_latency(elsewhere, features, artefact.runtime, precision, count)
@@ -235,7 +236,7 @@ def _known(elsewhere: Elsewhere, artefact: Artefact) -> bool:
     )
 
 
-def _precision(artefact: Artefact) -> str:
+def arithmetic(artefact: Artefact) -> str:
     """Of the arithmetic: fp16 weights are computed with as fp32."""
     return "int8" if artefact.recipe.precision.startswith("int") else "fp32"
 

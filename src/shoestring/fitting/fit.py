@@ -5,6 +5,7 @@ divide        the images are split by content: calibration, selection, certifica
 prepare       pre-processing is settled and checked against the original's own accuracy
 compress      every candidate is made (calibration split)
 compile       each into a native program as well, where a C compiler is found
+convert       and for the other runtimes that are installed, as far as they promise something
 measure       all candidates side by side on this machine
               (or on a board that a meter reaches)
 predict       their costs on another chip, when the fit is for one
@@ -17,7 +18,7 @@ store         manifest, evidence, golden set
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +27,9 @@ from shoestring.base import disk
 from shoestring.base.cache import Cache
 from shoestring.base.errors import BudgetError, UsageError
 from shoestring.chips.host import this_machine
-from shoestring.compress.candidates import REFERENCE
 from shoestring.costmodel.meter import Meter
 from shoestring.domain.budget import Budget
-from shoestring.domain.cost import Cost
-from shoestring.domain.ladder import HOME_RUNTIME, Ladder
+from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.score import Paired
@@ -44,25 +43,22 @@ from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
 from shoestring.fitting import (
-    assemble,
     board,
     candidates,
-    cascades,
-    certify,
     elsewhere,
     learned,
+    ported,
     prepare,
     programs,
-    racing,
+    tried,
 )
 from shoestring.fitting import students as students_
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
+from shoestring.fitting.settling import Asked, settle
 from shoestring.fitting.workbench import Aim, Workbench
 from shoestring.importers import import_model, import_module
 from shoestring.importers.module import is_module
-from shoestring.search.admit import admit
-from shoestring.search.ladder import build_ladder
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +108,8 @@ def fit(
         labels: class names in the model's order.
         limit: take at most this many images.
         seed: of the splits.
-        runtimes: to try: `onnxruntime`, and `native` for programs compiled here; None tries what is there.
+        runtimes: to try: `onnxruntime`, `native` for programs compiled here, `openvino`, `litert`, `ncnn`; None tries
+            what is there.
         students: other ONNX models for the same images and classes; compressed likewise, and paired with the original.
         cascade: whether to look for a cascade, which needs a margin.
         race: when scoring a candidate stops: `certain` (its rejection is certain; no ladder changes), `likely` (or all
@@ -135,7 +132,7 @@ def fit(
     there = find_chip(chip, chip_file, rows)
     aim = find_aim(there, meter)
     check_arguments(budget, out, machine.cores if aim is None else aim.cores)
-    programs.check_runtimes(runtimes)
+    tried.check_runtimes(runtimes)
     check_rule(race)
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
@@ -151,52 +148,25 @@ def fit(
     metric = "agreement" if dataset.labels is None else "top-1"
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
-    spec, said = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
+    spec, proposed = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
     bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine, aim=aim)
     pupils = students_.prepare(bench, students, classes, lambda path: import_into(store, path))
     bench = replace(bench, students=pupils)
     original = check_original(bench, metric, classes)
-    notes = [*imported.notes, *dataset.notes, said, describe_splits(splits), prepare.labels_note(original, metric)]
+    notes = [*imported.notes, *dataset.notes, proposed, describe_splits(splits), prepare.labels_note(original, metric)]
     made, sensitivity, failed = candidates.make(bench, progress)
     compiled, not_compiled = programs.compile_all(bench, made, runtimes, budget.threads)
-    made |= compiled
-    taught, not_taught = students_.make_all(bench, runtimes, budget.threads)
+    elsewhere_too, not_ported = ported.port_all(bench, made, compiled, runtimes, there)
+    made |= compiled | elsewhere_too
+    taught, not_taught = students_.make_all(bench, runtimes, budget.threads, there)
     made |= taught
-    made, costs, said_of_costs = price(bench, there, meter, made, budget)
-    raced = racing.score_all(bench, made, metric, classes, budget, race, costs)
-    ladder, found = prove(bench, made, raced, budget, classes, cascade and aim is None)
-    notes += [*said_of_costs, *failed, *not_compiled, *not_taught, *([found.note] if found.note else [])]
-    fitted = assemble.assemble(bench, made, ladder, metric, budget, sensitivity, seed, tuple(notes), found.readings)
+    asked = Asked(there, meter, budget, metric, classes, race, cascade, seed)
+    said = (*notes, *failed, *not_compiled, *not_ported, *not_taught)
+    fitted = settle(bench, asked, made, sensitivity, said)
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
     return fitted
-
-
-def prove(
-    bench: Workbench,
-    made: Mapping[str, candidates.Artefact],
-    raced: racing.Raced,
-    budget: Budget,
-    classes: int,
-    cascade: bool,
-) -> tuple[Ladder, cascades.Found]:
-    """Choose on the selection split, certify on the certification split, and put the ladder together.
-
-    Raises:
-        BudgetError: nothing meets the budget.
-    """
-    scored = raced.candidates
-    metric = scored[0].score.metric
-    admission = admit(scored, REFERENCE, budget, raced.stopped)
-    tested = cascades.contest(bench, made, scored, admission, budget, classes) if cascade else cascades.NOT_WANTED
-    certificates, refusals, found = cascades.certify_all(bench, made, admission.admitted, metric, budget, tested)
-    ladder = build_ladder(admission.admitted, certificates, refusals, admission.rejected, REFERENCE, budget)
-    if ladder is not None:
-        ladder, found = cascades.join(ladder, found, budget)
-    if ladder is None or (ladder.cascade is None and certify.only_reference_for_lack_of_proof(ladder, refusals)):
-        raise certify.nothing_fits(scored, admission, refusals, budget)
-    return ladder, found
 
 
 def find_chip(chip: str, chip_file: Path | str | None, rows: Path | str | None) -> elsewhere.Elsewhere | None:
@@ -230,28 +200,6 @@ def find_aim(there: elsewhere.Elsewhere | None, meter: Meter | None) -> Aim | No
             hint="leave out --chip, --chip-file and --rows, or --ssh",
         )
     return board.aim_at(meter)
-
-
-def price(
-    bench: Workbench,
-    there: elsewhere.Elsewhere | None,
-    meter: Meter | None,
-    made: dict[str, candidates.Artefact],
-    budget: Budget,
-) -> tuple[dict[str, candidates.Artefact], dict[str, Cost], tuple[str, ...]]:
-    """The candidates that may be ranked, what each costs, and what is to be said of it.
-
-    Raises:
-        UsageError: nothing is claimed for the reference on the chip.
-        ShoestringError: the board cannot be reached, or cannot run a candidate.
-    """
-    if meter is not None:
-        return made, board.measure_all(meter, bench, made, budget), board.warnings(meter, bench, made)
-    if there is None:
-        return made, candidates.measure_all(bench, made, candidates.thread_counts(bench, budget)), ()
-    here = candidates.measure_all(bench, made, candidates.thread_counts(bench, Budget()))
-    costs, unclaimed = elsewhere.predict_all(there, bench, made, here, budget)
-    return {name: made[name] for name in costs}, costs, (*elsewhere.warnings(there, bench), *unclaimed)
 
 
 def check_arguments(budget: Budget, out: Path | str | None, cores: int) -> None:

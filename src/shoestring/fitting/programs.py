@@ -8,47 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from shoestring.base.canonical import sha256_hex
-from shoestring.base.errors import ChildError, MissingExtraError, ModelError, UsageError
-from shoestring.domain.ladder import HOME_RUNTIME
+from shoestring.base.errors import ChildError, MissingExtraError, ModelError
 from shoestring.fitting.candidates import Artefact
 from shoestring.fitting.sources import sources_digest
+from shoestring.fitting.tried import NATIVE, check_runtimes
 from shoestring.fitting.workbench import Aim, Workbench
 from shoestring.native.build import Compiler, find_compiler
 from shoestring.native.targets import Target, host_target
-
-NATIVE = "native"
-RUNTIMES = (HOME_RUNTIME, NATIVE)
-"""Runtimes that `fit` can try."""
-
-DEFAULT = RUNTIMES
-"""What it tries unless it is told otherwise."""
 
 MAX_NAME_CHARACTERS = 63
 """Of the identifiers that every C compiler tells apart (C11, 5.2.4.1)."""
 
 NOT_COMPILED = ("fp16-weights",)
 """Precisions whose program would be that of another candidate: fp16 weights are computed with as fp32."""
-
-
-def check_runtimes(asked: Sequence[str] | None) -> tuple[str, ...]:
-    """The runtimes to try, each once.
-
-    Args:
-        asked: by the user, or None.
-
-    Raises:
-        UsageError: an unknown one, or not the one that the original runs on.
-    """
-    wanted = DEFAULT if asked is None else tuple(dict.fromkeys(asked))
-    for name in wanted:
-        if name not in RUNTIMES:
-            raise UsageError(f"fit does not try the runtime {name!r}", hint=f"one or more of: {', '.join(RUNTIMES)}")
-    if HOME_RUNTIME not in wanted:
-        raise UsageError(
-            f"the runtimes {', '.join(wanted) or 'asked for (none)'} lack {HOME_RUNTIME}, which runs the original",
-            hint=f"write {HOME_RUNTIME},{NATIVE}",
-        )
-    return wanted
 
 
 def compile_all(

@@ -15,10 +15,10 @@ from shoestring.device.answers import are_probabilities
 from shoestring.device.single import Single
 from shoestring.domain.evidence import Reading
 from shoestring.fitting.candidates import Artefact
+from shoestring.fitting.sessions import blame, open_session
 from shoestring.fitting.workbench import Workbench
 from shoestring.inputs.image import Pixels, tensor
 from shoestring.inputs.rescale import rescale
-from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array
 
 BATCH = 16  # images decoded together; each is run alone
@@ -85,7 +85,10 @@ def read(bench: Workbench, artefact: Artefact, split: str, threads: int) -> tupl
 def _outputs(bench: Workbench, artefact: Artefact, indices: Sequence[int], threads: int) -> Iterator[Array]:
     """(classes,) of each image."""
     own = bench.of(artefact.name)
-    with registry.get(artefact.runtime).load(artefact.path, threads) as session:
+    with (
+        blame(artefact.name, artefact.runtime),
+        open_session(artefact.runtime, artefact.path, threads) as session,
+    ):
         single = Single(session, own.model.inputs[0], own.model.outputs[0], bench.spec, own.spec)
         for pixels in bench.dataset.batches(indices, bench.spec, BATCH):
             for image in pixels:

@@ -19,8 +19,8 @@ from shoestring.base.canonical import digest
 from shoestring.domain.evidence import Trace
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.metrics import top_classes
+from shoestring.fitting.sessions import blame, open_session
 from shoestring.inputs.image import Pixels, tensor
-from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array, Session
 
 if TYPE_CHECKING:
@@ -121,15 +121,21 @@ def _path(bench: Workbench, subject: Subject, part: Sequence[int]) -> Path:
 
 def _answered(bench: Workbench, subject: Subject, split: str, parts: Sequence[Sequence[int]]) -> list[Top]:
     """Answers made now, by the engine or in this process."""
-    words, total = f"scoring {subject.name} on {split}", sum(len(part) for part in parts)
+    words = f"scoring {subject.name} on {split}"
     if not parts:
         return []
-    if bench.engine is not None:
+    with blame(subject.name, subject.runtime):
+        if bench.engine is None:
+            return _answered_here(bench, subject, parts, words)
         from shoestring.fitting import spread
 
         return spread.answers(bench, bench.engine, subject, parts, words)
+
+
+def _answered_here(bench: Workbench, subject: Subject, parts: Sequence[Sequence[int]], words: str) -> list[Top]:
     feeding, found, done = bench.feeding, [], 0
-    with registry.get(subject.runtime).load(subject.path, bench.threads) as session:
+    total = sum(len(part) for part in parts)
+    with open_session(subject.runtime, subject.path, bench.threads) as session:
         for part in parts:
             top: list[tuple[int, ...]] = []
             for pixels in bench.dataset.batches(part, bench.spec, feeding.batch):

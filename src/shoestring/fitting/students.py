@@ -13,6 +13,8 @@ from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.dataset import Dataset
 from shoestring.fitting.candidates import Artefact, make
+from shoestring.fitting.elsewhere import Elsewhere
+from shoestring.fitting.ported import port_all
 from shoestring.fitting.prepare import check_model
 from shoestring.fitting.programs import compile_all
 from shoestring.fitting.workbench import Workbench
@@ -120,7 +122,7 @@ def student_name(path: Path, taken: Mapping[str, object]) -> str:
 
 
 def make_all(
-    bench: Workbench, runtimes: Sequence[str] | None, threads: int | None
+    bench: Workbench, runtimes: Sequence[str] | None, threads: int | None, there: Elsewhere | None
 ) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """The candidates of every student, by the same recipes as the original's.
 
@@ -128,6 +130,7 @@ def make_all(
         bench: of the original, with its students.
         runtimes: as the user asked.
         threads: of the budget, or None.
+        there: the chip that costs are predicted for, or None.
 
     Returns:
         Artefacts by name; and what was refused and why, in words.
@@ -142,8 +145,9 @@ def make_all(
         ]
         found = {one.name: one for one in named}
         compiled, not_compiled = compile_all(pupil, found, runtimes, threads)
-        made |= found | compiled
-        notes += [f"{name}: {words}" for words in (*refused, *not_compiled)]
+        elsewhere_too, not_ported = port_all(pupil, found, compiled, runtimes, there)
+        made |= found | compiled | elsewhere_too
+        notes += [f"{name}: {words}" for words in (*refused, *not_compiled, *not_ported)]
     return made, tuple(notes)
 
 

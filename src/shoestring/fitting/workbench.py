@@ -65,6 +65,7 @@ class Aim:
         isa: its instruction sets, which decide the types of 8-bit candidates.
         arch: Linux's name of its architecture; empty where unknown.
         cores: of its processor.
+        runtimes: that it has, or can have.
         machine: the board itself, where costs are measured on it; None where they are predicted.
     """
 
@@ -72,6 +73,7 @@ class Aim:
     isa: tuple[str, ...]
     arch: str
     cores: int
+    runtimes: tuple[str, ...] = ()
     machine: Machine | None = None
 
 
