@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     [
         (b"GGUF\x03\0\0\0", "GGUF"),
         (b"\x1c\0\0\0TFL3\x14\0", "TensorFlow Lite"),
-        (b"PK\x03\x04archive/data.pkl", "torch.save"),
+        (b"PK\x03\x04archive/data.pkl", "no sound zip archive"),
         (b"\x80\x02}q\0", "pickle"),
         (b"\x89HDF\r\n\x1a\n", "Keras"),
         (b"\x40\0\0\0\0\0\0\0" + b'{"__metadata__":', "safetensors"),
