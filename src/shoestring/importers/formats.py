@@ -27,12 +27,13 @@ class Format:
 
 
 _DARKNET = Format("a Darknet .cfg file", "", "shoestring.importers.darknet.reader:to_onnx")
+_TFLITE = Format("a TensorFlow Lite file", "", "shoestring.importers.tflite.reader:to_onnx")
 _DARKNET_WEIGHTS = Format("a Darknet .weights file", "give the .cfg; the weights are found beside it by the same name")
 
 # (offset, magic, format); the first match wins, so the longer magic of a family stands before the shorter.
 _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"GGUF", Format("a GGUF file (llama.cpp)", _ONLY_ONNX)),
-    (4, b"TFL3", Format("a TensorFlow Lite file", f"{_ONLY_ONNX}, for example with tf2onnx --tflite")),
+    (4, b"TFL3", _TFLITE),
     (4, b"ORTM", Format("an ONNX Runtime .ort file", "give the .onnx file that it was made from")),
     (0, b"\x89HDF", Format("an HDF5 file (Keras)", keras_hint("model.h5"))),
     (0, b"PK\x03\x04", Format("a zip file, as PyTorch and Keras write", "", _PYTORCH)),
