@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shoestring.importers.tflite.graph import Graph
 
 # ActivationFunctionType of the schema
-_NONE, _RELU, _RELU_N1_TO_1, _RELU6, _TANH = range(5)
+_NONE, _RELU, _RELU_N1_TO_1, _RELU6 = range(4)
 _NEAR = 1e-3  # of 6: what a converter rounds off a scale
 
 
@@ -35,10 +35,10 @@ def finish(graph: Graph, operator: Operator, x: str, layout: str) -> None:
         x = clip(graph, x, name, 0.0, 6.0)
     elif kind == _RELU_N1_TO_1:
         x = clip(graph, x, name, -1.0, 1.0)
-    elif kind == _TANH:
-        x = graph.node("Tanh", [x], name)
     elif kind != _NONE:
-        raise operator.wrong(f"the fused activation number {kind} is not supported")
+        raise operator.wrong(
+            f"the fused activation number {kind} is not read", hint="LiteRT's own kernels leave it out"
+        )
     elif span is not None and span[0] == 0:
         x = clip(graph, x, name, 0.0, 6.0) if abs(span[1] - 6) < 6 * _NEAR else graph.node("Relu", [x], name)
     graph.give(output, layout, x)

@@ -104,7 +104,10 @@ def _output(graph: Graph, number: int, names: _Names) -> Any:
 
 def _info(tensor: Tensor, name: str, layout: str) -> Any:
     if tensor.dtype not in NUMPY_OF:
-        raise ModelError(f"{tensor.label} holds values of the type {tensor.kind or 'unknown'}, which is not read")
+        raise ModelError(
+            f"{tensor.label} holds values of the type {tensor.kind or 'unknown'}, which is not read",
+            hint="convert the model with float or integer values",
+        )
     shape = image_shape(tensor.shape) if layout == IMAGE else tensor.shape
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype)), list(shape))
 

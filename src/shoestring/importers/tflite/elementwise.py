@@ -149,7 +149,7 @@ def gelu(graph: Graph, operator: Operator) -> None:
         scaled = graph.node("Mul", [x, number("scale", math.sqrt(0.5))], f"{name}.scaled")
         gate = graph.node("Erf", [scaled], f"{name}.erf")
     raised = graph.node("Add", [gate, number("one", 1.0)], f"{name}.raised")
-    half = graph.node("Mul", [x, number("half", 0.5)], f"{name}.half")
+    half = graph.node("Mul", [x, number("half", 0.5)], f"{name}.halved")
     graph.give(operator.outputs[0], layout, graph.node("Mul", [half, raised], name))
 
 

@@ -53,7 +53,8 @@ class Operator:
         return int(self.options.get(key, default))
 
     def wrong(self, message: str, *, hint: str | None = None) -> ModelError:
-        return ModelError(f"operator {self.index}, {self.custom or self.kind}: {message}", hint=hint)
+        way_out = hint or "convert the model again, or export it to ONNX at its source"
+        return ModelError(f"operator {self.index}, {self.custom or self.kind}: {message}", hint=way_out)
 
 
 @dataclass(frozen=True)

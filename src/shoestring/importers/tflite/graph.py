@@ -166,6 +166,8 @@ class Graph:
 
     def weight(self, name: str, array: Array | np.generic) -> str:
         """Add a weight and return its name."""
+        if name in self.weights:
+            raise ModelError(f"two weights would be called {name!r}", hint="the file is damaged")
         self.weights[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
         return name
 

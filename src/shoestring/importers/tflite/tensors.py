@@ -156,7 +156,10 @@ def _array(raw: Array, kind: str, shape: tuple[int, ...], label: str) -> Array:
     elif kind in NUMPY:
         needed = count * np.dtype(NUMPY[kind]).itemsize
     else:
-        raise ModelError(f"{label} holds values of the type {kind or 'unknown'}, which is not read")
+        raise ModelError(
+            f"{label} holds values of the type {kind or 'unknown'}, which is not read",
+            hint="convert the model with float or integer values",
+        )
     if raw.size != needed:
         raise ModelError(
             f"{label} claims the shape {list(shape)} of {kind}, {needed} bytes, but the file holds {raw.size}",
