@@ -169,7 +169,7 @@ def output_details(data: bytes) -> list[dict[str, Any]]:
 def session_of(data: bytes, folder: Path) -> Any:
     """The normalised import, in this process."""
     (folder / "in.tflite").write_bytes(data)
-    translate({"source": str(folder / "in.tflite"), "target": str(folder / "made.onnx")})
+    translate({"source": str(folder / "in.tflite"), "target": str(folder / "made.onnx"), "shapes": {}})
     normalise(
         {"source": str(folder / "made.onnx"), "target": str(folder / "out.onnx"), "batch_free": True, "shapes": {}}
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("ai_edge_litert")
@@ -510,11 +511,47 @@ def _(net: TfliteNet) -> None:
     net.add("BATCH_TO_SPACE_ND", [x, block, crops], (1, 6, 7, 2), options="BatchToSpaceNDOptions")
 
 
+@case("a dilated convolution over time, written as blocks")
+def _(net: TfliteNet) -> None:
+    x, block = net.input(1, 8, 3), net.ints(2)
+    x = net.add(
+        "SPACE_TO_BATCH_ND", [x, block, net.const([[2, 2]], np.int32)], (2, 6, 3), options="SpaceToBatchNDOptions"
+    )
+    x = net.add("EXPAND_DIMS", [x, net.const(np.int32(1))], (2, 1, 6, 3), options="ExpandDimsOptions")
+    x = conv(net, x, (2, 1, 4, 3), (3, 1, 3, 3), padding=VALID)
+    x = net.add("SQUEEZE", [x], (2, 4, 3), options="SqueezeOptions", squeezeDims=[1])
+    net.add("BATCH_TO_SPACE_ND", [x, block, net.const([[0, 0]], np.int32)], (1, 8, 3), options="BatchToSpaceNDOptions")
+
+
+@case("sizes that the file computes and states as 1")
+def _(net: TfliteNet) -> None:
+    """As a converter writes an upsampling convolution whose batch is free."""
+    x = net.input(1, 4, 5, 3, signature=(-1, 4, 5, 3))
+    open_ = {"kind": "FLOAT32", "signature": (-1, -1, -1, 4)}
+    shape = net.add("SHAPE", [x], (4,), to="INT32", options="ShapeOptions", outType=2)
+    cut = [net.ints(0), net.ints(1), net.ints(1)]
+    batch = net.add("STRIDED_SLICE", [shape, *cut], (), to="INT32", options="StridedSliceOptions", shrinkAxisMask=1)
+    rows = net.add("MUL", [net.const(np.int32(4)), net.const(np.int32(2))], (), to="INT32", options="MulOptions")
+    parts = [batch, rows, net.const(np.int32(10)), net.const(np.int32(4))]
+    size = net.add("PACK", parts, (4,), to="INT32", options="PackOptions", valuesCount=4)
+    inputs = [size, net.weight(4, 3, 3, 3), x]
+    options = {"padding": SAME, "strideH": 2, "strideW": 2}
+    y = net.add("TRANSPOSE_CONV", inputs, (1, 1, 1, 4), to=open_, options="TransposeConvOptions", **options)
+    net.add("RELU", [y], (1, 1, 1, 4), to=open_)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_same_function(tmp_path: Path, name: str) -> None:
     net = TfliteNet()
     CASES[name](net)
     assert worst(net.data(), tmp_path) < TOLERANCE
+
+
+def test_what_the_file_computes_from_shapes_leaves_no_node(tmp_path: Path) -> None:
+    net = TfliteNet()
+    CASES["sizes that the file computes and states as 1"](net)
+    session_of(net.data(), tmp_path)
+    assert [node.op_type for node in onnx.load(tmp_path / "out.onnx").graph.node] == ["ConvTranspose", "Relu"]
 
 
 def test_padding_on_the_wrong_side_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

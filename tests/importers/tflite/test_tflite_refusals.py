@@ -23,7 +23,7 @@ from tflite_files import SAME, TANH, TfliteNet
 
 def read(data: bytes, folder: Path) -> dict[str, Any]:
     (folder / "in.tflite").write_bytes(data)
-    return translate({"source": str(folder / "in.tflite"), "target": str(folder / "made.onnx")})
+    return translate({"source": str(folder / "in.tflite"), "target": str(folder / "made.onnx"), "shapes": {}})
 
 
 def refused(data: bytes, folder: Path, words: str) -> str:
@@ -98,10 +98,19 @@ def test_what_is_computed_while_it_runs(tmp_path: Path) -> None:
 def test_open_axes_are_asked_for(tmp_path: Path) -> None:
     net = TfliteNet()
     net.add("RELU", [net.input(1, 1, 1, 3, signature=(-1, -1, -1, 3))], (1, 1, 1, 3))
-    refused(net.data(), tmp_path, "leaves axes 0, 1, 2 open")
+    refused(net.data(), tmp_path, r"leaves the sizes along \[0, 2, 3\] open")
     net = TfliteNet()
     net.add("RELU", [net.input(1, 4, 4, 3, signature=(-1, 4, 4, 3))], (1, 4, 4, 3))
     read(net.data(), tmp_path)
+
+
+def test_open_axes_that_are_given(tmp_path: Path) -> None:
+    net = TfliteNet()
+    net.add("RELU", [net.input(1, 1, 1, 3, signature=(-1, -1, -1, 3))], (1, 1, 1, 3), to={"signature": (-1, -1, -1, 3)})
+    source = tmp_path / "in.tflite"
+    source.write_bytes(net.data())
+    model = import_model(source, tmp_path / "out.onnx", shapes={"t0": (1, 3, 8, 6)})
+    assert model.outputs[0].shape == (1, 3, 8, 6)
 
 
 def test_shapes_that_the_operators_do_not_give(tmp_path: Path) -> None:
@@ -110,7 +119,7 @@ def test_shapes_that_the_operators_do_not_give(tmp_path: Path) -> None:
     refused(net.data(), tmp_path, "its shapes do not fit|states the shape|its result")
     net = TfliteNet()
     net.add("EXP", [net.input(2, 3)], (3, 2))
-    refused(net.data(), tmp_path, r"states the shape \[3, 2\] for 'exp_0', but its operators give \[2, 3\]")
+    refused(net.data(), tmp_path, r"states the shape \[3, 2\] for tensor 1 .*, but its operators give \[2, 3\]")
 
 
 def broken() -> list[tuple[str, TfliteNet]]:

@@ -110,7 +110,7 @@ def transpose_conv(graph: Graph, operator: Operator) -> None:
     """Inputs: shape of the result, weights (out, rows, columns, in), values, bias. The padding is that of the
     convolution which this one undoes."""
     kernel = kernel_of(graph, operator).transpose(3, 0, 1, 2)
-    source, result = operator.inputs[2], graph.shape(operator.outputs[0])
+    source, result = operator.inputs[2], [int(size) for size in graph.constant(operator, 0, "sizes").reshape(-1)]
     size, (strides, _) = graph.shape(source), steps(operator)
     pads, more = [0, 0, 0, 0], [0, 0]
     for i in (0, 1):
@@ -119,7 +119,7 @@ def transpose_conv(graph: Graph, operator: Operator) -> None:
         pads[i], pads[i + 2] = total // 2, total - total // 2
         more[i] = result[i + 1] - (full - total)
     if min(*more, 0) < 0 or max(more) >= max(*strides, 1):
-        raise operator.wrong(f"its result {list(result)} does not follow from its input {list(size)}")
+        raise operator.wrong(f"its result {result} does not follow from its input {list(size)}")
     inputs = [graph.read(source, IMAGE), graph.weight(f"{operator.name}.weight", kernel)]
     if graph.has(operator, 3):
         inputs.append(graph.weight(f"{operator.name}.bias", _undone_bias(graph, operator, kernel.shape[1])))
@@ -150,8 +150,8 @@ def fully_connected(graph: Graph, operator: Operator) -> None:
         x = graph.reshape(x, (count // inputs, inputs), f"{operator.name}.rows")
     bias = graph.weight(f"{operator.name}.bias", bias_of(graph, operator, 2, outputs))
     tensor = graph.node("Gemm", [x, graph.read(weight, PLAIN), bias], operator.name, transB=1)
-    if graph.shape(operator.outputs[0]) != (count // inputs, outputs):
-        tensor = graph.reshape(tensor, graph.shape(operator.outputs[0]), f"{operator.name}.shaped")
+    if operator.options.get("KeepNumDims") and len(graph.shape(source)) != 2:
+        tensor = graph.reshape(tensor, (*graph.shape(source)[:-1], outputs), f"{operator.name}.shaped")
     finish(graph, operator, tensor, PLAIN)
 
 

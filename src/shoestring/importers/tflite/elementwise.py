@@ -22,7 +22,7 @@ Write = Callable[["Graph", "Operator"], None]
 
 def operands(graph: Graph, operator: Operator) -> tuple[list[str], str]:
     """All inputs in one layout: IMAGE when the result has four axes and an operand stands so already."""
-    four = len(graph.shape(operator.outputs[0])) == IMAGE_RANK
+    four = max(len(graph.shape(number)) for number in operator.inputs) == IMAGE_RANK
     layout = graph.layout(*operator.inputs) if four else PLAIN
     return [graph.read(number, layout) for number in operator.inputs], layout
 

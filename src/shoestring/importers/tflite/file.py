@@ -19,9 +19,9 @@ from shoestring.importers.tflite.schema import OPERATORS, OPTIONS, schema
 from shoestring.importers.tflite.tensors import Tensor, read_tensor
 
 _BROKEN = (struct.error, ValueError, IndexError, TypeError, OverflowError, AttributeError, KeyError)
-_MAX_RANK = 8
 _MAX_IO = 4_096
-_NOT_OPTIONS = ("AsNumpy", "Length", "IsNone")
+_NOT_OPTIONS = ("Length", "IsNone")
+_LIST = "AsNumpy"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Operator:
         inputs: tensor numbers; -1 where an optional one is missing.
         outputs: tensor numbers.
         options: its scalar options, by their name in the schema.
+        lists: its options that are lists of whole numbers.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: dict[str, int | float | bool]
+    lists: dict[str, tuple[int, ...]]
 
     @property
     def name(self) -> str:
@@ -133,7 +135,8 @@ def _operator(found: Any, index: int, codes: list[tuple[str, str]], tensors: int
     outputs = _numbers(found.OutputsAsNumpy(), tensors, f"outputs of operator {index}")
     if any(number < 0 for number in outputs):
         raise ModelError(f"operator {index} gives a tensor outside the graph", hint="the file is damaged")
-    return Operator(index, kind, custom, inputs, outputs, _options(found))
+    options, lists = _options(found)
+    return Operator(index, kind, custom, inputs, outputs, options, lists)
 
 
 def _numbers(found: npt.NDArray[np.int32] | int, tensors: int, what: str) -> tuple[int, ...]:
@@ -146,19 +149,21 @@ def _numbers(found: npt.NDArray[np.int32] | int, tensors: int, what: str) -> tup
     return numbers
 
 
-def _options(found: Any) -> dict[str, int | float | bool]:
-    """All scalar fields of the operator's options table, whatever table that is."""
+def _options(found: Any) -> tuple[dict[str, int | float | bool], dict[str, tuple[int, ...]]]:
+    """All scalar fields of the operator's options table, whatever table that is, and its lists of whole numbers."""
     kind = getattr(schema, OPTIONS[found.BuiltinOptionsType()] or "", None)
     table = found.BuiltinOptions()
     if kind is None or table is None:
-        return {}
-    options = kind()
+        return {}, {}
+    options, scalars, lists = kind(), {}, {}
     options.Init(table.Bytes, table.Pos)
-    read = {}
     for name, method in vars(kind).items():
         code = getattr(method, "__code__", None)
-        if code is not None and code.co_argcount == 1 and not name.endswith(_NOT_OPTIONS):
-            value = getattr(options, name)()
-            if isinstance(value, int | float | bool):
-                read[name] = value
-    return read
+        if code is None or code.co_argcount != 1 or name.endswith(_NOT_OPTIONS):
+            continue
+        value = getattr(options, name)()
+        if isinstance(value, int | float | bool) and not name.endswith(_LIST):
+            scalars[name] = value
+        elif isinstance(value, np.ndarray) and value.dtype.kind == "i":
+            lists[name.removesuffix(_LIST)] = tuple(int(number) for number in value[:_MAX_IO])
+    return scalars, lists

@@ -18,11 +18,11 @@ import numpy.typing as npt
 from shoestring.base.errors import ModelError
 from shoestring.importers.require import helper, numpy_helper
 from shoestring.importers.tflite.file import File, Operator
+from shoestring.importers.tflite.infer_node import dims_of, infer_node
 from shoestring.importers.tflite.tensors import Tensor
 
 Array = npt.NDArray[Any]
 
-OPSET = 17
 PLAIN, IMAGE = "plain", "image"
 TO_IMAGE, TO_PLAIN = (0, 3, 1, 2), (0, 2, 3, 1)  # for Transpose
 AXIS = {0: 0, 1: 2, 2: 3, 3: 1}  # an axis of PLAIN in IMAGE
@@ -49,7 +49,9 @@ class Graph:
     Args:
         names: ONNX tensors by number and layout.
         known: values of tensors that are the same in every run, as the file lays them out.
-        expected: shapes that the file states, by ONNX tensor, to be held to what ONNX infers.
+        types: type and shape of every ONNX tensor, inferred as it is written.
+        shapes: of the file's tensors, from what gives them. What a file states may be a stand-in: converters write 1
+            for every axis that they leave to the run, and we know them all.
         late: tensors that are written when somebody reads them.
         pads: those of them that a convolution may do itself.
     """
@@ -59,16 +61,22 @@ class Graph:
     weights: dict[str, Any] = field(default_factory=dict)
     names: dict[tuple[int, str], str] = field(default_factory=dict)
     known: dict[int, Array] = field(default_factory=dict)
-    expected: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    types: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     late: dict[int, Callable[[], None]] = field(default_factory=dict)
     pads: dict[int, Pad] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def tensor(self, number: int) -> Tensor:
+        if number < 0:
+            raise ModelError("an operator lacks an input that it needs", hint="the file is damaged")
         return self.file.tensors[number]
 
     def shape(self, number: int) -> tuple[int, ...]:
-        return self.tensor(number).shape
+        """In the file's layout."""
+        if number in self.known:
+            return tuple(self.known[number].shape)
+        return self.shapes.get(number, self.tensor(number).shape)
 
     def value(self, number: int) -> Array | None:
         """The values of a constant, in the file's layout; None when it depends on the input."""
@@ -139,36 +147,56 @@ class Graph:
         return self.node("Transpose", [source], name, perm=TO_IMAGE if layout == IMAGE else TO_PLAIN)
 
     def give(self, number: int, layout: str, name: str) -> None:
-        """Say that `name` holds tensor `number` in `layout`."""
+        """Say that `name` holds tensor `number` in `layout`, and hold what the file states about it to what it is."""
         if (number, PLAIN) in self.names or (number, IMAGE) in self.names or number in self.late:
             raise ModelError(f"{self.tensor(number).label} is given twice", hint="the file is damaged")
         self.names[number, layout] = name
-        shape = self.shape(number)
-        self.expected[name] = image_shape(shape) if layout == IMAGE else shape
+        shape = dims_of(self.types[name])
+        self.set_shape(number, tuple(shape[axis] for axis in TO_PLAIN) if layout == IMAGE else shape)
+
+    def set_shape(self, number: int, shape: tuple[int, ...]) -> None:
+        """Raises ModelError when the file states another shape and leaves none of it open."""
+        tensor = self.tensor(number)
+        if not tensor.open_axes and tensor.shape != shape:
+            raise ModelError(
+                f"the file states the shape {list(tensor.shape)} for {tensor.label}, but its operators give "
+                f"{list(shape)}",
+                hint="the file is damaged, or was resized without being converted again",
+            )
+        self.shapes[number] = shape
 
     def same(self, number: int, source: int) -> None:
         """Say that a tensor holds what another one holds."""
         value = self.value(source)
         if value is not None:
-            self.known[number] = value
+            self.know(number, value)
             return
         layout = self.layout(source)
         self.give(number, layout, self.read(source, layout))
 
+    def know(self, number: int, value: Array) -> None:
+        """Say that a tensor has the same values in every run."""
+        self.set_shape(number, tuple(value.shape))
+        self.known[number] = value
+
     def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Add a node with one output, and return that output's name."""
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        self.nodes_with([output], kind, inputs, **attributes)
         return output
 
     def nodes_with(self, outputs: list[str], kind: str, inputs: list[str], **attributes: Any) -> None:
         """Add a node with several outputs."""
-        self.nodes.append(helper.make_node(kind, inputs, outputs, name=outputs[0], **attributes))
+        node = helper.make_node(kind, inputs, outputs, name=outputs[0], **attributes)
+        self.nodes.append(node)
+        self.types.update(infer_node(node, self.types, self.weights))
 
     def weight(self, name: str, array: Array | np.generic) -> str:
         """Add a weight and return its name."""
         if name in self.weights:
             raise ModelError(f"two weights would be called {name!r}", hint="the file is damaged")
-        self.weights[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
+        tensor = numpy_helper.from_array(np.asarray(array, order="C"), name)
+        self.weights[name] = tensor
+        self.types[name] = helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
         return name
 
     def numbers(self, name: str, values: Any) -> str:

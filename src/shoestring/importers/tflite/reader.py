@@ -18,5 +18,6 @@ def to_onnx(source: Path, target: Path, ask: Ask) -> Translated:
         ModelError: what `child.translate` raises.
         MissingExtraError: the package with the published schema is not installed.
     """
-    request = {"source": str(source.absolute()), "target": str(target.absolute())}
+    request: dict[str, object] = {"source": str(source.absolute()), "target": str(target.absolute())}
+    request["shapes"] = {name: list(shape) for name, shape in ask.shapes.items()}
     return canonical.convert(ask_child(_CHILD, source, request, ask.limits), Translated, ModelError)

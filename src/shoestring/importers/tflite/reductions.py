@@ -35,7 +35,7 @@ def reduce(kind: str) -> Callable[[Graph, Operator], None]:
         if kind == "ReduceMean" and layout == IMAGE and axes == _ROWS_AND_COLUMNS:
             x = graph.node("GlobalAveragePool", [x], operator.name)
             if not keep:
-                x = graph.reshape(x, graph.shape(output), f"{operator.name}.flat")
+                x = graph.reshape(x, (graph.shape(source)[0], graph.shape(source)[3]), f"{operator.name}.flat")
         else:
             places = sorted(laid(layout, axis) for axis in axes)
             if kind in _AXES_ARE_INPUT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from shoestring.importers.tflite.activations import finish
 from shoestring.importers.tflite.elementwise import operands
 from shoestring.importers.tflite.graph import AXIS, IMAGE, IMAGE_RANK, PLAIN, TO_IMAGE, TO_PLAIN, image_shape, is_line
+from shoestring.importers.tflite.infer_node import dims_of
+from shoestring.importers.tflite.tensors import MAX_ELEMENTS
 
 if TYPE_CHECKING:
     from shoestring.importers.tflite.file import Operator
@@ -30,15 +33,47 @@ def laid(layout: str, axis: int) -> int:
 def reshape(graph: Graph, operator: Operator) -> None:
     """RESHAPE, SQUEEZE and EXPAND_DIMS: the values in their order, under another shape."""
     source, output = operator.inputs[0], operator.outputs[0]
-    before, after = graph.shape(source), graph.shape(output)
+    before = graph.shape(source)
+    after = _TARGETS[operator.kind](graph, operator, before)
     value = graph.value(source)
-    if value is not None and value.size == np.prod(after, dtype=np.int64):
-        graph.known[output] = value.reshape(after)
+    if value is not None and value.size == math.prod(after):
+        graph.know(output, value.reshape(after))
         return
     # Where the two layouts hold the values in one order, none has to be moved first.
     x = graph.read(source, graph.layout(source) if is_line(before) else PLAIN)
     layout = IMAGE if is_line(after) else PLAIN
     graph.give(output, layout, graph.reshape(x, image_shape(after) if layout == IMAGE else after, operator.name))
+
+
+def _reshaped(graph: Graph, operator: Operator, before: tuple[int, ...]) -> tuple[int, ...]:
+    """The second input, or the option of old files; one size of -1 takes what is left."""
+    found = graph.value(operator.inputs[1]) if graph.has(operator, 1) else None
+    if found is None and graph.has(operator, 1):
+        raise operator.wrong("its shape is computed from the values of an input")
+    sizes = [int(size) for size in (operator.lists.get("NewShape", ()) if found is None else found.reshape(-1))]
+    if -1 in sizes:
+        rest = math.prod(size for size in sizes if size != -1)
+        sizes[sizes.index(-1)] = math.prod(before) // max(rest, 1)
+    if math.prod(sizes) != math.prod(before) or min(sizes, default=0) < 0:
+        raise operator.wrong(f"it makes {sizes} of {list(before)}")
+    return tuple(sizes)
+
+
+def _squeezed(_: Graph, operator: Operator, before: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the axes named, or without all of size 1 when none is."""
+    named = operator.lists.get("SqueezeDims", ())
+    gone = {axis_of(operator, axis, len(before)) for axis in named} or {i for i, size in enumerate(before) if size == 1}
+    if any(before[axis] != 1 for axis in gone):
+        raise operator.wrong(f"it drops the axes {sorted(gone)} of {list(before)}")
+    return tuple(size for axis, size in enumerate(before) if axis not in gone)
+
+
+def _expanded(graph: Graph, operator: Operator, before: tuple[int, ...]) -> tuple[int, ...]:
+    axis = axis_of(operator, int(graph.constant(operator, 1, "axes").reshape(-1)[0]), len(before) + 1)
+    return (*before[:axis], 1, *before[axis:])
+
+
+_TARGETS = {"RESHAPE": _reshaped, "SQUEEZE": _squeezed, "EXPAND_DIMS": _expanded}
 
 
 def transpose(graph: Graph, operator: Operator) -> None:
@@ -57,39 +92,54 @@ def transpose(graph: Graph, operator: Operator) -> None:
 
 
 def concatenation(graph: Graph, operator: Operator) -> None:
-    axis = axis_of(operator, operator.integer("Axis"), len(graph.shape(operator.outputs[0])))
+    axis = axis_of(operator, operator.integer("Axis"), len(graph.shape(operator.inputs[0])))
     names, layout = operands(graph, operator)
     finish(graph, operator, graph.node("Concat", names, operator.name, axis=laid(layout, axis)), layout)
 
 
 def split(graph: Graph, operator: Operator) -> None:
-    """Inputs: axis, values."""
-    _split(graph, operator, operator.inputs[1], 0)
+    """Inputs: axis, values. Parts of one size."""
+    count = len(operator.outputs)
+    axis = axis_of(operator, _one(graph, operator, 0), len(graph.shape(operator.inputs[1])))
+    size = graph.shape(operator.inputs[1])[axis]
+    if size % count:
+        raise operator.wrong(f"{count} equal parts of {size} are asked for")
+    _split(graph, operator, operator.inputs[1], axis, [size // count] * count)
 
 
 def split_v(graph: Graph, operator: Operator) -> None:
-    """Inputs: values, sizes, axis. The results state the sizes too."""
-    _split(graph, operator, operator.inputs[0], 2)
+    """Inputs: values, sizes, axis. One size of -1 takes what is left."""
+    shape = graph.shape(operator.inputs[0])
+    axis = axis_of(operator, _one(graph, operator, 2), len(shape))
+    sizes = [int(size) for size in graph.constant(operator, 1, "sizes").reshape(-1)]
+    if -1 in sizes:
+        sizes[sizes.index(-1)] = shape[axis] - sum(size for size in sizes if size != -1)
+    _split(graph, operator, operator.inputs[0], axis, sizes)
 
 
-def _split(graph: Graph, operator: Operator, source: int, place: int) -> None:
-    rank = len(graph.shape(source))
-    axis = axis_of(operator, int(graph.constant(operator, place, "axes").reshape(-1)[0]), rank)
-    if any(len(graph.shape(output)) != rank for output in operator.outputs):
-        raise operator.wrong("its results have other axes than its input")
-    layout = graph.layout(source) if rank == IMAGE_RANK else PLAIN
-    sizes = graph.numbers(f"{operator.name}.sizes", [graph.shape(output)[axis] for output in operator.outputs])
+def _one(graph: Graph, operator: Operator, place: int) -> int:
+    """An input that is one whole number."""
+    return int(graph.constant(operator, place, "axes").reshape(-1)[0])
+
+
+def _split(graph: Graph, operator: Operator, source: int, axis: int, sizes: list[int]) -> None:
+    if len(sizes) != len(operator.outputs) or min(sizes) < 0 or sum(sizes) != graph.shape(source)[axis]:
+        raise operator.wrong(f"parts of {sizes} do not make {graph.shape(source)[axis]}")
+    layout = graph.layout(source) if len(graph.shape(source)) == IMAGE_RANK else PLAIN
+    parts = graph.numbers(f"{operator.name}.sizes", sizes)
     names = [f"{operator.name}.{i}" for i in range(len(operator.outputs))]
-    graph.nodes_with(names, "Split", [graph.read(source, layout), sizes], axis=laid(layout, axis))
+    graph.nodes_with(names, "Split", [graph.read(source, layout), parts], axis=laid(layout, axis))
     for output, name in zip(operator.outputs, names, strict=True):
         graph.give(output, layout, name)
 
 
 def pack(graph: Graph, operator: Operator) -> None:
     """Joins along a new axis."""
-    shape = graph.shape(operator.outputs[0])
-    axis = axis_of(operator, operator.integer("Axis"), len(shape))
-    one = (*shape[:axis], 1, *shape[axis + 1 :])
+    shape = graph.shape(operator.inputs[0])
+    axis = axis_of(operator, operator.integer("Axis"), len(shape) + 1)
+    one = (*shape[:axis], 1, *shape[axis:])
+    if any(graph.shape(number) != shape for number in operator.inputs):
+        raise operator.wrong("its inputs have different shapes")
     parts = [
         graph.reshape(graph.read(number, PLAIN), one, f"{operator.name}.{i}")
         for i, number in enumerate(operator.inputs)
@@ -99,13 +149,13 @@ def pack(graph: Graph, operator: Operator) -> None:
 
 def unpack(graph: Graph, operator: Operator) -> None:
     """Takes an axis apart."""
-    source = operator.inputs[0]
-    axis = axis_of(operator, operator.integer("Axis"), len(graph.shape(source)))
+    source, shape = operator.inputs[0], graph.shape(operator.inputs[0])
+    axis = axis_of(operator, operator.integer("Axis"), len(shape))
     names = [f"{operator.name}.{i}" for i in range(len(operator.outputs))]
     sizes = graph.numbers(f"{operator.name}.sizes", [1] * len(names))
     graph.nodes_with(names, "Split", [graph.read(source, PLAIN), sizes], axis=axis)
     for output, name in zip(operator.outputs, names, strict=True):
-        graph.give(output, PLAIN, graph.reshape(name, graph.shape(output), f"{name}.flat"))
+        graph.give(output, PLAIN, graph.reshape(name, (*shape[:axis], *shape[axis + 1 :]), f"{name}.flat"))
 
 
 def slice_(graph: Graph, operator: Operator) -> None:
@@ -115,7 +165,7 @@ def slice_(graph: Graph, operator: Operator) -> None:
     if begins.shape != (len(shape),) or sizes.shape != begins.shape:
         raise operator.wrong("its begins and sizes do not fit its input")
     ends = [size if length < 0 else begin + length for begin, length, size in zip(begins, sizes, shape, strict=True)]
-    _cut(graph, operator, [int(i) for i in begins], [int(i) for i in ends], [1] * len(shape))
+    _cut(graph, operator, [int(i) for i in begins], [int(i) for i in ends], [1] * len(shape), ())
 
 
 def strided_slice(graph: Graph, operator: Operator) -> None:
@@ -130,9 +180,10 @@ def strided_slice(graph: Graph, operator: Operator) -> None:
     )
     if not len(begins) == len(ends) == len(steps) <= len(shape) or 0 in steps:
         raise operator.wrong("its begins, ends and steps do not fit its input")
+    dropped = tuple(axis for axis in range(len(begins)) if operator.integer("ShrinkAxisMask") & 1 << axis)
     for axis, (begin, step) in enumerate(zip(begins, steps, strict=True)):
         bit = 1 << axis
-        if operator.integer("ShrinkAxisMask") & bit:
+        if axis in dropped:
             begin %= max(shape[axis], 1)
             begins[axis], ends[axis], steps[axis] = begin, begin + 1, 1
             continue
@@ -140,13 +191,14 @@ def strided_slice(graph: Graph, operator: Operator) -> None:
             begins[axis] = 0 if step > 0 else shape[axis] - 1
         if operator.integer("EndMask") & bit:
             ends[axis] = shape[axis] if step > 0 else -shape[axis] - 1
-    _cut(graph, operator, begins, ends, steps)
+    _cut(graph, operator, begins, ends, steps, dropped)
 
 
-def _cut(graph: Graph, operator: Operator, begins: list[int], ends: list[int], steps: list[int]) -> None:
+def _cut(
+    graph: Graph, operator: Operator, begins: list[int], ends: list[int], steps: list[int], dropped: tuple[int, ...]
+) -> None:
     source, output = operator.inputs[0], operator.outputs[0]
-    before, after = graph.shape(source), graph.shape(output)
-    layout = graph.layout(source) if len(before) == len(after) == IMAGE_RANK else PLAIN
+    layout = graph.layout(source) if len(graph.shape(source)) == IMAGE_RANK and not dropped else PLAIN
     parts = {
         "begins": begins,
         "ends": ends,
@@ -156,7 +208,8 @@ def _cut(graph: Graph, operator: Operator, begins: list[int], ends: list[int], s
     inputs = [graph.read(source, layout)]
     inputs += [graph.numbers(f"{operator.name}.{what}", values) for what, values in parts.items()]
     x = graph.node("Slice", inputs, operator.name)
-    if len(after) != len(before):
+    if dropped:
+        after = tuple(size for axis, size in enumerate(dims_of(graph.types[x])) if axis not in dropped)
         x = graph.reshape(x, after, f"{operator.name}.shrunk")
     graph.give(output, layout, x)
 
@@ -182,22 +235,27 @@ def tile(graph: Graph, operator: Operator) -> None:
 
 
 def broadcast_to(graph: Graph, operator: Operator) -> None:
-    shape = graph.numbers(f"{operator.name}.shape", graph.shape(operator.outputs[0]))
+    shape = graph.numbers(f"{operator.name}.shape", graph.constant(operator, 1, "sizes").reshape(-1))
     x = graph.read(operator.inputs[0], PLAIN)
     graph.give(operator.outputs[0], PLAIN, graph.node("Expand", [x, shape], operator.name))
 
 
 def shape_(graph: Graph, operator: Operator) -> None:
     """SHAPE: known, since all shapes are."""
-    dtype = graph.tensor(operator.outputs[0]).dtype
-    graph.known[operator.outputs[0]] = np.asarray(graph.shape(operator.inputs[0]), dtype)
+    dtype = graph.tensor(operator.outputs[0]).dtype or "int32"
+    graph.know(operator.outputs[0], np.asarray(graph.shape(operator.inputs[0]), dtype))
 
 
 def fill(graph: Graph, operator: Operator) -> None:
     """FILL: one value everywhere; ZEROS_LIKE: zero everywhere."""
-    tensor = graph.tensor(operator.outputs[0])
-    value = np.zeros(1) if operator.kind == "ZEROS_LIKE" else graph.constant(operator, 1, "values").reshape(-1)
-    graph.known[operator.outputs[0]] = np.full(tensor.shape, value[0], tensor.dtype)
+    if operator.kind == "ZEROS_LIKE":
+        shape, value = graph.shape(operator.inputs[0]), np.zeros(1)
+    else:
+        shape = tuple(int(size) for size in graph.constant(operator, 0, "sizes").reshape(-1))
+        value = graph.constant(operator, 1, "values").reshape(-1)
+    if min(shape, default=1) < 0 or math.prod(shape) > MAX_ELEMENTS:
+        raise operator.wrong(f"it makes a result of {list(shape)}")
+    graph.know(operator.outputs[0], np.full(shape, value[0], graph.tensor(operator.outputs[0]).dtype or "float32"))
 
 
 _INT64 = 7  # TensorProto.INT64

@@ -49,6 +49,7 @@ def pad(graph: Graph, operator: Operator) -> None:
     source, output = operator.inputs[0], operator.outputs[0]
     if len(amounts) == IMAGE_RANK and not amounts[[0, 3]].any() and not value.any():
         (top, bottom), (left, right) = amounts[1], amounts[2]
+        graph.set_shape(output, tuple(int(n) for n in amounts.sum(axis=1) + graph.shape(source)))
         graph.pads[output] = Pad(source, (int(top), int(left), int(bottom), int(right)))
         graph.late[output] = lambda: _pad(graph, operator, amounts, "constant", value)
     else:
@@ -87,9 +88,10 @@ def resize(mode: str) -> Callable[[Graph, Operator], None]:
     """kernels/internal/reference/resize_*.h: three ways to place the pixels, and halves go up."""
 
     def write(graph: Graph, operator: Operator) -> None:
-        shape = graph.shape(operator.outputs[0])
-        n, height, width, channels = shape if len(shape) == IMAGE_RANK else (0, 0, 0, 0)
-        sizes = graph.numbers(f"{operator.name}.sizes", [n, channels, height, width])
+        shape, size = graph.shape(operator.inputs[0]), graph.constant(operator, 1, "sizes").reshape(-1)
+        if len(shape) != IMAGE_RANK or size.size != 2 or (size < 1).any():
+            raise operator.wrong(f"it makes {size.tolist()} rows and columns of an input of {list(shape)}")
+        sizes = graph.numbers(f"{operator.name}.sizes", [shape[0], shape[3], *size])
         how, rounding = "asymmetric", "floor"
         if operator.options.get("AlignCorners"):
             how, rounding = "align_corners", "round_prefer_ceil"
@@ -116,35 +118,45 @@ def space_to_depth(graph: Graph, operator: Operator) -> None:
 
 def space_to_batch(graph: Graph, operator: Operator) -> None:
     """Old converters write a dilated convolution as: blocks to the batch, convolve, and back."""
-    (rows, columns), pads = _blocks(graph, operator, "paddings")
-    n, height, width, channels = graph.shape(operator.inputs[0])
-    high, wide = height + int(pads[0].sum()), width + int(pads[1].sum())
-    name = operator.name
-    amounts = graph.numbers(f"{name}.pads", [0, pads[0][0], pads[1][0], 0, 0, pads[0][1], pads[1][1], 0])
-    x = graph.node("Pad", [graph.read(operator.inputs[0], PLAIN), amounts], f"{name}.padded")
-    x = graph.reshape(x, (n, high // rows, rows, wide // columns, columns, channels), f"{name}.blocks")
-    x = graph.node("Transpose", [x], f"{name}.turned", perm=[2, 4, 0, 1, 3, 5])
-    graph.give(operator.outputs[0], PLAIN, graph.reshape(x, graph.shape(operator.outputs[0]), name))
+    block, pads = _blocks(graph, operator, "paddings")
+    name, n, *rest = operator.name, *graph.shape(operator.inputs[0])
+    m = len(block)
+    inner, tail = [size + int(ends.sum()) for size, ends in zip(rest[:m], pads, strict=True)], rest[m:]
+    if any(size % step for size, step in zip(inner, block, strict=True)):
+        raise operator.wrong(f"blocks of {block} do not divide {inner}")
+    before, after = ([0, *(int(ends[i]) for ends in pads), *[0] * len(tail)] for i in (0, 1))
+    x = graph.node(
+        "Pad", [graph.read(operator.inputs[0], PLAIN), graph.numbers(f"{name}.pads", before + after)], f"{name}.padded"
+    )
+    parts = [part for size, step in zip(inner, block, strict=True) for part in (size // step, step)]
+    x = graph.reshape(x, (n, *parts, *tail), f"{name}.blocks")
+    steps, wholes = [2 * i + 2 for i in range(m)], [2 * i + 1 for i in range(m)]
+    last = [2 * m + 1 + i for i in range(len(tail))]
+    x = graph.node("Transpose", [x], f"{name}.turned", perm=[*steps, 0, *wholes, *last])
+    shape = (n * int(np.prod(block)), *parts[::2], *tail)
+    graph.give(operator.outputs[0], PLAIN, graph.reshape(x, shape, name))
 
 
 def batch_to_space(graph: Graph, operator: Operator) -> None:
-    (rows, columns), crops = _blocks(graph, operator, "crops")
-    n, height, width, channels = graph.shape(operator.inputs[0])
-    batch, name = n // (rows * columns), operator.name
-    x = graph.read(operator.inputs[0], PLAIN)
-    x = graph.reshape(x, (rows, columns, batch, height, width, channels), f"{name}.blocks")
-    x = graph.node("Transpose", [x], f"{name}.turned", perm=[2, 3, 0, 4, 1, 5])
-    x = graph.reshape(x, (batch, height * rows, width * columns, channels), f"{name}.whole")
-    ends = [height * rows - crops[0][1], width * columns - crops[1][1]]
-    parts = {"starts": [crops[0][0], crops[1][0]], "ends": ends, "axes": [1, 2]}
+    block, crops = _blocks(graph, operator, "crops")
+    name, n, *rest = operator.name, *graph.shape(operator.inputs[0])
+    m, batch = len(block), n // int(np.prod(block))
+    inner, tail = rest[:m], rest[m:]
+    x = graph.reshape(graph.read(operator.inputs[0], PLAIN), (*block, batch, *inner, *tail), f"{name}.blocks")
+    pairs = [axis for i in range(m) for axis in (m + 1 + i, i)]
+    x = graph.node("Transpose", [x], f"{name}.turned", perm=[m, *pairs, *[2 * m + 1 + i for i in range(len(tail))]])
+    whole = [size * step for size, step in zip(inner, block, strict=True)]
+    x = graph.reshape(x, (batch, *whole, *tail), f"{name}.whole")
+    ends = [size - int(crop[1]) for size, crop in zip(whole, crops, strict=True)]
+    parts = {"starts": crops[:, 0], "ends": ends, "axes": list(range(1, m + 1))}
     inputs = [x, *(graph.numbers(f"{name}.{what}", values) for what, values in parts.items())]
     graph.give(operator.outputs[0], PLAIN, graph.node("Slice", inputs, name))
 
 
-def _blocks(graph: Graph, operator: Operator, what: str) -> tuple[tuple[int, int], Array]:
-    block, ends = graph.constant(operator, 1, "block sizes"), graph.constant(operator, 2, what)
-    if block.shape != (2,) or ends.shape != (2, 2) or len(graph.shape(operator.inputs[0])) != IMAGE_RANK:
-        raise operator.wrong("only blocks of rows and columns are read")
+def _blocks(graph: Graph, operator: Operator, what: str) -> tuple[list[int], Array]:
+    block, ends = graph.constant(operator, 1, "block sizes").reshape(-1), graph.constant(operator, 2, what)
+    if ends.shape != (block.size, 2) or not 1 <= block.size < len(graph.shape(operator.inputs[0])):
+        raise operator.wrong(f"blocks of {block.tolist()} and {what} of {ends.tolist()} do not fit its input")
     if (block < 1).any() or (ends < 0).any():
         raise operator.wrong(f"it has blocks of {block.tolist()} and {what} of {ends.tolist()}")
-    return (int(block[0]), int(block[1])), ends
+    return [int(step) for step in block], ends
