@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from shoestring.cli.options import add_weights
+
 EXAMPLE = "shoestring import net.pt --allow-pickle --shape x=Nx3x224x224 -o net.onnx"
 FREE = "n"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), or see docs/importers.md"
+        "model", type=Path, help="ONNX, PyTorch .pt2, TensorFlow Lite or Darknet .cfg (docs/importers.md)"
     )
     parser.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write")
     parser.add_argument(
@@ -25,6 +27,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=Nx3x224x224",
         help="of an input that the file leaves open, N for a free batch; repeatable",
     )
+    add_weights(parser)
     parser.add_argument("--fixed-batch", action="store_true", help="make a free batch 1")
     parser.add_argument(
         "--allow-pickle",
@@ -44,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_free=not arguments.fixed_batch,
         shapes=dict(parse_shape(text) for text in arguments.shape),
         allow_pickle=arguments.allow_pickle,
+        weights=arguments.weights,
     )
     if arguments.json:
         console.show_json(model)

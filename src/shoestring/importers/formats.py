@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from shoestring.importers.keras import keras_hint
@@ -59,6 +60,7 @@ _TEXT: tuple[tuple[bytes, Format], ...] = (
     (b"<html", Format("a web page", "the download went wrong; fetch the file itself")),
 )
 _PLAIN_TEXT = Format("a text file", "give a binary .onnx file")
+_COMMENTS = re.compile(rb"\A(\s+|[#;][^\n]*(\n|\Z))+")  # before the first section of a .cfg
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\r\f")
 
 
@@ -69,8 +71,9 @@ def recognise(head: bytes) -> Format | None:
             return found
     if not _is_text(head):
         return None
+    text = _COMMENTS.sub(b"", head).lower()
     for magic, found in _TEXT:
-        if head.lstrip().lower().startswith(magic.lower()):
+        if text.startswith(magic.lower()):
             return found
     return _PLAIN_TEXT
 

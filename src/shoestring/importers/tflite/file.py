@@ -84,7 +84,7 @@ def read_file(data: bytes) -> File:
         return _read(data)
     except _BROKEN as error:
         raise ModelError(
-            f"the file of {len(data)} bytes is truncated or damaged ({type(error).__name__})",
+            f"the TensorFlow Lite file of {len(data)} bytes is truncated or damaged ({type(error).__name__})",
             hint="export or download it again",
         ) from error
 
