@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shoestring.importers.keras import keras_hint
 
 HEAD_BYTES = 512
-_ONLY_ONNX = "only ONNX is read so far; export the model to ONNX"
+_ONLY_ONNX = "this format is not read; export the model to ONNX"
 _PYTORCH = "shoestring.importers.pytorch:to_onnx"
 
 
