@@ -110,8 +110,10 @@ def transpose_conv(graph: Graph, operator: Operator) -> None:
     """Inputs: shape of the result, weights (out, rows, columns, in), values, bias. The padding is that of the
     convolution which this one undoes."""
     kernel = kernel_of(graph, operator).transpose(3, 0, 1, 2)
-    source, result = operator.inputs[2], [int(size) for size in graph.constant(operator, 0, "sizes").reshape(-1)]
+    source, result = operator.inputs[2], graph.integers(operator, 0, "sizes")
     size, (strides, _) = graph.shape(source), steps(operator)
+    if len(result) != len(size) or len(size) != 4:
+        raise operator.wrong(f"it makes {result} of an input of {list(size)}")
     pads, more = [0, 0, 0, 0], [0, 0]
     for i in (0, 1):
         full = (size[i + 1] - 1) * strides[i] + kernel.shape[i + 2]

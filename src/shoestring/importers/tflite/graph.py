@@ -99,6 +99,13 @@ class Graph:
             )
         return found
 
+    def integers(self, operator: Operator, place: int, what: str) -> list[int]:
+        """The values of an input that must be a constant list of whole numbers, or a single one."""
+        found = self.constant(operator, place, what)
+        if found.dtype.kind not in "iu" or found.ndim > 1:
+            raise operator.wrong(f"its {what} are {found.dtype} of the shape {list(found.shape)}, no whole numbers")
+        return [int(number) for number in found.reshape(-1)]
+
     @staticmethod
     def has(operator: Operator, place: int) -> bool:
         """Whether an optional input is there."""

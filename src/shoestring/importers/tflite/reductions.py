@@ -26,8 +26,7 @@ def reduce(kind: str) -> Callable[[Graph, Operator], None]:
     def write(graph: Graph, operator: Operator) -> None:
         source, output = operator.inputs[0], operator.outputs[0]
         rank = len(graph.shape(source))
-        found = graph.constant(operator, 1, "axes").reshape(-1)
-        axes = sorted({axis_of(operator, int(axis), rank) for axis in found})
+        axes = sorted({axis_of(operator, axis, rank) for axis in graph.integers(operator, 1, "axes")})
         keep = bool(operator.options.get("KeepDims"))
         image = rank == IMAGE_RANK and (keep or axes == _ROWS_AND_COLUMNS)
         layout = graph.layout(source) if image else PLAIN
@@ -53,8 +52,7 @@ def arg(kind: str) -> Callable[[Graph, Operator], None]:
 
     def write(graph: Graph, operator: Operator) -> None:
         source, output = operator.inputs[0], operator.outputs[0]
-        axis = int(graph.constant(operator, 1, "axes").reshape(-1)[0])
-        axis = axis_of(operator, axis, len(graph.shape(source)))
+        axis = axis_of(operator, graph.integers(operator, 1, "axes")[0], len(graph.shape(source)))
         x = graph.node(kind, [graph.read(source, PLAIN)], f"{operator.name}.place", axis=axis, keepdims=0)
         to = onnx_type(operator, graph.tensor(output).dtype)
         graph.give(output, PLAIN, graph.node("Cast", [x], operator.name, to=to))
@@ -63,7 +61,7 @@ def arg(kind: str) -> Callable[[Graph, Operator], None]:
 
 
 def cumsum(graph: Graph, operator: Operator) -> None:
-    axis = graph.weight(f"{operator.name}.axis", np.int64(int(graph.constant(operator, 1, "axes").reshape(-1)[0])))
+    axis = graph.weight(f"{operator.name}.axis", np.int64(graph.integers(operator, 1, "axes")[0]))
     attributes = {key.lower(): int(bool(operator.options.get(key))) for key in ("Exclusive", "Reverse")}
     x = graph.read(operator.inputs[0], PLAIN)
     graph.give(operator.outputs[0], PLAIN, graph.node("CumSum", [x, axis], operator.name, **attributes))
@@ -71,7 +69,7 @@ def cumsum(graph: Graph, operator: Operator) -> None:
 
 def top_k(graph: Graph, operator: Operator) -> None:
     """Values and places of the largest, along the last axis."""
-    k = graph.numbers(f"{operator.name}.k", graph.constant(operator, 1, "count").reshape(-1)[:1])
+    k = graph.numbers(f"{operator.name}.k", graph.integers(operator, 1, "count")[:1])
     names = [operator.name, f"{operator.name}.places"]
     graph.nodes_with(names, "TopK", [graph.read(operator.inputs[0], PLAIN), k], axis=-1)
     graph.give(operator.outputs[0], PLAIN, names[0])

@@ -47,10 +47,7 @@ def reshape(graph: Graph, operator: Operator) -> None:
 
 def _reshaped(graph: Graph, operator: Operator, before: tuple[int, ...]) -> tuple[int, ...]:
     """The second input, or the option of old files; one size of -1 takes what is left."""
-    found = graph.value(operator.inputs[1]) if graph.has(operator, 1) else None
-    if found is None and graph.has(operator, 1):
-        raise operator.wrong("its shape is computed from the values of an input")
-    sizes = [int(size) for size in (operator.lists.get("NewShape", ()) if found is None else found.reshape(-1))]
+    sizes = graph.integers(operator, 1, "sizes") if graph.has(operator, 1) else list(operator.lists.get("NewShape", ()))
     if -1 in sizes:
         rest = math.prod(size for size in sizes if size != -1)
         sizes[sizes.index(-1)] = math.prod(before) // max(rest, 1)
@@ -69,7 +66,7 @@ def _squeezed(_: Graph, operator: Operator, before: tuple[int, ...]) -> tuple[in
 
 
 def _expanded(graph: Graph, operator: Operator, before: tuple[int, ...]) -> tuple[int, ...]:
-    axis = axis_of(operator, int(graph.constant(operator, 1, "axes").reshape(-1)[0]), len(before) + 1)
+    axis = axis_of(operator, graph.integers(operator, 1, "axes")[0], len(before) + 1)
     return (*before[:axis], 1, *before[axis:])
 
 
@@ -79,7 +76,7 @@ _TARGETS = {"RESHAPE": _reshaped, "SQUEEZE": _squeezed, "EXPAND_DIMS": _expanded
 def transpose(graph: Graph, operator: Operator) -> None:
     """A transposition from one layout to the other is only another name for what is there."""
     source, output = operator.inputs[0], operator.outputs[0]
-    perm = tuple(int(axis) for axis in graph.constant(operator, 1, "axes"))
+    perm = tuple(graph.integers(operator, 1, "axes"))
     if sorted(perm) != list(range(len(graph.shape(source)))):
         raise operator.wrong(f"{list(perm)} does not name each of its axes once")
     if perm == TO_IMAGE and graph.layout(source) == IMAGE:
@@ -100,7 +97,7 @@ def concatenation(graph: Graph, operator: Operator) -> None:
 def split(graph: Graph, operator: Operator) -> None:
     """Inputs: axis, values. Parts of one size."""
     count = len(operator.outputs)
-    axis = axis_of(operator, _one(graph, operator, 0), len(graph.shape(operator.inputs[1])))
+    axis = axis_of(operator, graph.integers(operator, 0, "axes")[0], len(graph.shape(operator.inputs[1])))
     size = graph.shape(operator.inputs[1])[axis]
     if size % count:
         raise operator.wrong(f"{count} equal parts of {size} are asked for")
@@ -110,16 +107,11 @@ def split(graph: Graph, operator: Operator) -> None:
 def split_v(graph: Graph, operator: Operator) -> None:
     """Inputs: values, sizes, axis. One size of -1 takes what is left."""
     shape = graph.shape(operator.inputs[0])
-    axis = axis_of(operator, _one(graph, operator, 2), len(shape))
-    sizes = [int(size) for size in graph.constant(operator, 1, "sizes").reshape(-1)]
+    axis = axis_of(operator, graph.integers(operator, 2, "axes")[0], len(shape))
+    sizes = graph.integers(operator, 1, "sizes")
     if -1 in sizes:
         sizes[sizes.index(-1)] = shape[axis] - sum(size for size in sizes if size != -1)
     _split(graph, operator, operator.inputs[0], axis, sizes)
-
-
-def _one(graph: Graph, operator: Operator, place: int) -> int:
-    """An input that is one whole number."""
-    return int(graph.constant(operator, place, "axes").reshape(-1)[0])
 
 
 def _split(graph: Graph, operator: Operator, source: int, axis: int, sizes: list[int]) -> None:
@@ -160,12 +152,12 @@ def unpack(graph: Graph, operator: Operator) -> None:
 
 def slice_(graph: Graph, operator: Operator) -> None:
     """Inputs: values, begins, sizes; a size of -1 goes to the end."""
-    begins, sizes = graph.constant(operator, 1, "begins"), graph.constant(operator, 2, "sizes")
+    begins, sizes = graph.integers(operator, 1, "begins"), graph.integers(operator, 2, "sizes")
     shape = graph.shape(operator.inputs[0])
-    if begins.shape != (len(shape),) or sizes.shape != begins.shape:
+    if not len(begins) == len(sizes) == len(shape):
         raise operator.wrong("its begins and sizes do not fit its input")
     ends = [size if length < 0 else begin + length for begin, length, size in zip(begins, sizes, shape, strict=True)]
-    _cut(graph, operator, [int(i) for i in begins], [int(i) for i in ends], [1] * len(shape), ())
+    _cut(graph, operator, begins, ends, [1] * len(shape), ())
 
 
 def strided_slice(graph: Graph, operator: Operator) -> None:
@@ -175,8 +167,7 @@ def strided_slice(graph: Graph, operator: Operator) -> None:
             raise operator.wrong(f"{mask} is not read", hint="convert the model with explicit axes")
     shape = graph.shape(operator.inputs[0])
     begins, ends, steps = (
-        [int(i) for i in graph.constant(operator, place, what)]
-        for place, what in ((1, "begins"), (2, "ends"), (3, "steps"))
+        graph.integers(operator, place, what) for place, what in ((1, "begins"), (2, "ends"), (3, "steps"))
     )
     if not len(begins) == len(ends) == len(steps) <= len(shape) or 0 in steps:
         raise operator.wrong("its begins, ends and steps do not fit its input")
@@ -229,13 +220,13 @@ def gather_nd(graph: Graph, operator: Operator) -> None:
 
 
 def tile(graph: Graph, operator: Operator) -> None:
-    times = graph.numbers(f"{operator.name}.times", graph.constant(operator, 1, "multiples"))
+    times = graph.numbers(f"{operator.name}.times", graph.integers(operator, 1, "multiples"))
     x = graph.read(operator.inputs[0], PLAIN)
     graph.give(operator.outputs[0], PLAIN, graph.node("Tile", [x, times], operator.name))
 
 
 def broadcast_to(graph: Graph, operator: Operator) -> None:
-    shape = graph.numbers(f"{operator.name}.shape", graph.constant(operator, 1, "sizes").reshape(-1))
+    shape = graph.numbers(f"{operator.name}.shape", graph.integers(operator, 1, "sizes"))
     x = graph.read(operator.inputs[0], PLAIN)
     graph.give(operator.outputs[0], PLAIN, graph.node("Expand", [x, shape], operator.name))
 
@@ -251,7 +242,7 @@ def fill(graph: Graph, operator: Operator) -> None:
     if operator.kind == "ZEROS_LIKE":
         shape, value = graph.shape(operator.inputs[0]), np.zeros(1)
     else:
-        shape = tuple(int(size) for size in graph.constant(operator, 0, "sizes").reshape(-1))
+        shape = tuple(graph.integers(operator, 0, "sizes"))
         value = graph.constant(operator, 1, "values").reshape(-1)
     if min(shape, default=1) < 0 or math.prod(shape) > MAX_ELEMENTS:
         raise operator.wrong(f"it makes a result of {list(shape)}")

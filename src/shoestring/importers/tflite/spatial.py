@@ -88,9 +88,9 @@ def resize(mode: str) -> Callable[[Graph, Operator], None]:
     """kernels/internal/reference/resize_*.h: three ways to place the pixels, and halves go up."""
 
     def write(graph: Graph, operator: Operator) -> None:
-        shape, size = graph.shape(operator.inputs[0]), graph.constant(operator, 1, "sizes").reshape(-1)
-        if len(shape) != IMAGE_RANK or size.size != 2 or (size < 1).any():
-            raise operator.wrong(f"it makes {size.tolist()} rows and columns of an input of {list(shape)}")
+        shape, size = graph.shape(operator.inputs[0]), graph.integers(operator, 1, "sizes")
+        if len(shape) != IMAGE_RANK or len(size) != 2 or min(size) < 1:
+            raise operator.wrong(f"it makes {size} rows and columns of an input of {list(shape)}")
         sizes = graph.numbers(f"{operator.name}.sizes", [shape[0], shape[3], *size])
         how, rounding = "asymmetric", "floor"
         if operator.options.get("AlignCorners"):
@@ -154,9 +154,9 @@ def batch_to_space(graph: Graph, operator: Operator) -> None:
 
 
 def _blocks(graph: Graph, operator: Operator, what: str) -> tuple[list[int], Array]:
-    block, ends = graph.constant(operator, 1, "block sizes").reshape(-1), graph.constant(operator, 2, what)
-    if ends.shape != (block.size, 2) or not 1 <= block.size < len(graph.shape(operator.inputs[0])):
-        raise operator.wrong(f"blocks of {block.tolist()} and {what} of {ends.tolist()} do not fit its input")
-    if (block < 1).any() or (ends < 0).any():
-        raise operator.wrong(f"it has blocks of {block.tolist()} and {what} of {ends.tolist()}")
-    return [int(step) for step in block], ends
+    block, ends = graph.integers(operator, 1, "block sizes"), graph.constant(operator, 2, what)
+    if ends.shape != (len(block), 2) or not 1 <= len(block) < len(graph.shape(operator.inputs[0])):
+        raise operator.wrong(f"blocks of {block} and {what} of {ends.tolist()} do not fit its input")
+    if min(block) < 1 or (ends < 0).any():
+        raise operator.wrong(f"it has blocks of {block} and {what} of {ends.tolist()}")
+    return block, ends
