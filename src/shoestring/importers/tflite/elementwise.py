@@ -56,7 +56,7 @@ def clipped(low: float, high: float) -> Write:
 
 
 def same(graph: Graph, operator: Operator) -> None:
-    """QUANTIZE and DEQUANTIZE: the real numbers stay what they are."""
+    """QUANTIZE, DEQUANTIZE and DENSIFY: the real numbers stay what they are."""
     graph.same(operator.outputs[0], operator.inputs[0])
 
 

@@ -82,8 +82,6 @@ class Graph:
         """The values of a constant, in the file's layout; None when it depends on the input."""
         if number not in self.known:
             tensor = self.tensor(number)
-            if tensor.sparse:
-                raise ModelError(f"{tensor.label} is stored without its zeros", hint="convert the model dense")
             found = None if tensor.variable else tensor.values()
             if found is None:
                 return None

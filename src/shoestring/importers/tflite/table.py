@@ -31,6 +31,7 @@ WRITERS: dict[str, Callable[[Graph, Operator], None]] = {
     "CONV_2D": convolutions.conv_2d,
     "COS": plain_node("Cos"),
     "CUMSUM": reductions.cumsum,
+    "DENSIFY": elementwise.same,
     "DEPTHWISE_CONV_2D": convolutions.depthwise_conv_2d,
     "DEPTH_TO_SPACE": spatial.depth_to_space,
     "DEQUANTIZE": elementwise.same,

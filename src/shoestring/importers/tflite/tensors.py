@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from shoestring.base.errors import ModelError
 from shoestring.importers.tflite.schema import TYPES
+from shoestring.importers.tflite.sparse import Sparsity, densify, read_sparsity
 
 Array = npt.NDArray[Any]
 
@@ -57,7 +58,7 @@ class Tensor:
         quantization: None when the integers mean themselves, or the tensor is float.
         data: its stored values, in their own type; None for activations.
         variable: it keeps its value from one run to the next.
-        sparse: stored without its zeros.
+        sparsity: how its values are stored when they are stored without zeros; `data` is a list then.
     """
 
     index: int
@@ -68,7 +69,7 @@ class Tensor:
     quantization: Quantization | None
     data: Array | None
     variable: bool
-    sparse: bool
+    sparsity: Sparsity | None
 
     @property
     def label(self) -> str:
@@ -92,9 +93,12 @@ class Tensor:
 
     def values(self) -> Array | None:
         """Its stored values as the graph uses them: real numbers, or integers that mean themselves."""
-        if self.data is None or self.quantization is None:
-            return None if self.data is None else self.data.astype(self.dtype)
-        return dequantize(self.data, self.quantization)
+        data = self.data
+        if data is not None and self.sparsity is not None:
+            data = densify(data, self.sparsity, self.shape, self.label)
+        if data is None or self.quantization is None:
+            return None if data is None else data.astype(self.dtype)
+        return dequantize(data, self.quantization)
 
 
 def dequantize(data: Array, how: Quantization) -> Array:
@@ -118,11 +122,11 @@ def read_tensor(model: Any, found: Any, index: int, file: bytes) -> Tensor:
     label = f"tensor {index} ({name!r})"
     shape, signature = _shape(found.ShapeAsNumpy(), label), found.ShapeSignatureAsNumpy()
     open_axes = () if isinstance(signature, int) else tuple(int(i) for i in np.flatnonzero(signature[:_MAX_RANK] < 0))
-    sparse = found.Sparsity() is not None
+    sparsity = read_sparsity(found.Sparsity(), len(shape), label)
     raw = _bytes(model, found.Buffer(), file, label)
-    data = None if raw is None or sparse else _array(raw, kind, shape, label)
+    data = None if raw is None else _array(raw, kind, shape if sparsity is None else None, label)
     how = _quantization(found.Quantization(), kind, shape, label)
-    return Tensor(index, name, kind, shape, open_axes, how, data, bool(found.IsVariable()), sparse)
+    return Tensor(index, name, kind, shape, open_axes, how, data, bool(found.IsVariable()), sparsity)
 
 
 def _shape(found: Array | int, label: str) -> tuple[int, ...]:
@@ -149,7 +153,10 @@ def _bytes(model: Any, number: int, file: bytes, label: str) -> Array | None:
     return None if isinstance(found, int) or not found.size else found
 
 
-def _array(raw: Array, kind: str, shape: tuple[int, ...], label: str) -> Array:
+def _array(raw: Array, kind: str, shape: tuple[int, ...] | None, label: str) -> Array:
+    """Stored values; without a shape, as many as there are."""
+    if shape is None:
+        shape = (raw.size // np.dtype(NUMPY.get(kind, "int8")).itemsize,)
     count = math.prod(shape)
     if kind == "INT4":
         needed = (count + 1) // 2
