@@ -1,7 +1,7 @@
 """Read a model in another format and write it as ONNX, which every other verb takes.
 
 Other verbs read the same formats themselves. This one is for files that must be asked for (pickles of PyTorch, which
-run code when they are opened), for those that do not say how large their inputs are, and to see what becomes of a model.
+run code when they are opened), for those that do not say how large their inputs are, and to see what a model becomes.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shoestring.cli.options import add_weights
-
 EXAMPLE = "shoestring import net.pt --allow-pickle --shape x=Nx3x224x224 -o net.onnx"
 FREE = "n"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", type=Path, help="ONNX, PyTorch .pt2, TensorFlow Lite or Darknet .cfg (docs/importers.md)"
+        "model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), or a Darknet .cfg"
     )
     parser.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write")
     parser.add_argument(
@@ -27,7 +25,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=Nx3x224x224",
         help="of an input that the file leaves open, N for a free batch; repeatable",
     )
-    add_weights(parser)
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="of a Darknet .cfg (default: the file beside it of the same name)"
+    )
     parser.add_argument("--fixed-batch", action="store_true", help="make a free batch 1")
     parser.add_argument(
         "--allow-pickle",
