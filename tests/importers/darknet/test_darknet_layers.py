@@ -137,6 +137,16 @@ def test_heads_carry_what_decoding_needs(tmp_path: Path) -> None:
     assert found["heads"][1]["anchors"] == [[10, 14], [23, 27], [37, 58]]
 
 
+def test_importing_again_keeps_the_heads_and_nothing_else_of_the_metadata(tmp_path: Path) -> None:
+    text = nets.yolov3_tiny(64, 4, 3)
+    first = import_model(nets.write(tmp_path, text, draw(text, 64)), tmp_path / "first.onnx")
+    more = onnx.load(first.path)
+    more.metadata_props.add(key="author", value="somebody")
+    onnx.save(more, tmp_path / "more.onnx")
+    second = import_model(tmp_path / "more.onnx", tmp_path / "second.onnx")
+    assert second.sha256 == first.sha256
+
+
 def test_a_region_head_is_raw_too(tmp_path: Path) -> None:
     last = conv(2 * 8, 1, norm=0, activation="linear")
     text = net(32) + conv(4, 3, 2) + last + section("region", anchors="1,2,3,4", num=2, classes=3, softmax=1)

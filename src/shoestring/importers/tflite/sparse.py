@@ -95,7 +95,8 @@ def densify(values: Array, how: Sparsity, shape: tuple[int, ...], label: str) ->
         ModelError: indices outside the tensor, or more or fewer places than values.
     """
     rank, total = len(shape), math.prod(shape)
-    entries, places = np.zeros(1, np.int64), []
+    entries: Array = np.zeros(1, np.int64)
+    places: list[Array] = []
     for level in how.levels:
         if level.size:
             counts = np.full(len(entries), level.size, np.int64)
