@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "Git LFS"),
         (b"\n<!doctype html><html>", "web page"),
         (b"[net]\nbatch=1\n", "Darknet"),
+        (b"# YOLO\r\n\n ; for boats\n[net]\nbatch=1\n", "Darknet"),
+        (b"\0\0\0\0\2\0\0\0\5\0\0\0" + bytes(64), r"Darknet \.weights"),
         (b"7767517\n75 83\n", "ncnn"),
         (b"hello, world\n", "text file"),
         ("Grüße aus Köln\n".encode(), "text file"),

@@ -56,7 +56,7 @@ def add_prices(parser: argparse.ArgumentParser) -> None:
     prices.add_argument("--busy", type=float, default=usual.busy, help="share of its life at full rate (default: 1)")
 
 
-def read_features(path: Path, shapes: Sequence[str] | None) -> Features:
+def read_features(path: Path, shapes: Sequence[str] | None, weights: Path | None = None) -> Features:
     """Features of a model file.
 
     Raises:
@@ -68,7 +68,7 @@ def read_features(path: Path, shapes: Sequence[str] | None) -> Features:
 
     with tempfile.TemporaryDirectory() as scratch:
         given = dict(_shape(text) for text in shapes or ())
-        model = import_model(path, Path(scratch) / "model.onnx", shapes=given or None)
+        model = import_model(path, Path(scratch) / "model.onnx", shapes=given or None, weights=weights)
         return features_of(model)
 
 
