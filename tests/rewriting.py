@@ -331,6 +331,11 @@ def _squeeze(draw: Draw) -> Graph:
     return graph([("Squeeze", ["x", "a"], ["y"], {})], {"a": np.array(axes, np.int64)}, (1, 5, 1, 1))
 
 
+def _softmax(draw: Draw) -> Graph:
+    shape, axis = draw(st.sampled_from([((1, 9, 1, 1), 1), ((1, 9, 1, 1), -3), ((1, 1, 7, 1), 2)]))
+    return graph([("Softmax", ["x"], ["y"], {"axis": axis})], {}, shape)
+
+
 def _mean(draw: Draw) -> Graph:
     axes, attrs = draw(st.sampled_from([[2, 3], [-1, -2]])), {"keepdims": draw(st.integers(0, 1))}
     return graph([("ReduceMean", ["x", "a"], ["y"], attrs)], {"a": np.array(axes, np.int64)}, _shape(draw))
@@ -384,6 +389,7 @@ CASES: dict[str, Case] = {
     "shuffle-as-conv": Case(_shuffle, moved("order")),
     "shuffle-in-four": Case(_shuffle, lambda made: _turned(made)),
     "silu-as-hardswish": Case(_silu, scaled("sixth", 2)),
+    "softmax-as-vector": Case(_softmax, setting("Softmax", "axis", 0)),
     "split-as-slices": Case(_split, lambda made: _swap(made)),
     "square-as-mul": Case(_square, operator("Mul", "Add")),
     "squeeze-as-reshape": Case(_squeeze, lambda made: made.weights.update({"y/shape": np.array([-1], np.int64)})),
@@ -436,3 +442,17 @@ def _late(made: Graph) -> None:
     for node in made.nodes[2:]:
         node.input[:] = ["negative" if name == "x" else name for name in node.input]
     made.reindex()
+
+
+def filled(made: Any, seed: int = 0) -> Graph:
+    """A network of `networks` with seeded weights in the place of those that nobody opens."""
+    rng = np.random.default_rng(seed)
+    weights = []
+    for item in made.graph.initializer:
+        if item.data_location == TensorProto.EXTERNAL:
+            fan = int(np.prod(item.dims[1:])) if len(item.dims) > 1 else 100
+            item = numpy_helper.from_array(rng.normal(0, (2 / fan) ** 0.5, item.dims).astype(np.float32), item.name)
+        weights.append(item)
+    del made.graph.initializer[:]
+    made.graph.initializer.extend(weights)
+    return Graph(onnx.shape_inference.infer_shapes(made))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shoestring.legalise.target import Target
 
 MIB = 1024 * 1024
@@ -18,9 +20,9 @@ of edgetpu_compiler 15.0.340273435); 7.67 MiB with the first layer of YOLOv3-tin
 class Caching:
     """Where the weights on an accelerator are held.
 
-    The low ends take all of its memory for weights; the high ends leave the widest layer's activations room beside them
-    and the compiler its instructions. Public logs show both, and some models of which a compiler streamed more than
-    either for reasons that are not published.
+    One end takes all of its memory for weights; the other leaves the widest layer's activations and the compiler's
+    instructions room beside them, and streams whole what does not fit alone. Public logs lie between the two, but for
+    some of which the compiler streamed more for reasons that are not published.
 
     Args:
         weight_bytes: of all operators on the accelerator.
@@ -41,20 +43,22 @@ class Caching:
     link_high_ms: float | None
 
 
-def caching(target: Target, parameters: int, activation_elements: int) -> Caching | None:
+def caching(target: Target, parameters: Sequence[int], activation_elements: int) -> Caching | None:
     """What stays and what is streamed; None where the chip's file does not say how much it holds.
 
     Args:
         target: whose `on_chip` is the size where published latencies bend: it has room for code and activations.
-        parameters: of the operators on the accelerator.
+        parameters: of each operator on the accelerator.
         activation_elements: that the widest layer reads and writes, a byte each.
     """
     held = target.accelerator.on_chip
     if held is None:
         return None
-    weight_bytes = parameters * target.weight_bytes
+    each = [count * target.weight_bytes for count in parameters]
+    weight_bytes = sum(each)
+    room = max(0, round(held.value) - activation_elements)
     most = min(weight_bytes, max(MOST_BYTES, round(held.value)))
-    least = min(weight_bytes, max(0, round(held.value) - activation_elements))
+    least = min(sum(one for one in each if one <= room), room)
     link = target.accelerator.link
     each_ms = None if link is None else 1e3 / (link.value * 1e9)
     return Caching(

@@ -63,6 +63,7 @@ class Plan:
         crossings: tensors that pass between accelerator and processor.
         crossing_bytes: of them, for one example, as the accelerator holds them.
         caching: which weights stay on the chip; None where its memory is not known.
+        peak_elements: values that the widest layer reads and writes.
     """
 
     chip: str
@@ -75,6 +76,7 @@ class Plan:
     crossings: tuple[str, ...]
     crossing_bytes: int
     caching: Caching | None
+    peak_elements: int
 
     @property
     def mapped(self) -> tuple[Placed, ...]:
@@ -148,7 +150,8 @@ def plan(graph: Graph, target: Target) -> Plan:
         crossings=crossings,
         crossing_bytes=sum(view.tensors[name].count for name in crossings if name in view.tensors)
         * target.weight_bytes,
-        caching=caching(target, sum(one.parameters for one in placed if one.place == target.engine), _peak(costs)),
+        caching=caching(target, [one.parameters for one in placed if one.place == target.engine], _peak(costs)),
+        peak_elements=_peak(costs),
     )
 
 

@@ -46,6 +46,7 @@ REWRITES: dict[str, Callable[[Site], Change | None]] = {
     "shuffle-as-conv": moves.shuffle_as_conv,
     "shuffle-in-four": moves.shuffle_in_four,
     "silu-as-hardswish": activations.silu_as_hardswish,
+    "softmax-as-vector": moves.softmax_as_vector,
     "split-as-slices": moves.split_as_slices,
     "square-as-mul": arithmetic.square_as_mul,
     "squeeze-as-reshape": moves.squeeze_as_reshape,

@@ -120,6 +120,19 @@ def squeeze_as_reshape(site: Site) -> Change | None:
     return instead(site, site.step("Reshape", [site.node.input[0], site.constant("shape", [0, *shape[1:]], "int64")]))
 
 
+def softmax_as_vector(site: Site) -> Change | None:
+    """Over the one axis that is longer than 1, as a vector."""
+    x, shape = str(site.node.input[0]), site.shape(str(site.node.input[0]))
+    if shape is None or len(shape) < 2:
+        return None
+    axis = site.attribute("axis", -1) % len(shape)
+    if axis == len(shape) - 1 or math.prod(shape) != shape[axis]:
+        return None
+    flat = site.step("Reshape", [x, site.constant("flat", [1, shape[axis]], "int64")], "vector")
+    soft = site.step("Softmax", [flat.output[0]], "soft", axis=1)
+    return instead(site, flat, soft, site.step("Reshape", [soft.output[0], site.constant("shape", shape, "int64")]))
+
+
 def pool_as_mean(site: Site) -> Change | None:
     """GlobalAveragePool as the mean over its axes."""
     return _reduced(site, "ReduceMean")
