@@ -15,26 +15,31 @@ from shoestring.legalise.opset import lower_opset
 from shoestring.legalise.same import check_same, compare, random_feeds
 
 I64 = {"p": np.array([1, 1, 1, 1], np.int64), "a": np.array([2, 3], np.int64), "e": np.array([], np.int64)}
+
+
+def halves(axis: int) -> list:
+    """Two parts in the other order."""
+    split = ("Split", ["x"], ["b", "c"], {"num_outputs": 2, "axis": axis})
+    return [split, ("Concat", ["c", "b"], ["y"], {"axis": axis})]
+
+
 CASES = {
     "mean": [("ReduceMean", ["x", "a"], ["y"], {"keepdims": 0})],
     "mean of all": [("ReduceMean", ["x"], ["y"], {})],
     "largest": [("ReduceMax", ["x", "a"], ["y"], {})],
     "sum": [("ReduceSum", ["x", "a"], ["y"], {})],
     "pad two axes": [("Pad", ["x", "p", "", "a"], ["y"], {})],
-    "split": [
-        ("Split", ["x"], ["b", "c"], {"num_outputs": 2, "axis": -1}),
-        ("Concat", ["c", "b"], ["y"], {"axis": -1}),
-    ],
-    "uneven split": [
-        ("Split", ["x"], ["b", "c"], {"num_outputs": 2, "axis": 1}),
-        ("Concat", ["c", "b"], ["y"], {"axis": 1}),
-    ],
+    "split": halves(-1),
+    "uneven split": halves(1),
     "resize": [("Resize", ["x", "", "r"], ["y"], {"axes": [2, 3], "mode": "linear"})],
     "resize to sizes": [("Resize", ["x", "", "", "z"], ["y"], {"axes": [3, 2], "mode": "nearest"})],
     "average": [("AveragePool", ["x"], ["y"], {"kernel_shape": [2, 2], "dilations": [1, 1]})],
     "cast": [("Cast", ["x"], ["i"], {"to": 7}), ("Cast", ["i"], ["y"], {"to": 1, "saturate": 1})],
     "reshape": [("Reshape", ["x", "p4"], ["y"], {"allowzero": 0})],
 }
+ROUNDING = 2e-7
+"""ONNX Runtime has one kernel for pools with dilations and another for those without."""
+
 WEIGHTS = {
     **I64,
     "r": np.float32([2, 1.5]),
@@ -58,7 +63,8 @@ def test_an_operator_in_its_older_form(case: str, opset: int) -> None:
     assert lower_opset(made, 13) == f"operator set lowered from {opset} to 13"
     assert made.opset == 13 and made.proto.ir_version == 7
     onnx.checker.check_model(onnx.ModelProto.FromString(made.to_bytes()), full_check=True)
-    assert compare(source, made, random_feeds(source, 2)).identical
+    found = compare(source, made, random_feeds(source, 2))
+    assert found.identical or (case == "average" and found.largest < ROUNDING)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,7 @@ def test_an_operator_in_its_older_form(case: str, opset: int) -> None:
         ([("AveragePool", ["x"], ["y"], {"kernel_shape": [2, 2], "dilations": [2, 2]})], r"no dilations=\[2, 2\]"),
         ([("Resize", ["x", "", "r4"], ["y"], {"antialias": 1, "mode": "linear"})], "no antialias=1"),
         ([("Reshape", ["x", "p4"], ["y"], {"allowzero": 1})], "no allowzero=1"),
-        ([("Pad", ["x", "p8"], ["y"], {"mode": "wrap"})], "cannot be written in operator set 13|wrap"),
+        ([("Pad", ["x", "p8"], ["y"], {"mode": "wrap"})], "no mode='wrap'"),
         ([("ReduceMean", ["x", "e"], ["y"], {"noop_with_empty_axes": 1})], "reduces nothing"),
     ],
 )
@@ -90,7 +96,7 @@ def test_whole_networks(name: str) -> None:
 
 
 def test_an_encoder_in_its_spelled_out_form() -> None:
-    source = Graph(encoder("steps" if False else "spelled"))
+    source = Graph(encoder("decomposed"))
     made = source.copy()
     lower_opset(made, 13)
     feed = {source.inputs[0]: tokens(1)}
