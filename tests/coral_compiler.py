@@ -25,9 +25,7 @@ Number of Edge TPU subgraphs: 1
 Total number of operations: 36
 Operation log: model_edgetpu.log
 
-Model successfully compiled but not all operations are supported by the Edge TPU. A percentage of the model will instead \
-run on the CPU, which is slower. If possible, consider updating your model to use only operations supported by the Edge \
-TPU. For details, visit g.co/coral/model-reqs.
+A part of the model will run on the CPU.
 Number of operations that will run on Edge TPU: 3
 Number of operations that will run on CPU: 33
 

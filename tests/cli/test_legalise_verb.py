@@ -1,0 +1,131 @@
+"""`shoestring legalise`: what it says of a model, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from rewriting import graph
+from shoestring.compress.graph import Graph
+from shoestring.legalise.same import check_same, random_feeds
+
+
+@pytest.fixture
+def leaky(tmp_path: Path) -> Path:
+    """Conv, LeakyRelu, Conv, SiLU: cut after the first layer."""
+    rng = np.random.default_rng(5)
+    weights = {
+        name: rng.normal(0, 0.3, (4, channels, 3, 3)).astype(np.float32) for name, channels in (("w", 3), ("v", 4))
+    }
+    nodes = [
+        ("Conv", ["x", "w"], ["a"], {"pads": [1] * 4}),
+        ("LeakyRelu", ["a"], ["b"], {"alpha": 0.1}),
+        ("Conv", ["b", "v"], ["c"], {"pads": [1] * 4}),
+        ("Sigmoid", ["c"], ["s"], {}),
+        ("Mul", ["c", "s"], ["y"], {}),
+    ]
+    path = tmp_path / "leaky.onnx"
+    path.write_bytes(graph(nodes, weights, (1, 3, 8, 8)).to_bytes())
+    return path
+
+
+def test_a_model_for_the_edge_tpu(cli, leaky: Path, tmp_path: Path) -> None:
+    out = tmp_path / "legal.onnx"
+    said = cli("legalise", leaky, "--chip", "coral-dev-board", "-o", out)
+    assert said.code == 0, said.err
+    assert "cut         at LeakyRelu" in said.out and "1 of 5 operators" in said.out
+    assert "leaky-as-max" in said.out and "6 of 6 operators" in said.out
+    assert "not measured here" in said.out and "--chip coral-dev-board" in said.err
+    before, after = Graph.load(leaky), Graph.load(out)
+    check_same(before, after, random_feeds(before, 2))
+    assert "LeakyRelu" not in {node.op_type for node in after.nodes}
+
+
+def test_its_data(cli, leaky: Path, tmp_path: Path) -> None:
+    said = cli("legalise", leaky, "--chip", "coral-dev-board", "--json")
+    assert said.code == 0, said.err
+    before, after = said.data["before"], said.data["after"]
+    assert (before["mapped"], before["total"], after["mapped"], after["total"]) == (1, 5, 6, 6)
+    assert before["operators"][1]["cures"] == ["leaky-as-max"] and before["first_outside"] == "n1_LeakyRelu"
+    assert [one["rewrite"] for one in said.data["rewrites"]] == ["leaky-as-max"]
+    assert said.data["measured"] is None and said.data["written"] is None and said.data["build"] is None
+    assert said.data["sameness"]["largest"] < 1e-5
+
+
+def test_a_model_for_the_jetson(cli, leaky: Path, tmp_path: Path) -> None:
+    out = tmp_path / "nano.onnx"
+    said = cli("legalise", leaky, "--chip", "jetson-nano-4gb", "-o", out, "--json")
+    assert said.code == 0, said.err
+    assert said.data["before"]["refused"] and not said.data["after"]["refused"]
+    command = said.data["build"]["command"]
+    assert "--onnx=nano.onnx" in command and "--fp16" in command and "--timingCacheFile=nano.cache" in command
+    made = onnx.load(out)
+    assert made.opset_import[0].version == 13
+    onnx.checker.check_model(made, full_check=True)
+    shown = cli("legalise", leaky, "--chip", "jetson-nano-4gb")
+    assert "refused by" in shown.out and "trtexec" in shown.out and "no int8 units" in shown.out
+
+
+def test_inputs_of_the_users_own_decide_about_fp16(cli, leaky: Path, tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, x=np.full((2, 3, 8, 8), 3e5, np.float32))
+    said = cli("legalise", leaky, "--chip", "jetson-nano-4gb", "--inputs", inputs)
+    assert said.code == 0, said.err
+    assert "fp16 is left out" in said.out and "--fp16" not in said.out and "on 2 inputs given" in said.out
+
+
+@pytest.mark.parametrize(("arrays", "words"), [({"image": (1, 3, 8, 8)}, "the model takes x"), ({"x": ()}, "examples")])
+def test_inputs_that_do_not_fit(cli, leaky: Path, tmp_path: Path, arrays: dict, words: str) -> None:
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, **{name: np.zeros(shape, np.float32) for name, shape in arrays.items()})
+    said = cli("legalise", leaky, "--chip", "jetson-nano-4gb", "--inputs", inputs)
+    assert said.code == 1 and words in said.err
+
+
+def test_a_replacement_says_how_far_it_moves_the_outputs(cli, leaky: Path) -> None:
+    said = cli("legalise", leaky, "--chip", "coral-dev-board", "--replace", "silu-as-hardswish")
+    assert said.code == 0, said.err
+    assert (
+        "silu-as-hardswish" in said.out and "outputs move by up to" in said.out and "measure the accuracy" in said.out
+    )
+    kept = cli("legalise", leaky, "--chip", "coral-dev-board", "--json")
+    assert kept.data["changed"] is None
+
+
+def test_channels_are_padded_when_asked(cli, leaky: Path) -> None:
+    said = cli("legalise", leaky, "--chip", "coral-dev-board", "--pad-channels", "16", "--json")
+    assert said.code == 0, said.err
+    assert not any("channels of zeros" in note for note in said.data["notes"]), "Max with a x is not one of those alone"
+
+
+def codes(path: Path) -> Path:
+    weights = {"s": np.float32(0.1), "z": np.uint8(128)}
+    nodes = [("QuantizeLinear", ["x", "s", "z"], ["q"], {}), ("DequantizeLinear", ["q", "s", "z"], ["y"], {})]
+    path.write_bytes(graph(nodes, weights, (1, 3, 8, 8)).to_bytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said_words"),
+    [
+        (("--chip", "raspberry-pi-5-4gb"), 2, "no accelerator whose operators are published"),
+        (("--chip", "coral"), 2, "did you mean"),
+        (("--chip", "coral-dev-board", "--replace", "x"), 2, "no rewrite 'x'"),
+        (("--chip", "coral-dev-board", "--pad-channels", "1"), 2, "multiples of 1"),
+        (("--chip", "coral-dev-board", "--tflite", "x.tflite"), 2, "needs a quantized model"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(cli, leaky: Path, words: tuple[str, ...], code: int, said_words: str) -> None:
+    said = cli("legalise", leaky, *words)
+    assert said.code == code and said_words in said.err
+
+
+def test_a_quantized_model_is_not_rewritten(cli, tmp_path: Path) -> None:
+    path = codes(tmp_path / "codes.onnx")
+    said = cli("legalise", path, "--chip", "coral-dev-board", "-o", tmp_path / "out.onnx")
+    assert said.code == 2 and "legalise the float model" in said.err and not (tmp_path / "out.onnx").exists()
+    nano = cli("legalise", path, "--chip", "jetson-nano-4gb", "--json")
+    assert nano.code == 0 and nano.data["before"]["refused"]
