@@ -95,7 +95,13 @@ def legalise_page() -> str:
 
 
 def main() -> int:
-    pages = {COMMANDS: page(), NATIVE: native_page(), DOCTOR: doctor_page(), CHIPS: chips_page(), LEGALISE: legalise_page()}
+    pages = {
+        COMMANDS: page(),
+        NATIVE: native_page(),
+        DOCTOR: doctor_page(),
+        CHIPS: chips_page(),
+        LEGALISE: legalise_page(),
+    }
     if "--check" in sys.argv[1:]:
         stale = [path.name for path, text in pages.items() if path.read_text() != text]
         if stale:
