@@ -8,8 +8,12 @@ import numpy as np
 import onnx
 import pytest
 
+import nets
+from coral_compiler import install
 from rewriting import graph
 from shoestring.compress.graph import Graph
+from shoestring.compress.quantize import to_qdq
+from shoestring.compress.scheme import scheme_named
 from shoestring.legalise.same import check_same, random_feeds
 
 
@@ -129,3 +133,25 @@ def test_a_quantized_model_is_not_rewritten(cli, tmp_path: Path) -> None:
     assert said.code == 2 and "legalise the float model" in said.err and not (tmp_path / "out.onnx").exists()
     nano = cli("legalise", path, "--chip", "jetson-nano-4gb", "--json")
     assert nano.code == 0 and nano.data["before"]["refused"]
+
+
+def test_a_quantized_model_becomes_full_integer_tflite(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the TFLite writer needs the package ai-edge-litert")
+    workshop = nets.make_workshop(nets.residual_graph(), nets.images(16))
+    made = to_qdq(workshop.original, workshop.ranges, scheme_named("s8s8"), frozenset())
+    model, inputs, out = tmp_path / "int8.onnx", tmp_path / "inputs.npz", tmp_path / "camera.tflite"
+    model.write_bytes(made.to_bytes())
+    np.savez(inputs, image=nets.images(8))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = cli("legalise", model, "--chip", "coral-dev-board", "--inputs", inputs, "--tflite", out)
+    assert said.code == 0, said.err
+    assert "9 of 9 operators" in said.out and "edgetpu_compiler is not installed" in said.out
+    assert "logits is given out on 8-bit codes" in said.err and out.read_bytes()[4:8] == b"TFL3"
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin").parent))
+    called = cli("legalise", model, "--chip", "coral-dev-board", "--tflite", out, "--json")
+    assert called.code == 0, called.err
+    compiled = called.data["compiled"]
+    assert compiled["version"] == "16.0.384591198" and compiled["streamed_bytes"] == round(3.23 * 1024**2)
+    assert called.data["before"]["mapped"] == 8, "without inputs the last layer stays in floats"
+    wrong = cli("legalise", model, "--chip", "orange-pi-5-8gb", "--tflite", out)
+    assert wrong.code == 2 and "reads no TFLite" in wrong.err

@@ -30,7 +30,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tflite", type=Path, metavar="FILE.tflite", help="of a quantized model: full-integer TFLite too"
     )
-    parser.add_argument("--inputs", type=Path, metavar="FILE.npz", help="inputs to compare on, beside random ones")
+    parser.add_argument(
+        "--inputs",
+        type=Path,
+        metavar="FILE.npz",
+        help="inputs to compare on, beside random ones; learns the range of a quantized model's outputs",
+    )
     parser.add_argument(
         "--replace",
         action="append",
@@ -63,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
                     "a quantized model is planned and converted, not rewritten: what is new would have no scales",
                     hint="legalise the float model with -o, quantize that, then come back with --tflite",
                 )
-            return _quantized(arguments, graph, path, target)
+            return _quantized(arguments, graph, target)
         if arguments.tflite is not None:
             raise UsageError(
                 "--tflite needs a quantized model", hint="make one with fit, from the model that -o writes"
@@ -128,19 +133,25 @@ def _build(
     return build_command(target.chip, model, weights, activations, half=not beyond), beyond
 
 
-def _quantized(arguments: argparse.Namespace, graph: Graph, path: Path, target: Target) -> int:
+def _quantized(arguments: argparse.Namespace, graph: Graph, target: Target) -> int:
     from shoestring.cli import console
     from shoestring.cli.legalise_text import show_compiled, show_plan
     from shoestring.legalise import plan
+    from shoestring.legalise.codes import close_outputs
+    from shoestring.legalise.making import read_feeds
 
+    notes: tuple[str, ...] = ()
+    if arguments.inputs is not None:
+        feeds = read_feeds(arguments.inputs, graph)
+        notes = tuple(f"{name} is given out on 8-bit codes" for name in close_outputs(graph, lambda: iter(feeds)))
     found = plan(graph, target)
-    compiled, notes = _convert(arguments, path, target)
+    compiled, said = _convert(arguments, graph, target)
     if arguments.json:
-        data = {"before": _plan_data(found), "notes": notes, "compiled": compiled, "measured": None}
+        data = {"before": _plan_data(found), "notes": (*notes, *said), "compiled": compiled, "measured": None}
         console.show_json({**data, "tflite": arguments.tflite})
         return 0
     show_plan(found, target)
-    for note in notes:
+    for note in (*notes, *said):
         console.say(f"note: {note}")
     if arguments.tflite is not None:
         show_compiled(compiled, arguments.tflite)
@@ -148,10 +159,8 @@ def _quantized(arguments: argparse.Namespace, graph: Graph, path: Path, target: 
     return 0
 
 
-def _convert(arguments: argparse.Namespace, path: Path, target: Target) -> tuple[Compiled | None, tuple[str, ...]]:
+def _convert(arguments: argparse.Namespace, graph: Graph, target: Target) -> tuple[Compiled | None, tuple[str, ...]]:
     """The TFLite file, and what the Edge TPU's compiler says of it where it is installed."""
-    import importlib
-
     from shoestring.base import disk
     from shoestring.base.errors import UsageError
     from shoestring.legalise import edgetpu
@@ -160,7 +169,9 @@ def _convert(arguments: argparse.Namespace, path: Path, target: Target) -> tuple
         return None, ()
     if target.takes.name != "edge-tpu":
         raise UsageError(f"{target.accelerator.title} reads no TFLite", hint="leave --tflite out")
-    converted = importlib.import_module("shoestring.convert.tflite").convert(path, "int8", integer=True)
+    from shoestring.convert.tflite import convert
+
+    converted = convert(graph.to_bytes(), "int8", integer=True)
     disk.write_bytes(arguments.tflite, converted.data)
     compiler = edgetpu.find_compiler()
     if compiler is None:

@@ -26,6 +26,7 @@ from shoestring.fitting.accelerator_costs import Ask, edge_tpu_cost, tensorrt_co
 from shoestring.fitting.accelerator_scores import golden_outputs, scores
 from shoestring.fitting.sources import sources_digest
 from shoestring.legalise import legalise, plan, target_of
+from shoestring.legalise.codes import close_outputs
 from shoestring.legalise.edgetpu import compile_model, find_compiler
 
 if TYPE_CHECKING:
@@ -114,16 +115,19 @@ def _edge_tpu(bench: Workbench, target: Target, made: Mapping[str, Artefact]) ->
     source = made.get(INTEGER)
     if source is None:
         raise ModelError("there is no candidate that is 8-bit throughout")
-    found = plan(Graph.load(source.path), target)
+    graph = Graph.load(source.path)
+    closed = close_outputs(graph, lambda: bench.feed(bench.splits.calibration))
+    found = plan(graph, target)
     if found.outside:
         first = found.outside[0]
         cure = f"; shoestring legalise {bench.model.source_name} --chip {target.chip.name}" if first.cures else ""
         raise ModelError(f"{len(found.outside)} operators stay on the processor: {first.why}{cure}")
-    question = {"convert": sources_digest("convert"), "native": sources_digest("native"), "model": source.sha256}
-    said: list[str] = []
+    data = graph.to_bytes()
+    question = {"convert": sources_digest("convert"), "native": sources_digest("native"), "model": sha256_hex(data)}
+    said = [f"{name} is given out on 8-bit codes" for name in closed]
 
     def write(out: Path) -> None:
-        converted = convert(source.path, INTEGER, integer=True)
+        converted = convert(data, INTEGER, integer=True)
         said.extend(converted.notes)
         disk.write_bytes(out, converted.data)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.analysis.layers import layers
 from shoestring.legalise.caching import Caching, caching
+from shoestring.legalise.codes import IN_FLOATS, is_quantized, on_codes
 from shoestring.legalise.rewrites import REWRITES
 from shoestring.legalise.site import Site, look_at
 from shoestring.legalise.table import rows
@@ -111,8 +112,8 @@ def plan(graph: Graph, target: Target) -> Plan:
     """Place every operator of a graph.
 
     An operator is on the accelerator when the maker's list takes it and, where the compiler cuts the graph once,
-    nothing that it depends on left the accelerator before. A float graph is judged by the operators it would have once
-    quantized.
+    nothing that it depends on left the accelerator before. A float graph for a chip of codes is judged by the operators
+    it would have once quantized; of a quantized one, what was left in floats stays off.
 
     Args:
         graph: with static shapes but for a free batch.
@@ -125,12 +126,15 @@ def plan(graph: Graph, target: Target) -> Plan:
     view = look_at(graph)
     costs = {layer.name: layer for layer in layers(view, set())}
     lost: set[str] = set()
+    codes = target.weight_bytes == 1 and is_quantized(graph)
     placed = []
     for index, node in enumerate(graph.nodes):
         if all(name in view.stored for name in node.output):
             continue
         site = Site(graph, view, node)
         why = target.why_not(site) or ""
+        if not why and codes and node.op_type not in BETWEEN and not on_codes(graph, node):
+            why = IN_FLOATS
         if not why and target.takes.parting == "once" and lost.intersection(node.input):
             why = FOLLOWS
         if why:
