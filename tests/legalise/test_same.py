@@ -17,6 +17,7 @@ def scaled(factor: float, op: str = "Mul"):
 def test_the_same_graph_is_the_same() -> None:
     found = compare(scaled(2), scaled(2), random_feeds(scaled(2), 3))
     assert (found.identical, found.largest, found.examples, found.outputs) == (True, 0.0, 3, ("y",))
+    assert found.agreeing == 3 and compare(scaled(2), scaled(-2), random_feeds(scaled(2), 3)).agreeing == 0
 
 
 @pytest.mark.parametrize(("factor", "caught"), [(2.0, False), (2.00001, False), (2.001, True), (-2.0, True)])

@@ -39,9 +39,11 @@ def show_made(made: Made, target: Target) -> None:
     words = "the same bits" if same.identical else f"within {same.largest:.1e} of an output's range"
     print(f"\nchecked     {words}, on {made.given} inputs given and {same.examples - made.given} random ones")
     if made.changed is not None:
+        moved = made.changed
         print(
-            f"replaced    outputs move by up to {100 * made.changed.largest:.2g} % of their range; measure the accuracy"
+            f"replaced    outputs move by up to {100 * moved.largest:.2g} % of their range; the largest stays the largest"
         )
+        print(f"            on {moved.agreeing} of {moved.examples} inputs; shoestring fit measures the accuracy")
     print(f"measured    {NOT_MEASURED}")
 
 

@@ -33,12 +33,14 @@ class Sameness:
         identical: whether every output had the same bits (a zero may change its sign).
         largest: difference of any value, as a share of its output's largest magnitude.
         outputs: names of those compared.
+        agreeing: examples whose first output has its largest value at the same place: the same class, of a classifier.
     """
 
     examples: int
     identical: bool
     largest: float
     outputs: tuple[str, ...]
+    agreeing: int
 
 
 def random_feeds(graph: Graph, count: int, seed: int = SEED) -> list[dict[str, Array]]:
@@ -65,7 +67,7 @@ def compare(before: Graph, after: Graph, feeds: Sequence[Mapping[str, Array]]) -
         ModelError: their outputs differ in name or shape, or one is not finite where the other is.
         EngineError: one does not run.
     """
-    identical, largest, names = True, 0.0, before.outputs
+    identical, largest, agreeing, names = True, 0.0, 0, before.outputs
     if names != after.outputs:
         raise ModelError(f"the outputs are {', '.join(after.outputs)}, and were {', '.join(names)}")
     runtime = registry.get(RUNTIME)
@@ -75,7 +77,8 @@ def compare(before: Graph, after: Graph, feeds: Sequence[Mapping[str, Array]]) -
             for name in names:
                 same, far = _apart(name, first[name], second[name])
                 identical, largest = identical and same, max(largest, far)
-    return Sameness(len(feeds), identical, largest, names)
+            agreeing += int(np.argmax(first[names[0]]) == np.argmax(second[names[0]]))
+    return Sameness(len(feeds), identical, largest, names, agreeing)
 
 
 def check_same(before: Graph, after: Graph, feeds: Sequence[Mapping[str, Array]], limit: float = CLOSE) -> Sameness:
