@@ -40,9 +40,8 @@ def show_made(made: Made, target: Target) -> None:
     print(f"\nchecked     {words}, on {made.given} inputs given and {same.examples - made.given} random ones")
     if made.changed is not None:
         moved = made.changed
-        print(
-            f"replaced    outputs move by up to {100 * moved.largest:.2g} % of their range; the largest stays the largest"
-        )
+        share = 100 * moved.largest
+        print(f"replaced    outputs move by up to {share:.2g} % of their range; the largest stays the largest")
         print(f"            on {moved.agreeing} of {moved.examples} inputs; shoestring fit measures the accuracy")
     print(f"measured    {NOT_MEASURED}")
 
