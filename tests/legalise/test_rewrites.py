@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rewriting import CASES, rewrite
+from rewriting import rewrite
+from rewriting_cases import CASES
 from shoestring.base.errors import ModelError
 from shoestring.legalise.rewrites import REWRITES
 from shoestring.legalise.same import check_same, compare, random_feeds
