@@ -14,7 +14,9 @@ FREE = "n"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), a Darknet .cfg or a .tflite file")
+    parser.add_argument(
+        "model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), a Darknet .cfg or a .tflite file"
+    )
     parser.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write")
     parser.add_argument(
         "--shape",

@@ -43,6 +43,7 @@ from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
 from shoestring.fitting import (
+    accelerators,
     board,
     candidates,
     elsewhere,
@@ -164,7 +165,7 @@ def fit(
     made |= taught
     asked = Asked(there, meter, budget, metric, classes, race, cascade, seed)
     said = (*notes, *failed, *not_compiled, *not_ported, *not_taught)
-    fitted = settle(bench, asked, made, sensitivity, said)
+    fitted = accelerators.extend(settle(bench, asked, made, sensitivity, said), bench, there, made)
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
