@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy as np
 from shoestring.base.errors import EngineError, MissingExtraError
 from shoestring.domain.model import TensorSpec
 from shoestring.runtimes.checks import check_threads, model_bytes, model_name, one_line
+from shoestring.runtimes.litert_check import UNREADABLE, check_operators, check_tensors
 from shoestring.runtimes.litert_ports import METADATA, LitertPort, read_ports
 from shoestring.runtimes.session import CheckedSession
 
@@ -33,7 +33,6 @@ DTYPES = frozenset(
 """Element types that feeds and answers may have."""
 
 _ENGINE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
-_UNREADABLE = (struct.error, IndexError, ValueError, TypeError, UnicodeDecodeError)
 _STDERR = 2
 _quiet_lock = threading.Lock()
 
@@ -90,9 +89,11 @@ class LiteRtSession(CheckedSession):
 
     def __init__(self, module: Any, data: bytes, name: str, threads: int, delegates: list[Any]) -> None:
         self._name = name
+        if data[4:8] != IDENTIFIER:
+            raise EngineError(f"LiteRT refuses {name}: it is no TFLite file", hint="convert the model to TFLite")
+        ports = _ports(data, name)
         self._interpreter = _interpreter(module, data, name, threads, delegates)
         takes, gives = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        ports = _ports(data)
         if ports is None:
             self._given, self._made = _own_ports(takes), _own_ports(gives)
         else:
@@ -157,8 +158,6 @@ class LiteRtSession(CheckedSession):
 
 def _interpreter(module: Any, data: bytes, name: str, threads: int, delegates: list[Any]) -> Any:
     """An interpreter with its memory. Raises EngineError."""
-    if data[4:8] != IDENTIFIER:
-        raise EngineError(f"LiteRT refuses {name}: it is no TFLite file", hint="convert the model to TFLite")
     try:
         with _quiet():
             made = module.Interpreter(model_content=data, num_threads=threads, experimental_delegates=delegates)
@@ -168,18 +167,26 @@ def _interpreter(module: Any, data: bytes, name: str, threads: int, delegates: l
     return made
 
 
-def _ports(data: bytes) -> tuple[tuple[LitertPort, ...], tuple[LitertPort, ...]] | None:
-    """What our converter wrote about the ends, None for other files. Raises EngineError for a damaged entry."""
+def _ports(data: bytes, name: str) -> tuple[tuple[LitertPort, ...], tuple[LitertPort, ...]] | None:
+    """What our converter wrote about the ends, None for other files.
+
+    Raises:
+        EngineError: it is damaged, or something in the file is what LiteRT dies of.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     try:
         model = schema.Model.GetRootAs(data, 0)
+        check_tensors(model, schema)
+        check_operators(model, schema)
         for place in range(model.MetadataLength()):
             entry = model.Metadata(place)
             if entry.Name() == METADATA.encode():
                 return read_ports(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-    except _UNREADABLE as error:
-        raise EngineError(f"the file's metadata cannot be read: {one_line(error)}") from error
+    except UNREADABLE as error:
+        raise EngineError(f"LiteRT refuses {name}: it is damaged: {one_line(error)}") from error
+    except EngineError as error:
+        raise EngineError(f"LiteRT refuses {name}: {error.message}", hint=error.hint) from error
     return None
 
 
