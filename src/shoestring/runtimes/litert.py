@@ -34,6 +34,9 @@ DTYPES = frozenset(
 
 _ENGINE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
 _STDERR = 2
+MOST_CHANNELS = 16
+"""Copied one by one; for more of them numpy's own order of copying is faster."""
+
 _quiet_lock = threading.Lock()
 
 
@@ -148,12 +151,27 @@ class LiteRtSession(CheckedSession):
 
     def _step(self, arrays: list[Array]) -> list[Array]:
         for index, array in zip(self._takes, arrays, strict=True):
-            self._interpreter.set_tensor(index, np.require(array, requirements="C"))
+            _fill(self._interpreter.tensor(index)(), array)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._gives]
 
     def _free(self) -> None:
         self._interpreter = None
+
+
+def _fill(tensor: Array, array: Array) -> None:
+    """Copy an array, in whatever order its axes lie, into the engine's memory. Raises ValueError for another shape.
+
+    A picture with its channels in front goes in channel by channel: at 224 x 224 x 3 that takes 0.07 ms on the machine
+    of docs/convert.md, numpy's own order 0.45 ms, and a TRANSPOSE in the file about as long as this.
+    """
+    if tensor.shape != array.shape:
+        raise ValueError(f"the engine's tensor is {tensor.shape}, {array.shape} was brought")
+    if tensor.ndim > 1 and tensor.shape[-1] <= MOST_CHANNELS and not array.flags.c_contiguous:
+        for channel in range(tensor.shape[-1]):
+            tensor[..., channel] = array[..., channel]
+    else:
+        tensor[...] = array
 
 
 def _interpreter(module: Any, data: bytes, name: str, threads: int, delegates: list[Any]) -> Any:
