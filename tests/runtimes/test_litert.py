@@ -120,7 +120,8 @@ def test_two_ends_of_one_name():
 
 SCALES = {
     "zero point": (Scales(np.array([0.5]), np.array([200])), "zero point 200; its limits are -128 and 127"),
-    "scale of zero": (Scales(np.array([0.0]), np.array([0])), "has the scale 0.0"),
+    "scale of zero": (Scales(np.array([0.0]), np.array([0])), "has the scale 0; scales are above 1e-30"),
+    "scale beyond all": (Scales(np.array([1e20]), np.array([0])), "has the scale 1e+20"),
     "scale not a number": (Scales(np.array([np.nan]), np.array([0])), "has the scale nan"),
     "scales for channels": (Scales(np.ones(3), np.zeros(3), 3), "has 3 scales along axis 3 of 4"),
     "more zero points": (Scales(np.ones(1), np.zeros(2)), "has 1 scales and 2 zero points"),
@@ -142,6 +143,18 @@ def test_an_operator_with_too_few_inputs_is_refused():
     x, y = flat.tensor("x", (1, 3, 4, 2), "float32"), flat.tensor("y", (1, 3, 4, 2), "float32")
     flat.operator("CONV_2D", (x,), y, options="Conv2D", strideH=1, strideW=1)
     assert "CONV_2D, has 1 inputs" in refusal(flat.finish((x,), (y,), ""))
+
+
+def test_a_tensor_that_is_made_twice_is_refused():
+    flat = Flat()
+    x, y = flat.tensor("x", (1, 4), "float32"), flat.tensor("y", (1, 4), "float32")
+    flat.operator("RELU", (x,), y)
+    flat.operator("RELU", (x,), y)
+    assert "operator 1 makes tensor 1" in refusal(flat.finish((x,), (y,), ""))
+    flat = Flat()
+    x = flat.tensor("x", (1, 4), "float32")
+    flat.operator("RELU", (x,), x)
+    assert "operator 0 makes tensor 0" in refusal(flat.finish((x,), (x,), ""))
 
 
 def test_different_numbers_of_examples():

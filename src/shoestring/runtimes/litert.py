@@ -95,8 +95,7 @@ class LiteRtSession(CheckedSession):
         if data[4:8] != IDENTIFIER:
             raise EngineError(f"LiteRT refuses {name}: it is no TFLite file", hint="convert the model to TFLite")
         ports = _ports(data, name)
-        self._interpreter = _interpreter(module, data, name, threads, delegates)
-        takes, gives = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._interpreter, takes, gives = _interpreter(module, data, name, threads, delegates)
         if ports is None:
             self._given, self._made = _own_ports(takes), _own_ports(gives)
         else:
@@ -174,15 +173,17 @@ def _fill(tensor: Array, array: Array) -> None:
         tensor[...] = array
 
 
-def _interpreter(module: Any, data: bytes, name: str, threads: int, delegates: list[Any]) -> Any:
-    """An interpreter with its memory. Raises EngineError."""
+def _interpreter(
+    module: Any, data: bytes, name: str, threads: int, delegates: list[Any]
+) -> tuple[Any, list[dict[str, Any]], list[dict[str, Any]]]:
+    """An interpreter with its memory, and what it says of its inputs and outputs. Raises EngineError."""
     try:
         with _quiet():
             made = module.Interpreter(model_content=data, num_threads=threads, experimental_delegates=delegates)
             made.allocate_tensors()
+        return made, made.get_input_details(), made.get_output_details()
     except _ENGINE_ERRORS as error:
         raise EngineError(f"LiteRT refuses {name}: {one_line(error)}") from error
-    return made
 
 
 def _ports(data: bytes, name: str) -> tuple[tuple[LitertPort, ...], tuple[LitertPort, ...]] | None:

@@ -52,6 +52,9 @@ tflite/kernels."""
 SCALED = frozenset(INPUTS) - {"RESHAPE", "TRANSPOSE", "PAD", "SLICE", "STRIDED_SLICE", "CONCATENATION"}
 """Those among them that calculate: their tensors of 8 bits have scales."""
 
+LEAST_SCALE, MOST_SCALE = 1e-30, 1e6
+"""Products and ratios of scales between these stay inside float32, and XNNPACK's limits are met with an error."""
+
 UNREADABLE = (struct.error, AttributeError, IndexError, OverflowError, TypeError, UnicodeDecodeError, ValueError)
 """What the schema's classes raise on offsets that lead nowhere."""
 
@@ -84,8 +87,14 @@ def check_operators(model: Any, schema: Any) -> None:
     bytes_of = (schema.TensorType.INT8, schema.TensorType.UINT8)
     for number in range(model.SubgraphsLength()):
         graph = model.Subgraphs(number)
+        held = {graph.Inputs(i) for i in range(graph.InputsLength())}
         for place in range(graph.OperatorsLength()):
             made = graph.Operators(place)
+            results = [made.Outputs(i) for i in range(made.OutputsLength()) if made.Outputs(i) >= 0]
+            if held.intersection(results):
+                twice = held.intersection(results).pop()
+                raise EngineError(f"its operator {place} makes tensor {twice}, which is an input or was made before")
+            held.update(results)
             if not 0 <= made.OpcodeIndex() < model.OperatorCodesLength():
                 raise EngineError(f"its operator {place} is of kind {made.OpcodeIndex()}, which it does not list")
             code = model.OperatorCodes(made.OpcodeIndex())
@@ -94,8 +103,7 @@ def check_operators(model: Any, schema: Any) -> None:
             if made.InputsLength() < least or (most is not None and made.InputsLength() > most):
                 raise EngineError(f"its operator {place}, {name}, has {made.InputsLength()} inputs; it takes {least}")
             ends = [made.Inputs(i) for i in range(min(1, made.InputsLength()))]
-            ends += [made.Outputs(i) for i in range(made.OutputsLength())]
-            for tensor in ends:
+            for tensor in [*ends, *results]:
                 if name in SCALED and 0 <= tensor < graph.TensorsLength():
                     _need_scale(graph.Tensors(tensor), tensor, name, bytes_of)
 
@@ -116,8 +124,9 @@ def _reason(tensor: Any, name: str, low: int, high: int) -> str:
         return f"has {found.ScaleLength()} scales and {found.ZeroPointLength()} zero points"
     if found.ScaleLength() == 0:
         return "has zero points and no scale"
-    if not (np.isfinite(scales) & (scales > 0)).all():
-        return f"has the scale {scales[~(np.isfinite(scales) & (scales > 0))][0]}; scales are finite and above zero"
+    good = (scales > LEAST_SCALE) & (scales < MOST_SCALE)
+    if not good.all():
+        return f"has the scale {scales[~good][0]:.4g}; scales are above {LEAST_SCALE} and below {MOST_SCALE}"
     if found.ZeroPointLength() and not ((zeros >= low) & (zeros <= high)).all():
         return (
             f"of {name} has the zero point {zeros[(zeros < low) | (zeros > high)][0]}; its limits are {low} and {high}"
