@@ -120,12 +120,12 @@ def test_two_ends_of_one_name():
 
 SCALES = {
     "zero point": (Scales(np.array([0.5]), np.array([200])), "zero point 200; its limits are -128 and 127"),
-    "scale of zero": (Scales(np.array([0.0]), np.array([0])), "has the scale 0; scales are above 1e-30"),
+    "scale of zero": (Scales(np.array([0.0]), np.array([0])), "has the scale 0; scales are above 1e-10"),
     "scale beyond all": (Scales(np.array([1e20]), np.array([0])), "has the scale 1e+20"),
     "scale not a number": (Scales(np.array([np.nan]), np.array([0])), "has the scale nan"),
     "scales for channels": (Scales(np.ones(3), np.zeros(3), 3), "has 3 scales along axis 3 of 4"),
     "more zero points": (Scales(np.ones(1), np.zeros(2)), "has 1 scales and 2 zero points"),
-    "no scale": (None, "8-bit integers without a scale, and ADD"),
+    "no scale": (None, "ADD, calculates with 8-bit integers without a scale"),
 }
 
 
@@ -143,6 +143,25 @@ def test_an_operator_with_too_few_inputs_is_refused():
     x, y = flat.tensor("x", (1, 3, 4, 2), "float32"), flat.tensor("y", (1, 3, 4, 2), "float32")
     flat.operator("CONV_2D", (x,), y, options="Conv2D", strideH=1, strideW=1)
     assert "CONV_2D, has 1 inputs" in refusal(flat.finish((x,), (y,), ""))
+
+
+def test_a_multiplier_beyond_xnnpack_is_refused():
+    flat = Flat()
+    x = flat.tensor("x", (1, 4, 4, 2), "int8", Scales(np.array([8.0]), np.array([0])))
+    y = flat.tensor("y", (1, 4, 4, 2), "int8", Scales(np.array([0.01]), np.array([0])))
+    ones = np.ones((2, 1, 1, 2))
+    weight = flat.tensor("w", ones.shape, "int8", Scales(np.array([0.001, 1.0]), np.zeros(2)), ones)
+    bias = flat.tensor("b", (2,), "int32", Scales(np.array([0.008, 8.0]), np.zeros(2)), np.zeros(2))
+    flat.operator("CONV_2D", (x, weight, bias), y, options="Conv2D", int8=True, strideH=1, strideW=1)
+    assert "has the multiplier 800; XNNPACK takes up to 256" in refusal(flat.finish((x,), (y,), ""))
+
+
+def test_types_that_do_not_go_together_are_refused():
+    flat = Flat()
+    x = flat.tensor("x", (1, 4), "int8", Scales(np.array([0.5]), np.array([0])))
+    y = flat.tensor("y", (1, 4), "float32")
+    flat.operator("ADD", (x, x), y, options="Add", int8=True)
+    assert "ADD, reads type 9 and makes type 0" in refusal(flat.finish((x,), (y,), ""))
 
 
 def test_a_tensor_that_is_made_twice_is_refused():

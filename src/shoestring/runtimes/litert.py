@@ -150,7 +150,10 @@ class LiteRtSession(CheckedSession):
 
     def _step(self, arrays: list[Array]) -> list[Array]:
         for index, array in zip(self._takes, arrays, strict=True):
-            _fill(self._interpreter.tensor(index)(), array)
+            if array.ndim == 0:  # the view of a single number would be a copy
+                self._interpreter.set_tensor(index, array)
+            else:
+                _fill(self._interpreter.tensor(index)(), array)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._gives]
 

@@ -8,6 +8,9 @@ Found by flipping bits of converted networks; what lies beyond is met by running
 from __future__ import annotations
 
 import struct
+import tomllib
+from functools import cache
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -17,43 +20,20 @@ from shoestring.base.errors import EngineError
 LIMITS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
 """Integers that quantized tensors hold."""
 
-INPUTS = {
-    "ADD": (2, 2),
-    "AVERAGE_POOL_2D": (1, 1),
-    "BATCH_MATMUL": (2, 2),
-    "CONCATENATION": (1, None),
-    "CONV_2D": (2, 3),
-    "DEPTHWISE_CONV_2D": (2, 3),
-    "DIV": (2, 2),
-    "FULLY_CONNECTED": (2, 3),
-    "LEAKY_RELU": (1, 1),
-    "LOGISTIC": (1, 1),
-    "MAX_POOL_2D": (1, 1),
-    "MEAN": (2, 2),
-    "MUL": (2, 2),
-    "PAD": (2, 2),
-    "PRELU": (2, 2),
-    "QUANTIZE": (1, 1),
-    "DEQUANTIZE": (1, 1),
-    "RESHAPE": (1, 2),
-    "RESIZE_BILINEAR": (2, 2),
-    "RESIZE_NEAREST_NEIGHBOR": (2, 2),
-    "SLICE": (3, 3),
-    "SOFTMAX": (1, 1),
-    "STRIDED_SLICE": (4, 4),
-    "SUB": (2, 2),
-    "TANH": (1, 1),
-    "TRANSPOSE": (2, 2),
-    "TRANSPOSE_CONV": (3, 4),
-}
-"""Least and most inputs of the operators that XNNPACK takes. Source: google-ai-edge/LiteRT, the Prepare functions in
-tflite/kernels."""
+CALCULATE = frozenset(
+    {
+        *("ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "LEAKY_RELU", "LOGISTIC", "MAXIMUM", "MEAN"),
+        *("MAX_POOL_2D", "MINIMUM", "MUL", "PRELU", "RESIZE_BILINEAR", "SOFTMAX", "SUB", "TANH", "TRANSPOSE_CONV"),
+    }
+)
+"""Operators whose tensors of 8 bits have scales, and whose first input and output are of one type."""
 
-SCALED = frozenset(INPUTS) - {"RESHAPE", "TRANSPOSE", "PAD", "SLICE", "STRIDED_SLICE", "CONCATENATION"}
-"""Those among them that calculate: their tensors of 8 bits have scales."""
+FILTERED = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"))
+LEAST_MULTIPLIER, MOST_MULTIPLIER = 2.0**-32, 256.0
+"""Of the scales of input and weight by that of the output. Source: google/XNNPACK, src/operators/convolution-nhwc.c."""
 
-LEAST_SCALE, MOST_SCALE = 1e-30, 1e6
-"""Products and ratios of scales between these stay inside float32, and XNNPACK's limits are met with an error."""
+LEAST_SCALE, MOST_SCALE = 1e-10, 1e6
+"""Quantizers write 1e-8 for a tensor of zeros; far below or above, XNNPACK stops the process over the ratio of two."""
 
 UNREADABLE = (struct.error, AttributeError, IndexError, OverflowError, TypeError, UnicodeDecodeError, ValueError)
 """What the schema's classes raise on offsets that lead nowhere."""
@@ -78,40 +58,71 @@ def check_tensors(model: Any, schema: Any) -> None:
 
 
 def check_operators(model: Any, schema: Any) -> None:
-    """Raises EngineError for an operator with too few or too many inputs, or one of integers without scales.
+    """Raises EngineError for an operator that its kernel would misread.
 
     Args:
         model, schema: as `check_tensors` takes them.
     """
-    known = {getattr(schema.BuiltinOperator, name): name for name in INPUTS}
-    bytes_of = (schema.TensorType.INT8, schema.TensorType.UINT8)
+    known = {getattr(schema.BuiltinOperator, name): name for name in _inputs()}
     for number in range(model.SubgraphsLength()):
         graph = model.Subgraphs(number)
         held = {graph.Inputs(i) for i in range(graph.InputsLength())}
         for place in range(graph.OperatorsLength()):
             made = graph.Operators(place)
-            results = [made.Outputs(i) for i in range(made.OutputsLength()) if made.Outputs(i) >= 0]
-            if held.intersection(results):
-                twice = held.intersection(results).pop()
-                raise EngineError(f"its operator {place} makes tensor {twice}, which is an input or was made before")
-            held.update(results)
             if not 0 <= made.OpcodeIndex() < model.OperatorCodesLength():
                 raise EngineError(f"its operator {place} is of kind {made.OpcodeIndex()}, which it does not list")
             code = model.OperatorCodes(made.OpcodeIndex())
             name = known.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "")
-            least, most = INPUTS.get(name, (0, None))
-            if made.InputsLength() < least or (most is not None and made.InputsLength() > most):
-                raise EngineError(f"its operator {place}, {name}, has {made.InputsLength()} inputs; it takes {least}")
-            ends = [made.Inputs(i) for i in range(min(1, made.InputsLength()))]
-            for tensor in [*ends, *results]:
-                if name in SCALED and 0 <= tensor < graph.TensorsLength():
-                    _need_scale(graph.Tensors(tensor), tensor, name, bytes_of)
+            reason = _misread(graph, made, name, held, schema)
+            if reason:
+                raise EngineError(f"its operator {place}{f', {name},' if name else ''} {reason}")
 
 
-def _need_scale(tensor: Any, number: int, name: str, bytes_of: tuple[int, ...]) -> None:
-    found = tensor.Quantization()
-    if tensor.Type() in bytes_of and (found is None or found.ScaleLength() == 0):
-        raise EngineError(f"its tensor {number} is of 8-bit integers without a scale, and {name} calculates with it")
+def _misread(graph: Any, made: Any, name: str, held: set[int], schema: Any) -> str:
+    """What is wrong with an operator, empty for nothing; the tensors it makes are added to those that are held."""
+    results = {made.Outputs(i) for i in range(made.OutputsLength())} - {-1}
+    if held & results:
+        return f"makes tensor {min(held & results)}, which is an input or was made before"
+    held |= results
+    least, most = _inputs().get(name, (0, 1 << 31))
+    count = made.InputsLength()
+    if not least <= count <= most:
+        return f"has {count} inputs; it takes {least}" + (f" to {most}" if most != least else "")
+    if not count or not results or name not in CALCULATE | FILTERED:
+        return ""
+    numbers = [made.Inputs(i) for i in range(count)] + sorted(results)
+    if not all(-1 <= tensor < graph.TensorsLength() for tensor in numbers) or -1 in (numbers[0], numbers[-1]):
+        return "reads or makes a tensor that does not exist"
+    source, result = graph.Tensors(numbers[0]), graph.Tensors(numbers[count])
+    if name in CALCULATE:
+        if source.Type() != result.Type():
+            return f"reads type {source.Type()} and makes type {result.Type()}"
+        if source.Type() in (schema.TensorType.INT8, schema.TensorType.UINT8):
+            for tensor in (source, result):
+                if tensor.Quantization() is None or tensor.Quantization().ScaleLength() == 0:
+                    return "calculates with 8-bit integers without a scale"
+    whole = source.Type() == result.Type() == schema.TensorType.INT8
+    return _multipliers(source, graph.Tensors(numbers[1]), result) if name in FILTERED and whole else ""
+
+
+def _multipliers(source: Any, weight: Any, result: Any) -> str:
+    """What is wrong with the scales of an integer layer, empty for nothing."""
+    found = [tensor.Quantization() for tensor in (source, weight, result)]
+    if any(one is None or one.ScaleLength() == 0 for one in found):
+        return "calculates with 8-bit integers without a scale"
+    taken, weights, given = (np.atleast_1d(one.ScaleAsNumpy()).astype(np.float64) for one in found)
+    multipliers = taken[0] * weights / given[0]
+    good = (multipliers >= LEAST_MULTIPLIER) & (multipliers < MOST_MULTIPLIER)
+    return (
+        "" if good.all() else f"has the multiplier {multipliers[~good][0]:.4g}; XNNPACK takes up to {MOST_MULTIPLIER:g}"
+    )
+
+
+@cache
+def _inputs() -> dict[str, tuple[int, int]]:
+    """Least and most inputs by operator."""
+    text = resources.files(__package__).joinpath("litert_operators.toml").read_text()
+    return {name: (least, most) for name, (least, most) in tomllib.loads(text)["inputs"].items()}
 
 
 def _reason(tensor: Any, name: str, low: int, high: int) -> str:
