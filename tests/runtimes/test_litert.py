@@ -138,6 +138,13 @@ def test_scales_that_would_end_the_process_are_refused(case):
     assert words in refusal(flat.finish((x,), (y,), ""))
 
 
+def test_a_tensor_beyond_all_sizes_is_refused():
+    flat = Flat()
+    x, y = (flat.tensor(name, (1, 1 << 16, 1 << 13), "float32") for name in "xy")
+    flat.operator("RELU", (x,), y)
+    assert "tensor 0 has 536870912 elements; the limit is 268435456" in refusal(flat.finish((x,), (y,), ""))
+
+
 def test_an_operator_with_too_few_inputs_is_refused():
     flat = Flat()
     x, y = flat.tensor("x", (1, 3, 4, 2), "float32"), flat.tensor("y", (1, 3, 4, 2), "float32")

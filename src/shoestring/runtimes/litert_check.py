@@ -7,6 +7,7 @@ Found by flipping bits of converted networks; what lies beyond is met by running
 
 from __future__ import annotations
 
+import math
 import struct
 import tomllib
 from functools import cache
@@ -35,12 +36,15 @@ LEAST_MULTIPLIER, MOST_MULTIPLIER = 2.0**-32, 256.0
 LEAST_SCALE, MOST_SCALE = 1e-10, 1e6
 """Quantizers write 1e-8 for a tensor of zeros; far below or above, XNNPACK stops the process over the ratio of two."""
 
+MOST_ELEMENTS = 1 << 28
+"""Of one tensor, 1 GiB of floats: a flipped bit in a shape must not keep a board busy for an hour."""
+
 UNREADABLE = (struct.error, AttributeError, IndexError, OverflowError, TypeError, UnicodeDecodeError, ValueError)
 """What the schema's classes raise on offsets that lead nowhere."""
 
 
 def check_tensors(model: Any, schema: Any) -> None:
-    """Raises EngineError for a tensor whose scales cannot be meant.
+    """Raises EngineError for a tensor whose size or scales cannot be meant.
 
     Args:
         model: the root of a file, as the schema's classes read it lazily.
@@ -51,6 +55,9 @@ def check_tensors(model: Any, schema: Any) -> None:
         graph = model.Subgraphs(number)
         for place in range(graph.TensorsLength()):
             tensor = graph.Tensors(place)
+            count = math.prod(max(1, tensor.Shape(axis)) for axis in range(tensor.ShapeLength()))
+            if count > MOST_ELEMENTS:
+                raise EngineError(f"its tensor {place} has {count} elements; the limit is {MOST_ELEMENTS}")
             if tensor.Type() in limits:
                 reason = _reason(tensor, *limits[tensor.Type()])
                 if reason:
