@@ -16,7 +16,7 @@ import numpy as np
 from shoestring.base.errors import EngineError, MissingExtraError
 from shoestring.domain.model import TensorSpec
 from shoestring.runtimes.checks import check_threads, model_bytes, model_name, one_line
-from shoestring.runtimes.onnx_bytes import OnnxEnds, read_ends
+from shoestring.runtimes.onnx_bytes import OnnxFacts, read_facts
 from shoestring.runtimes.session import CheckedSession
 
 if TYPE_CHECKING:
@@ -73,20 +73,20 @@ class OpenVinoRuntime:
         engine = engine_module()
         data, name = model_bytes(model), model_name(model)
         try:
-            ends = read_ends(data)
+            facts = read_facts(data)
         except EngineError as error:
             raise EngineError(f"OpenVINO refuses {name}: {error.message}") from error
-        if ends.external:
+        if facts.external:
             raise EngineError(
-                f"OpenVINO refuses {name}: the values of {ends.external[0]!r} lie in another file, which is not read",
+                f"OpenVINO refuses {name}: the values of {facts.external[0]!r} lie in another file, which is not read",
                 hint="save the model as one file",
             )
         try:
             graph = _convert(engine, data)
-            _check_inputs(graph, ends, name)
+            _check_inputs(graph, facts, name)
             _check_quantized(graph, name)
             compiled = _core(engine).compile_model(graph, "CPU", settings(threads))
-            return OpenVinoSession(compiled, ends)
+            return OpenVinoSession(compiled, facts)
         except engine_errors() as error:
             raise EngineError(f"OpenVINO refuses {name}: {reason(error)}") from error
 
@@ -96,12 +96,12 @@ class OpenVinoSession(CheckedSession):
 
     Args:
         compiled: its CompiledModel.
-        ends: names of the model's inputs and outputs, in the model's order.
+        facts: names of the model's inputs and outputs, in the model's order.
     """
 
-    def __init__(self, compiled: Any, ends: OnnxEnds) -> None:
-        inputs = _ports(compiled.inputs, ends.inputs)
-        outputs = _ports(compiled.outputs, ends.outputs)
+    def __init__(self, compiled: Any, facts: OnnxFacts) -> None:
+        inputs = _ports(compiled.inputs, facts.inputs)
+        outputs = _ports(compiled.outputs, facts.outputs)
         super().__init__(
             tuple(_spec(name, port) for name, port in inputs), tuple(_spec(name, port) for name, port in outputs)
         )
@@ -177,9 +177,9 @@ def has_dot_product() -> bool:
     return bool(library.getauxval(_AT_HWCAP) & _HWCAP_ASIMDDP)
 
 
-def _check_inputs(graph: Any, ends: OnnxEnds, name: str) -> None:
+def _check_inputs(graph: Any, facts: OnnxFacts, name: str) -> None:
     kept = {one for port in graph.inputs for one in port.get_names()}
-    unused = [one for one in ends.inputs if one not in kept]
+    unused = [one for one in facts.inputs if one not in kept]
     if unused:
         raise EngineError(
             f"OpenVINO refuses {name}: its input {unused[0]!r} is used by no operator, and would be dropped",
