@@ -1,5 +1,6 @@
 """TensorRT needs NVIDIA's chips. What can be held here is what we ask ONNX Runtime for, on a stand-in for its module,
-and what we make of its answer; that TensorRT itself does as asked is for the contract suite on a machine that has it."""
+and what we make of its answer. That TensorRT does as it is asked is for the contract suite, on a machine that has it.
+"""
 
 from __future__ import annotations
 
