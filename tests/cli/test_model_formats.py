@@ -47,12 +47,17 @@ def test_weights_elsewhere_are_given(cli: Any, yolo: Path, tmp_path: Path) -> No
     assert kept == {"shoestring.yolo"}
 
 
-@pytest.mark.parametrize("verb", ["predict", "bench", "doctor", "compile", "fit", "chips"])
+@pytest.mark.parametrize("verb", ["predict", "bench", "doctor", "compile", "convert", "fit", "chips"])
 def test_every_verb_that_takes_a_model_takes_its_weights(verb: str) -> None:
     from shoestring.cli.main import build_parser
 
     model = ["--for", "net.cfg", "--fps", "1"] if verb == "chips" else ["net.cfg"]
-    more = {"predict": ["--chip", "x"], "fit": ["--data", "x"], "compile": ["-o", "x"]}.get(verb, [])
+    more = {
+        "predict": ["--chip", "x"],
+        "fit": ["--data", "x"],
+        "compile": ["-o", "x"],
+        "convert": ["--to", "litert", "-o", "x"],
+    }.get(verb, [])
     found = build_parser(verb).parse_args([verb, *model, *more, "--weights", "net.weights"])
     assert found.weights == Path("net.weights")
 
