@@ -24,7 +24,7 @@ FUNCTIONS = frozenset({"LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Relu
 """Of one value at a time: 256 codes have 256 answers, so any engine can do them by a table."""
 
 GATES = frozenset({"Sigmoid", "HardSigmoid"})
-"""Functions to 0..1. One that no further 8-bit product reads gives probabilities, whose small ones steps would erase."""
+"""Functions to 0..1. One that no 8-bit product reads gives probabilities, and even steps would erase small ones."""
 
 SAME_SCALE = frozenset(
     {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Resize", "Slice", "Split", "Pad"}
