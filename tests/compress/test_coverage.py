@@ -25,6 +25,8 @@ from shoestring.native.interpret import run
 
 SCHEMES = ("u8s7", "s8s8")
 FLOAT_FUNCTIONS = {"HardSwish", "HardSigmoid", "Mul"}  # what ONNX Runtime makes of a HardSwish between codes
+BY_WAY_OF_FLOAT = {"Relu of a product", "Clip of a pool", "Concat of two ranges", "linear", "Pad"}
+"""ONNX Runtime has no integer kernel for these; left in float they would be quantized behind them all the same."""
 LEAST_DB = {"mobilenet_v3_small": 7, "mobilenet_v3_large": 9, "resnet50": 9, "efficientnet_b0": 12, "yolov3_silu": 11}
 """Signal to noise without bias correction; nets of fifty and more layers, each of which adds its rounding."""
 
@@ -121,14 +123,14 @@ def test_an_operator_between_two_layers_works_on_codes(name: str, scheme: str, t
     assert {kind for kind in kinds(program) if kind.endswith("f32")} == {"Dequantize f32"}, "only the end is float"
     ours = np.concatenate([next(iter(run(program, {"x": x}).values())) for x in examples])
     assert sqnr_db(found, ours) > 38, "the compiler and ONNX Runtime differ by rare single steps"
-    if name != "HardSwish":
+    if scheme == "u8s7" and name != "HardSwish":  # on x86 ONNX Runtime turns signed codes into unsigned ones, not all
         executed = in_ort(model, tmp_path)
         assert executed["Conv"] == 0
         assert not FLOAT_FUNCTIONS & executed.keys()
-        assert executed["QuantizeLinear"] == 1 or name in ("Relu of a product", "Clip of a pool"), executed
+        assert executed["QuantizeLinear"] == 1 + (name in BY_WAY_OF_FLOAT), executed
 
 
-@pytest.mark.parametrize("name", [name for name in zoo.SIDES])
+@pytest.mark.parametrize("name", list(zoo.SIDES))
 def test_a_family_of_networks_runs_in_8_bits(name: str, tmp_path) -> None:
     graph = LowerMean().run(Graph(onnx.ModelProto.FromString(zoo.NETS[name]())), {})[0]
     x = zoo.example_input(name, 32, seed=5)["x"]
