@@ -25,7 +25,7 @@ from shoestring.native.interpret import run
 
 SCHEMES = ("u8s7", "s8s8")
 FLOAT_FUNCTIONS = {"HardSwish", "HardSigmoid", "Mul"}  # what ONNX Runtime makes of a HardSwish between codes
-BY_WAY_OF_FLOAT = {"Relu of a product", "Clip of a pool", "Concat of two ranges", "linear", "Pad"}
+BY_WAY_OF_FLOAT = {"Clip of a pool", "Concat of two ranges", "linear", "Pad"}
 """ONNX Runtime has no integer kernel for these; left in float they would be quantized behind them all the same."""
 LEAST_DB = {"mobilenet_v3_small": 7, "mobilenet_v3_large": 9, "resnet50": 9, "efficientnet_b0": 12, "yolov3_silu": 11}
 """Signal to noise without bias correction; nets of fifty and more layers, each of which adds its rounding."""
