@@ -9,7 +9,7 @@ channel at a time, as a batch norm in training would have done (`settle`): deep 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -22,9 +22,14 @@ import networks
 import zoo_families as families
 from shoestring.compress.graph import Graph
 from shoestring.compress.layers import is_weighted
+from shoestring.compress.observe import value_ranges
+from shoestring.compress.passes.lower_mean import LowerMean
+from shoestring.compress.quantize import needed_ranges, to_qdq
+from shoestring.compress.scheme import scheme_named
 from shoestring.compress.walk import walk
 
 CLASSES = 10
+CALIBRATED_ON, CALIBRATION_SEED = 32, 5
 SETTLED_ON = 96  # pictures
 SPREAD = (0.6, 1.4)  # standard deviations that channels are given, as the scales of a batch norm
 SHIFT = 0.3  # standard deviation of their means
@@ -181,3 +186,21 @@ def example_input(name: str, n: int = 1, seed: int = 1) -> dict[str, np.ndarray]
     if name in SIDES:
         return {"x": pictures(n, SIDES[name], seed)}
     return {"x": encoders.tokens(n, seed)}
+
+
+def lowered(name: str) -> Graph:
+    """The net as recipes start from it."""
+    return LowerMean().run(Graph(onnx.ModelProto.FromString(NETS[name]())), {})[0]
+
+
+@cache
+def quantized(name: str, scheme: str) -> bytes:
+    """The net in QDQ form, its ranges seen on 32 examples, nothing corrected."""
+    graph = lowered(name)
+    (examples,) = example_input(name, CALIBRATED_ON, seed=CALIBRATION_SEED).values()
+
+    def feed() -> Iterator[dict[str, np.ndarray]]:
+        return ({graph.inputs[0]: examples[i : i + 8]} for i in range(0, len(examples), 8))
+
+    ranges = value_ranges(graph, feed, needed_ranges(graph))
+    return to_qdq(graph, ranges, scheme_named(scheme), frozenset()).to_bytes()

@@ -132,9 +132,8 @@ def test_an_operator_between_two_layers_works_on_codes(name: str, scheme: str, t
 
 @pytest.mark.parametrize("name", list(zoo.SIDES))
 def test_a_family_of_networks_runs_in_8_bits(name: str, tmp_path) -> None:
-    graph = LowerMean().run(Graph(onnx.ModelProto.FromString(zoo.NETS[name]())), {})[0]
-    x = zoo.example_input(name, 32, seed=5)["x"]
-    model = quantized(graph, "u8s7", [x[i : i + 8] for i in range(0, 32, 8)])
+    graph, model = zoo.lowered(name), zoo.quantized(name, "u8s7")
+    x = zoo.example_input(name, zoo.CALIBRATED_ON, seed=zoo.CALIBRATION_SEED)["x"]
     wanted, found = (on_ort(one, {"x": x[:8]}) for one in (graph.to_bytes(), model))
     for output in wanted:
         assert sqnr_db(wanted[output], found[output]) > LEAST_DB.get(name, 14), output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
 
 import zoo
@@ -12,7 +11,6 @@ from shoestring.base.outputs import divergence, mean_kl, sqnr_db
 from shoestring.compress.bias import correct_biases, float_means, output_spans
 from shoestring.compress.graph import Graph
 from shoestring.compress.observe import value_ranges
-from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.quantize import needed_ranges, to_qdq
 from shoestring.compress.rounding import follow_drift, round_layers
 from shoestring.compress.scheme import scheme_named
@@ -26,7 +24,7 @@ class Case:
     """A detector of the zoo with its ranges, and batches of one picture."""
 
     def __init__(self, name: str) -> None:
-        self.graph = LowerMean().run(Graph(onnx.ModelProto.FromString(zoo.NETS[name]())), {})[0]
+        self.graph = zoo.lowered(name)
         self.batches = [{"x": x[None]} for x in zoo.example_input(name, 16, seed=5)["x"]]
         self.ranges = value_ranges(self.graph, lambda: iter(self.batches), needed_ranges(self.graph))
         self.spans = output_spans(self.graph, self.ranges, SCHEME.activation_limits)
