@@ -2,9 +2,11 @@
 
     python benchmarks/detector.py
 
-Every second photo calibrates, the others judge: signal to quantization noise of both heads, and how many boxes of the
-float network the 8-bit one finds with the same class and an overlap (IoU) of 0.5, at scores of 0.25. Needs torch, pip
-and apt-get; the network and the photos are those of native_models.py and photos.py. Nothing is trained.
+Every second photo calibrates, whole and in crops, the others judge: signal to quantization noise of both heads, and how
+many boxes of the float network the 8-bit one finds with the same class and an overlap (IoU) of 0.5, at scores of 0.25.
+Each 8-bit network runs in ONNX Runtime and as a program of our own compiler; on processors without VNNI the former
+saturates with 8-bit weights (u8s8). Needs torch, pip, apt-get and zig; the network and the photos are those of
+native_models.py and photos.py. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import native_models
 from boxes import TINY_ANCHORS, Box, decode, matched
 from photos import crops, from_debian, from_wheels
 from shoestring.base.outputs import sqnr_db
+from shoestring.chips.host import this_machine
 from shoestring.compress.apply import apply
 from shoestring.compress.bias import float_means, output_spans
 from shoestring.compress.clip import clipped_ranges
@@ -32,6 +35,8 @@ from shoestring.compress.quantize import needed_ranges
 from shoestring.compress.scheme import scheme_named
 from shoestring.domain.recipe import Recipe, Step
 from shoestring.importers import import_model
+from shoestring.native.compiling import build_library, prepare
+from shoestring.native.targets import host_target
 from shoestring.runtimes import registry
 
 if TYPE_CHECKING:
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
 SIDE, GREY, CROPS = 416, 128, 3
 WALKED, ROUNDED = 12, 24
 RECIPES = {"nearest": (), "nearest, biases corrected": ("correct_bias",), "rounded": ("round_weights",)}
-OPTIONS = {"round_weights": {"drift": False}}
+"""What follows `static_int8`. Drift costs a second rounding, and is tried by a fit alone."""
 
 
 def letterbox(photo: Image.Image) -> Array:
@@ -88,12 +93,19 @@ def workshop_for(graph: Graph, photos: Array, scheme: str) -> Workshop:
     return Workshop(graph, ranges, {}, walked, rounded, means, spans, 1)
 
 
-def answers(model: bytes, photos: Array) -> list[Array]:
+def answers(runtime: str, model: Path, photos: Array) -> list[Array]:
     """Fine and coarse head for all photos."""
-    with registry.get("onnxruntime").load(model, 2) as session:
+    with registry.get(runtime).load(model, 1) as session:
         rows = [list(session.run({session.inputs[0].name: photo[None]}).values()) for photo in photos]
     heads = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
     return sorted(heads, key=lambda head: -head.shape[-1])
+
+
+def compiled(model: Path) -> Path:
+    """The program of a model for this machine."""
+    machine, library = this_machine(), model.with_suffix(".so")
+    build_library(prepare(model.read_bytes(), "detector"), [host_target(machine.isa, machine.arch)], 1, library)
+    return library
 
 
 def boxes_of(heads: list[Array]) -> list[list[Box]]:
@@ -103,27 +115,33 @@ def boxes_of(heads: list[Array]) -> list[list[Box]]:
 def recipe(name: str, scheme: str) -> Recipe:
     steps = [Step("lower_mean", {}), Step("static_int8", {"scheme": scheme, "float_layers": ()})]
     for step in RECIPES[name]:
-        steps.append(Step(step, {"scheme": scheme, **OPTIONS[step]} if step in OPTIONS else {}))
+        steps.append(Step(step, {"scheme": scheme, "drift": False} if step == "round_weights" else {}))
     return Recipe(name, "int8", tuple(steps), "8 bits for the benchmark")
 
 
+def row(wanted: list[Array], found: list[Array]) -> str:
+    """Noise of each head, boxes of the float network, those found again, those that it does not have, agreement."""
+    noise = ", ".join(f"{sqnr_db(a, b):.1f}" for a, b in zip(wanted, found, strict=True))
+    truth, boxes = boxes_of(wanted), boxes_of(found)
+    total, count = (sum(map(len, each)) for each in (truth, boxes))
+    hits = sum(matched(a, b) for a, b in zip(truth, boxes, strict=True))
+    return f"{noise} | {total} | {hits} | {count - hits} | {2 * hits / (total + count):.1%}"
+
+
 def judge(graph: Graph, learn: Array, held: Array, schemes: Sequence[str], folder: Path) -> None:
-    """Print a row for every scheme and recipe."""
-    wanted = answers(graph.to_bytes(), held)
-    truth = boxes_of(wanted)
-    total = sum(map(len, truth))
-    print(f"{len(learn)} pictures calibrate, {len(held)} judge; the float network finds {total} boxes on those")
-    print("| scheme | recipe | SQNR fine, coarse (dB) | boxes | matched | agreement |\n|---|---|---|---|---|---|")
+    """Print a row for every scheme, recipe and engine."""
+    model = folder / "judged.onnx"
+    model.write_bytes(graph.to_bytes())
+    wanted = answers("onnxruntime", model, held)
+    print(f"{len(learn)} pictures calibrate, {len(held)} judge")
+    print("| scheme | recipe | engine | SQNR fine, coarse (dB) | boxes | found again | more | agreement |")
+    print("|---|---|---|---|---|---|---|---|")
     for scheme in schemes:
         workshop = workshop_for(graph, learn, scheme)
         for name in RECIPES:
-            apply(recipe(name, scheme), graph, workshop, folder / "int8.onnx")
-            found = answers((folder / "int8.onnx").read_bytes(), held)
-            boxes = boxes_of(found)
-            count = sum(map(len, boxes))
-            hits = sum(matched(a, b) for a, b in zip(truth, boxes, strict=True))
-            noise = ", ".join(f"{sqnr_db(a, b):.1f}" for a, b in zip(wanted, found, strict=True))
-            print(f"| {scheme} | {name} | {noise} | {count} | {hits} | {2 * hits / (total + count):.1%} |", flush=True)
+            apply(recipe(name, scheme), graph, workshop, model)
+            for engine, file in (("onnxruntime", model), ("native", compiled(model))):
+                print(f"| {scheme} | {name} | {engine} | {row(wanted, answers(engine, file, held))} |", flush=True)
 
 
 def main() -> None:
