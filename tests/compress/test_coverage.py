@@ -15,7 +15,7 @@ from native.front_helpers import kinds
 from native.qdq_models import Sketch, on_ort
 from shoestring.base.outputs import sqnr_db
 from shoestring.compress.graph import Graph
-from shoestring.compress.layers import plan
+from shoestring.compress.layers import is_weighted, plan
 from shoestring.compress.observe import value_ranges
 from shoestring.compress.passes.lower_mean import LowerMean
 from shoestring.compress.quantize import needed_ranges, to_qdq
@@ -188,3 +188,18 @@ def test_a_sigmoid_has_the_steps_that_the_specification_fixes() -> None:
 def test_what_has_no_integer_form_stays_in_float(middle: Callable[[Sketch, str], str]) -> None:
     graph = between(middle)
     assert [layer.node.op_type for layer in plan(graph, frozenset())] == ["Conv", "Conv"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", ["yolov3_silu", "mobilenet_v3_small", "ssd_sigmoid", "squeezenet"])
+def test_any_layers_may_stay_in_float(name: str, seed: int) -> None:
+    graph = zoo.lowered(name)
+    x = zoo.example_input(name, 8, seed=zoo.CALIBRATION_SEED)["x"]
+    ranges = value_ranges(graph, lambda: iter([{"x": x}]), needed_ranges(graph))
+    weighted = [node.name for node in graph.nodes if is_weighted(graph, node)]
+    kept = frozenset(np.random.default_rng(seed).choice(weighted, len(weighted) // 3, replace=False))
+    made = to_qdq(graph, ranges, scheme_named("u8s7"), kept)
+    assert {node.name for node in made.nodes if is_weighted(made, node)} == kept
+    wanted, found = (on_ort(one.to_bytes(), {"x": x}) for one in (graph, made))
+    for output in wanted:
+        assert sqnr_db(wanted[output], found[output]) > LEAST_DB.get(name, 14), output
