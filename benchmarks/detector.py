@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 SIDE, GREY, CROPS = 416, 128, 3
-WALKED, ROUNDED = 12, 24
+WALKED, ROUNDED = 12, 16
 RECIPES = {"nearest": (), "nearest, biases corrected": ("correct_bias",), "rounded": ("round_weights",)}
 """What follows `static_int8`. Drift costs a second rounding, and is tried by a fit alone."""
 

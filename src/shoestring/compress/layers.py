@@ -117,14 +117,21 @@ def _follows(graph: Graph, node: onnx.NodeProto, quantized: set[str]) -> bool:
     if any(node.output[1:]) and node.op_type != "Split":
         return False
     if node.op_type == "Resize":
-        return attribute(node, "mode", b"nearest") in (b"nearest", b"linear") and not attribute(node, "antialias", 0)
+        return _stays_inside(node)
     return node.op_type != "Pad" or _pads_with_zero(graph, node)
 
 
+def _stays_inside(node: onnx.NodeProto) -> bool:
+    """Whether a Resize gives nothing beyond what it reads: a cubic one overshoots, a crop brings in a constant."""
+    mode, places = attribute(node, "mode", b"nearest"), attribute(node, "coordinate_transformation_mode", b"half_pixel")
+    known = mode in (b"nearest", b"linear") and places != b"tf_crop_and_resize"
+    return known and not attribute(node, "antialias", 0)
+
+
 def _pads_with_zero(graph: Graph, node: onnx.NodeProto) -> bool:
-    """Zero is a code of every scale; another constant may lie beyond the range."""
+    """Zero is a code of every scale; another constant may lie beyond the range. Other modes repeat values."""
     if attribute(node, "mode", b"constant") != b"constant":
-        return attribute(node, "mode", b"constant") in (b"edge", b"reflect")
+        return True
     value = graph.weights[node.input[2]] if len(node.input) > 2 and node.input[2] else None
     return value is None or not value.any()
 
