@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 SIDE, GREY, CROPS = 416, 128, 3
-WALKED, ROUNDED = 12, 16
+WALKED, ROUNDED = 12, 24
 RECIPES = {"nearest": (), "nearest, biases corrected": ("correct_bias",), "rounded": ("round_weights",)}
 """What follows `static_int8`. Drift costs a second rounding, and is tried by a fit alone."""
 
@@ -68,10 +68,14 @@ def views(stem: str, photo: Image.Image) -> list[Array]:
 
 
 def photographs() -> tuple[Array, Array]:
-    """(n, 3, SIDE, SIDE) of every second photo, and of the others; always in the same order."""
+    """(n, 3, SIDE, SIDE) of every second photo, and of the others; in the order of their names."""
     with tempfile.TemporaryDirectory() as scratch:
-        found = [views(*one) for source in (from_wheels, from_debian) for one in source(Path(scratch))]
-    return tuple(np.stack(list(itertools.chain.from_iterable(part))) for part in (found[::2], found[1::2]))
+        photos = {
+            f"{stem}.png": photo for source in (from_wheels, from_debian) for stem, photo in source(Path(scratch))
+        }
+    found = [views(Path(name).stem, photos[name]) for name in sorted(photos)]
+    learn, held = (np.stack(list(itertools.chain.from_iterable(part))) for part in (found[::2], found[1::2]))
+    return learn, held
 
 
 def network(folder: Path) -> Graph:
