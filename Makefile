@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 
-.PHONY: demo test check train-check wheel-check proof clean help
+.PHONY: demo test check train-check wheel-check proof boards clean help
 
 help:
 	@echo "make demo    fit, run and report the demo model on this machine"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, import rule, docs"
-	@echo "make train-check  tests of training; installs torch"
+	@echo "make train-check  tests of training and of PyTorch files; installs torch"
+	@echo "make boards  the device install on emulated Arm boards; writes the tables of docs/boards.md"
 	@echo "make proof   slower proofs; their last figures stand in docs/proof.md"
 
 $(VENV)/.fit: pyproject.toml
@@ -48,7 +49,8 @@ check: $(VENV)/.check
 
 train-check: $(VENV)/.test
 	$(BIN)/python -m pip install -q -e '.[train]'
-	$(BIN)/python -m pytest -rs tests/training tests/cli/test_distill_verb.py
+	$(BIN)/python -m pytest -rs tests/training tests/cli/test_distill_verb.py tests/cli/test_import_verb.py \
+	    tests/importers tests/attacks/test_hostile_pickles.py tests/fitting/test_fit_module.py
 
 wheel-check: $(VENV)/.check
 	sh tests/wheel/check_base_install.sh $(PYTHON)
@@ -62,6 +64,9 @@ proof: $(VENV)/.test
 	    tests/search/test_reserves.py tests/fitting/test_racing.py
 	SHOESTRING_PROOF=3 $(BIN)/python -m pytest --timeout=3600 -rs tests/native/test_native_kernels_x86.py \
 	    tests/native/test_native_kernels_arm.py tests/native/front/test_native_front_fuzz.py
+
+boards: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python benchmarks/emulated_boards.py --write docs/boards.md
 
 clean:
 	rm -rf $(VENV) $(OUT) dist build

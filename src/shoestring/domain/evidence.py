@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.cost import Machine
+from shoestring.domain.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Sensitivity:
     Args:
         layer: node name.
         operator: its ONNX type.
-        kl: mean KL divergence of the softmax outputs, nats.
+        kl: mean KL divergence of the softmax outputs, nats; of a model that is no classifier the mean over its outputs
+            of squared error over squared value.
         sqnr_db: signal to quantization noise of the outputs, dB.
     """
 
@@ -80,6 +82,7 @@ class Evidence:
         seed: of the splits.
         readings: of the stages of cascades that were tested, on selection and certification.
         measured_on: the board where costs were measured; None: on `machine`, or nowhere (they are estimates).
+        proofs: answers of rungs on other instruction sets, sorted by rung and board; None: there are none.
     """
 
     metric: str
@@ -92,6 +95,7 @@ class Evidence:
     seed: int
     readings: tuple[Reading, ...] = ()
     measured_on: Machine | None = field(default=None, metadata=WHEN_SET)
+    proofs: tuple[Proof, ...] | None = field(default=None, metadata=WHEN_SET)
 
     def split(self, name: str) -> Split:
         """The split called `name`. Raises KeyError."""

@@ -60,8 +60,8 @@ def convert(model: Path | bytes, precision: str | None = None, *, integer: bool 
     """A TFLite file of an ONNX graph, float32 or quantized in QDQ form, with the very same scales and zero points.
 
     Codes of uint8 are shifted by 128 to TFLite's int8, which changes no arithmetic. Layers that the graph leaves in
-    float stay in float. The file takes one example at a time; its images lie N, H, W, C. Its metadata holds the graph's own
-    names and orders, by which the runtime "litert" feeds it.
+    float stay in float. The file takes one example at a time; its images lie N, H, W, C. Its metadata holds the
+    graph's own names and orders, by which the runtime "litert" feeds it.
 
     Args:
         model: file, or its bytes: as the importers and the quantizer write it.
