@@ -67,6 +67,14 @@ def test_a_wrong_grid_is_noticed(broken, monkeypatch):
     assert steps(plain, "u8s8").any()
 
 
+@pytest.mark.parametrize(("make", "notes"), [(depthwise, 0), (summed, 1)])
+def test_a_note_says_where_reals_are_not_rounded(make, notes):
+    seen = {"image": np.random.default_rng(8).standard_normal((4, 3, 16, 16)).astype(np.float32)}
+    found = convert(quantized(make().SerializeToString(), seen), "int8").notes
+    assert len(found) == notes
+    assert all("2 activations are read as reals" in note for note in found)
+
+
 def test_layers_between_codes_stay_in_codes():
     """No Quantize but in front of the first layer: convolutions hand bytes on; 255 and 0 are what a ReLU needs."""
     seen = {"image": np.random.default_rng(8).standard_normal((4, 3, 16, 16)).astype(np.float32)}
@@ -109,7 +117,7 @@ def test_weights_that_ncnn_cannot_hold_keep_a_layer_in_float_and_a_note_says_so(
     weights["v"] = np.full((4, 4, 1, 1), -127, np.int8)
     model = small(nodes, {"x": (1, 3, 4, 4)}, weights)
     converted = convert(model, "int8")
-    assert len(converted.notes) == 1
+    assert len(converted.notes) == 2
     assert "first" in converted.notes[0]
     assert "-128" in converted.notes[0]
     feeds = {"x": np.random.default_rng(1).standard_normal((1, 3, 4, 4)).astype(np.float32)}
