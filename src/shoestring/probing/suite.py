@@ -13,8 +13,8 @@ import numpy as np
 
 from shoestring.base import canonical, disk
 from shoestring.base.errors import ChildError, MissingExtraError, ModelError
-from shoestring.domain.features import Features
 from shoestring.convert.registry import WRITERS, convert_for
+from shoestring.domain.features import Features
 from shoestring.native.build import find_compiler
 from shoestring.native.compiling import MOST_THREADS, compile_library
 from shoestring.native.meter import build_meter
