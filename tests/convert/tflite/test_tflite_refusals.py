@@ -96,6 +96,21 @@ def test_a_missing_package_names_the_extra(monkeypatch):
             assert "shoestring[litert]" in caught.value.hint
 
 
+def test_tokens_number_the_rows_of_an_embedding():
+    sketch = Sketch(1, 5)
+    sketch.inputs = [("x", TensorProto.INT64, ("n", 5))]
+    made = sketch.add("MatMul", sketch.add("Gather", sketch.normal(9, 6), "x"), sketch.normal(6, 4))
+    model = sketch.bytes(made)
+    from shoestring.runtimes import registry
+
+    given = {"x": np.array([[0, 8, 3, 3, 1], [5, 4, 7, 2, 6]])}
+    with registry.get("litert").load(convert(model).data, 1) as one, registry.get("onnxruntime").load(model, 1) as two:
+        assert one.inputs == two.inputs
+        np.testing.assert_allclose(one.run(given)[made], two.run(given)[made], rtol=1e-5, atol=1e-6)
+    sketch.nodes.clear()
+    assert "'x' is int64; it must be float32" in refusal(sketch, sketch.add("Add", "x", "x"))
+
+
 def test_integers_as_inputs_are_taken():
     sketch = Sketch(1, 4)
     sketch.inputs = [("x", TensorProto.UINT8, (1, 4))]

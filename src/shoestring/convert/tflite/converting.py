@@ -47,6 +47,7 @@ WRITERS: dict[type[form.Op], Callable[[Emitter, Any], None]] = {
     rewrite.IntegerFunction: functions.integer_function,
     more_ops.LayerNorm: more_writers.layer_norm,
     more_ops.Reduce: more_writers.reduce,
+    more_ops.Lookup: more_writers.lookup,
     more_ops.Extreme: more_writers.extreme,
     more_ops.Power: more_writers.power,
 }
