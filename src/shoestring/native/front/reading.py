@@ -26,12 +26,12 @@ MAX_ROUNDS = 16
 INPUT_DTYPES = ("float32", "uint8", "int8")
 
 
-def read_graph(data: bytes, dtypes: tuple[str, ...] = INPUT_DTYPES) -> Graph:
+def read_graph(data: bytes, taken: tuple[str, ...] = INPUT_DTYPES) -> Graph:
     """Parse a file.
 
     Args:
         data: of an ONNX file without external data.
-        dtypes: that inputs may have.
+        taken: types that inputs may have.
 
     Raises:
         ModelError: not ONNX, too old, external data, an input of a type or shape that no program takes.
@@ -39,7 +39,7 @@ def read_graph(data: bytes, dtypes: tuple[str, ...] = INPUT_DTYPES) -> Graph:
     proto = _parse(data)
     opset = _opset(proto)
     constants = _constants(proto)
-    free = _fix_batch(proto, constants, dtypes)
+    free = _fix_batch(proto, constants, taken)
     nodes = _live([_node(node) for node in proto.graph.node], _names(proto.graph.output))
     folded = Folded(nodes, constants, {})
     shapes, dtypes = _infer(proto, constants)
@@ -122,7 +122,7 @@ def _attribute(item: Any) -> Any:
     return value
 
 
-def _fix_batch(proto: Any, constants: dict[str, Array], dtypes: tuple[str, ...]) -> frozenset[str]:
+def _fix_batch(proto: Any, constants: dict[str, Array], taken: tuple[str, ...]) -> frozenset[str]:
     """Set free first axes to 1, forget what the file says of tensors it computes; the names of free ports.
 
     Raises:
@@ -134,8 +134,8 @@ def _fix_batch(proto: Any, constants: dict[str, Array], dtypes: tuple[str, ...])
             continue
         tensor = value.type.tensor_type
         dtype = _dtype(tensor.elem_type)
-        if dtype not in dtypes:
-            refused.append(f"input {value.name!r} is {dtype or 'no tensor'}; inputs are one of {dtypes}")
+        if dtype not in taken:
+            refused.append(f"input {value.name!r} is {dtype or 'no tensor'}; inputs are one of {taken}")
         if not tensor.HasField("shape"):
             refused.append(f"input {value.name!r} has no shape")
             continue
