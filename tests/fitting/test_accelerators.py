@@ -26,6 +26,7 @@ from shoestring.fitting import Fitted, accelerator_costs, accelerators, candidat
 from shoestring.fitting.outcome import ladder_rows
 from shoestring.fitting.recheck import recheck
 from shoestring.legalise import asked_target, plan
+from shoestring.report import render
 from shoestring.runtimes import registry
 
 CORAL, NANO = "coral-dev-board", "jetson-nano-4gb"
@@ -212,6 +213,12 @@ def test_rows_show_offers_at_their_own_threads(nano: Fitted) -> None:
     fitted = nano
     rows = ladder_rows(fitted.ladder, Budget(threads=4))
     assert next(row for row in rows if row["status"] == "offered")["threads"] == 1
+
+
+def test_the_report_names_offers_and_that_nothing_was_measured(nano: Fitted, fitted: Fitted) -> None:
+    page = render(nano.manifest, nano.evidence)
+    assert "Offered for an accelerator" in page and "fp16@tensorrt" in page and "not certified" in page
+    assert "Offered for an accelerator" not in render(fitted.manifest, fitted.evidence)
 
 
 def test_bundles_without_offers_have_the_bytes_they_had(fitted: Fitted) -> None:
