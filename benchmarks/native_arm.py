@@ -1,6 +1,6 @@
 """Instructions and estimated cycles of one inference on emulated Arm boards: compiled programs, ONNX Runtime, LiteRT.
 
-    python tests/boards/userland.py FOLDER numpy onnxruntime ai-edge-litert
+    python -m shoestring.proving.userland FOLDER numpy onnxruntime ai-edge-litert
     PYTHONPATH=tests python benchmarks/native_arm.py --userland FOLDER --onnx MODEL.onnx --tflite MODEL.tflite
 
 MODEL.onnx is an int8 QDQ model; ONNX Runtime is given it as it is and with signed activations, and the better counts.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import tempfile
 from collections import Counter
@@ -23,10 +22,12 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from boards import boards, cycles, guest
+from boards import boards, cycles
 from shoestring.base import disk
 from shoestring.base.errors import ShoestringError
 from shoestring.native.targets import target_named
+from shoestring.proving import guest
+from shoestring.proving.cores import known_cores
 
 GOALS = {"cortex-a72": 0.75, "cortex-a76": 0.65}
 """Core -> the most instructions that a compiled program may take, as a share of the best peer's."""
@@ -37,7 +38,6 @@ TARGETS = {
     "cortex-a76": "raspberry-pi-5",
 }
 GUEST = Path(__file__).resolve().parent / "native_arm_guest.py"
-HOST_ONLY = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 TIMES, SEED = 3, 0
 OURS = "shoestring"
 
@@ -87,10 +87,9 @@ def main() -> None:
 
 def peer(core: str, name: str, engine: str, model: Path, userland: Path) -> Row:
     """A peer's inference, counted between marks."""
-    options, script = guest.command(userland, core, [str(GUEST), engine, str(model.resolve())])
-    environment = {key: value for key, value in os.environ.items() if key not in HOST_ONLY}
+    options, script = guest.command(userland, known_cores()[core], [str(GUEST), engine, str(model.resolve())])
     try:
-        counts = boards.counted([boards.CORES[core], *options], script, environment)
+        counts = boards.counted([boards.CORES[core], *options], script, guest.environment())
     except subprocess.CalledProcessError as error:
         return Row(core, name, why_not=f"exit {error.returncode}")
     return counted_row(core, name, counts)

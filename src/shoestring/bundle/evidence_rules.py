@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoestring.base.sureness import MAX_LEVEL, MEASURES
+from shoestring.bundle.proof_rules import check_proofs
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.rules import is_hash
 
@@ -20,7 +21,7 @@ def check_evidence(evidence: Evidence) -> None:
     """Hold evidence against its rules.
 
     Raises:
-        BundleError: splits that share an image or lack labels, traces that do not fit their split.
+        BundleError: splits that share an image or lack labels, traces or proofs that do not fit their split.
     """
     splits: dict[str, Split] = {}
     where: dict[str, str] = {}
@@ -39,6 +40,7 @@ def check_evidence(evidence: Evidence) -> None:
             raise refuse(f"evidence: a trace of {trace.candidate!r} on {trace.split!r}, a split that is not there")
         _check_trace(trace, splits[trace.split])
     _check_readings(evidence.readings, splits)
+    check_proofs(evidence)
 
 
 def _check_split(split: Split, where: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoestring.bundle.cascade_recheck import check_cascade_counts
+from shoestring.bundle.proof_rules import recheck_proofs
 from shoestring.bundle.refusal import refuse
 from shoestring.domain.score import Paired
 
@@ -23,7 +24,7 @@ _DEPTH = {"top-1": 1, "top-5": 5}
 
 
 def recheck_counts(bundle: Bundle) -> None:
-    """Hold scores and certificates of rungs, rejected candidates and the cascade against the evidence.
+    """Hold scores, certificates and proofs of rungs, rejected candidates and the cascade against the evidence.
 
     Raises:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
@@ -36,6 +37,7 @@ def recheck_counts(bundle: Bundle) -> None:
             if certificate.metric != evidence.metric:
                 raise refuse(f"the certificate of {rung.name!r} is of {certificate.metric}, not of {evidence.metric}")
             _compare(evidence, rung.name, CERTIFICATION, certificate.metric, certificate.paired)
+    recheck_proofs(bundle.manifest.ladder, evidence)
     if bundle.manifest.ladder.cascade is not None:
         check_cascade_counts(evidence, bundle.manifest.ladder.cascade)
 

@@ -89,8 +89,10 @@ def _show_layers(found: Any) -> None:
 
 def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import open_bundle
+    from shoestring.bundle.proof_rules import checked as counts_of
     from shoestring.bundle.sizes import sizes
     from shoestring.cli import console
+    from shoestring.cli.proofs import checked_words
     from shoestring.cli.tables import show_candidates, show_cascade, show_sizes
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
@@ -100,10 +102,12 @@ def _bundle(arguments: argparse.Namespace) -> int:
         manifest, evidence = bundle.manifest, bundle.evidence()
         checked = recheck(manifest, evidence)
         sha256 = bundle.sha256
+    proofs = [(proof, counts_of(evidence, proof, evidence.metric)) for proof in evidence.proofs or ()]
     files, bundle_bytes = sizes(manifest), arguments.target.stat().st_size
     if arguments.json:
         found = {"sha256": sha256, "manifest": manifest, "machine": evidence.machine, "checked": checked}
         found["measured_on"] = evidence.measured_on
+        found["proofs"] = [{"rung": proof.rung, "system": proof.system, "counts": counts} for proof, counts in proofs]
         console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
     print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
@@ -122,5 +126,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))
     show_sizes(files, bundle_bytes)
     show_cascade(manifest.ladder)
+    for proof, counts in proofs:
+        print("; ".join(checked_words(proof.rung, counts)))
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0

@@ -21,6 +21,7 @@ VERBS = {
     "probe": "measure this machine: a chip file and rows for predictions",
     "distill": "train a smaller student of a model that meets a latency",
     "predict": "say what a model would cost on a chip that is not at hand",
+    "prove": "re-score a rung on another board's instruction set, and keep it in the bundle",
     "chips": "list the chips we know, or show one with the source of every figure",
     "compile": "turn a model into native code: a library, a program or C",
     "convert": "write a model in the format of another runtime, with the same scales",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.cost import Machine
+from shoestring.domain.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Evidence:
         seed: of the splits.
         readings: of the stages of cascades that were tested, on selection and certification.
         measured_on: the board where costs were measured; None: on `machine`, or nowhere (they are estimates).
+        proofs: answers of rungs on other instruction sets, sorted by rung and board; None: there are none.
     """
 
     metric: str
@@ -92,6 +94,7 @@ class Evidence:
     seed: int
     readings: tuple[Reading, ...] = ()
     measured_on: Machine | None = field(default=None, metadata=WHEN_SET)
+    proofs: tuple[Proof, ...] | None = field(default=None, metadata=WHEN_SET)
 
     def split(self, name: str) -> Split:
         """The split called `name`. Raises KeyError."""

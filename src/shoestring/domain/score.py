@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from shoestring.base.canonical import WHEN_SET
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,27 @@ class Score:
 
 
 @dataclass(frozen=True)
+class AlsoChecked:
+    """What a proof says, in counts; a certificate names it, and it can be taken again from the proof.
+
+    Args:
+        board, core, isa, emulator, runtime_version: as in `domain.proof.Proof`.
+        n: images.
+        same: of them where the first class is that of the rung in the workshop.
+        paired: the original in the workshop against the rung there, on these images, by the certificate's metric.
+    """
+
+    board: str
+    core: str
+    isa: tuple[str, ...]
+    emulator: str
+    runtime_version: str
+    n: int
+    same: int
+    paired: Paired
+
+
+@dataclass(frozen=True)
 class Certificate:
     """At `confidence`, the true drop of `metric` is at most `max_drop` on data like the certification split.
 
@@ -65,6 +88,7 @@ class Certificate:
         runtime: that scored it.
         runtime_version: of that runtime.
         isa: of the machine that scored it.
+        also: other instruction sets that it was checked on, as the evidence's proofs stand; None: none.
     """
 
     metric: str
@@ -77,3 +101,4 @@ class Certificate:
     runtime: str
     runtime_version: str
     isa: tuple[str, ...]
+    also: tuple[AlsoChecked, ...] | None = field(default=None, metadata=WHEN_SET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoestring.base.errors import BundleError, DataError, UsageError
 from shoestring.bundle.cascade_recheck import check_cascade_counts
+from shoestring.bundle.proof_rules import recheck_proofs
 from shoestring.bundle.recheck import CERTIFICATION, count, recheck_scores
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.evidence import Evidence
@@ -28,7 +29,8 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
 
     Raises:
         BundleError: a split shares images with another, counts of a certificate or a score differ, a p-value is not
-            what the evidence gives, or a rung that is not the reference has no certificate.
+            what the evidence gives, proofs on other instruction sets are not what a certificate says of them, or a rung
+            that is not the reference has no certificate.
     """
     check_disjoint(evidence)
     checked, tested = 0, count_tested(manifest)
@@ -46,6 +48,7 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
         check_p_value("certificate of the cascade", cascade.certificate, 1)
         checked += 1
     recheck_scores(manifest.ladder, evidence)
+    recheck_proofs(manifest.ladder, evidence)
     return checked
 
 

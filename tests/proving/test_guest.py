@@ -2,30 +2,33 @@
 
 import pytest
 
-from boards import guest, userland
 from shoestring.chips import host
 from shoestring.native.targets import host_target
+from shoestring.proving import guest, userland
+from shoestring.proving.cores import known_cores
+
+CORES = known_cores()
 
 KNOWN = {"cortex-a53": "Cortex-A53", "cortex-a57": "Cortex-A57", "cortex-a72": "Cortex-A72", "cortex-a76": "Cortex-A76"}
 
 
-@pytest.mark.parametrize("cpu", guest.BOARDS)
+@pytest.mark.parametrize("cpu", CORES)
 def test_the_board_is_known_by_its_cpuinfo(cpu):
-    text = guest.cpuinfo(guest.BOARDS[cpu])
+    text = guest.cpuinfo(CORES[cpu])
     assert host.arm_cores(text) == (KNOWN[cpu],)
     expected = "armv8.2-dotprod" if cpu == "cortex-a76" else "armv8-neon"
     assert host_target(host.instruction_sets(text), "aarch64").name == expected
 
 
 def test_the_identification_register_of_a_pi_4():
-    assert guest.identification(guest.BOARDS["cortex-a72"]) == 0x410FD083
+    assert guest.identification(CORES["cortex-a72"]) == 0x410FD083
 
 
 def test_a_view_shows_the_userland_and_the_boards_own_files(tmp_path):
     (tmp_path / "usr/bin").mkdir(parents=True)
     (tmp_path / "proc").mkdir()
     for _ in range(2):  # the second time it is there already
-        shown = guest.view(tmp_path, "cortex-a72")
+        shown = guest.view(tmp_path, CORES["cortex-a72"])
     assert (shown / "usr/bin").is_dir()
     assert "0xd08" in (shown / "proc/cpuinfo").read_text()
     assert (shown / "sys/devices/system/cpu/cpu3/cache/index2/size").read_text() == "1024K\n"
