@@ -13,6 +13,7 @@ from shoestring.domain.manifest import Manifest
 from shoestring.report import cascades, marks, scatter, sentences
 from shoestring.report.environment import page_environment, page_style, style_hash
 from shoestring.report.layers import float_layers, layer_chart
+from shoestring.report.proofs import CONFIDENCE, checked_elsewhere
 from shoestring.report.recount import overlaps, recount
 from shoestring.report.rows import Rows, rows_of
 
@@ -79,6 +80,8 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "shows_original": scatter.shows_original(rows),
         "original_ms": scatter.original_latency_ms(rows),
         "stage_names": [stage.rung for stage in manifest.ladder.cascade.stages] if manifest.ladder.cascade else [],
+        "elsewhere": checked_elsewhere(manifest.ladder, evidence),
+        "elsewhere_confidence": CONFIDENCE,
         "cascade_check": cascades.cascade_check(manifest.ladder.cascade, evidence),
     }
 
