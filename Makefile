@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 
-.PHONY: demo test check train-check wheel-check proof clean help
+.PHONY: demo test check train-check wheel-check proof boards clean help
 
 help:
 	@echo "make demo    fit, run and report the demo model on this machine"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, import rule, docs"
 	@echo "make train-check  tests of training; installs torch"
+	@echo "make boards  the device install on emulated Arm boards; writes the tables of docs/boards.md"
 	@echo "make proof   slower proofs; their last figures stand in docs/proof.md"
 
 $(VENV)/.fit: pyproject.toml
@@ -62,6 +63,9 @@ proof: $(VENV)/.test
 	    tests/search/test_reserves.py tests/fitting/test_racing.py
 	SHOESTRING_PROOF=3 $(BIN)/python -m pytest --timeout=3600 -rs tests/native/test_native_kernels_x86.py \
 	    tests/native/test_native_kernels_arm.py tests/native/front/test_native_front_fuzz.py
+
+boards: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python benchmarks/emulated_boards.py --write docs/boards.md
 
 clean:
 	rm -rf $(VENV) $(OUT) dist build

@@ -5,7 +5,7 @@
 
 MODEL.onnx is an int8 QDQ model; ONNX Runtime is given it as it is and with signed activations, and the better counts.
 MODEL.tflite is the same network in int8; its weights do not change the count. One thread. Instructions are exact;
-cycles are llvm-mca's (tests/boards/cycles.py) and were calibrated on no board. Needs qemu-user, gcc and llvm.
+cycles are llvm-mca's (tests/emulation/cycles.py) and were calibrated on no board. Needs qemu-user, gcc and llvm.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from boards import boards, cycles
+from emulation import boards, cycles
 from shoestring.base import disk
 from shoestring.base.errors import ShoestringError
 from shoestring.native.targets import target_named

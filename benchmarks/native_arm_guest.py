@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-START, STOP = 0x51050001, 0x51050002  # marks of tests/boards/block_counts.c
+START, STOP = 0x51050001, 0x51050002  # marks of tests/emulation/block_counts.c
 WARM_UP = 2
 SEED = 0
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from boards import boards, cycles
+from emulation import boards, cycles
 from shoestring.native.build import build, find_compiler
 from shoestring.native.targets import target_named
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import tiny
-from boards import device
+from emulation import device
 from shoestring.base.errors import ChildError, UsageError
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost, Timing

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from boards import symbols
+from emulation import symbols
 from shoestring.native.build import build, find_compiler
 from shoestring.native.targets import target_named
 

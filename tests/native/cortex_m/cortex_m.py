@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards import boards
+from emulation import boards
 from shoestring.native.build import WARNINGS, Compiler, build
 from shoestring.native.targets import target_named
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from boards import boards
+from emulation import boards
 from native.cortex_m import cortex_m
 from shoestring.base.errors import ChildError
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from boards.boards import Block, heaviest, instructions
+from emulation.boards import Block, heaviest, instructions
 
 MODELS = {
     "cortex-a53": "cortex-a53",

@@ -30,7 +30,7 @@ CORES = {
 }
 """Core -> QEMU's user emulation of it."""
 
-RUN_SECONDS = 300.0
+RUN_SECONDS = 1800.0
 
 
 def emulator(cpu: str) -> list[str]:

@@ -1,0 +1,156 @@
+"""The engines of `make boards`: one network in every engine and precision, here and on emulated boards, bit by bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emulated_guest import answers
+from emulation import device
+from shoestring.base.errors import ShoestringError
+from shoestring.bundle import open_bundle
+from shoestring.chips.host import this_machine
+from shoestring.convert import ncnn, tflite
+from shoestring.device.golden import golden_inputs
+from shoestring.inputs.image import tensor
+from shoestring.native.compiling import compile_library
+from shoestring.native.targets import host_target, target_named
+
+GUEST = Path(__file__).with_name("emulated_guest.py")
+TARGETS = {
+    "cortex-a53": "coral-dev-board",
+    "cortex-a57": "jetson-nano",
+    "cortex-a72": "raspberry-pi-4",
+    "cortex-a76": "raspberry-pi-5",
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in the form of one engine.
+
+    Args:
+        name: for the table.
+        engine: runtime.
+        files: by core; the key "" serves every core and this machine.
+        wanted: .npy of this machine's answers, or None where its engine refuses.
+        why_not: the reason then.
+    """
+
+    name: str
+    engine: str
+    files: dict[str, Path]
+    wanted: Path | None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An engine's answers on one board against this machine's.
+
+    Args:
+        name: of the subject.
+        core: QEMU's name.
+        words: for the table.
+        same_bits: whether every output has the same bits; None where there is no answer.
+    """
+
+    name: str
+    core: str
+    words: str
+    same_bits: bool | None
+
+
+def prepare(arm: Path, x86: Path, count: int, cores: Sequence[str], folder: Path) -> tuple[Path, list[Subject]]:
+    """Inputs and subjects, with this machine's answers.
+
+    Args:
+        arm: bundle of a fit for an Arm chip: its rungs `fp32` and `int8` (signed activations, 8-bit weights) are taken.
+        x86: bundle of a fit for this machine: its rung `int8` is taken.
+        count: inputs, of the golden set of `arm`.
+        cores: to compile programs for.
+        folder: for the files.
+    """
+    models: dict[str, bytes] = {}
+    with open_bundle(arm) as bundle:
+        manifest = bundle.manifest
+        for name in ("fp32", "int8"):
+            models[name] = bundle.read(manifest.ladder.rung(name).candidate.artefact_sha256)
+        np.save(folder / "inputs.npy", tensor(golden_inputs(bundle)[:count], manifest.preprocess))
+    with open_bundle(x86) as bundle:
+        models["int8 (7-bit weights)"] = bundle.read(bundle.manifest.ladder.rung("int8").candidate.artefact_sha256)
+    subjects = []
+    for precision, data in models.items():
+        kind = precision.partition(" ")[0]
+        made = {
+            "onnxruntime": lambda data=data: data,
+            "native": None,
+            "litert": lambda data=data: tflite.convert(data).data,
+            "ncnn": lambda data=data, kind=kind: ncnn.convert(data, kind).data,
+            "openvino": lambda data=data: data,
+        }
+        for engine, make in made.items():
+            name, stem = f"{engine} {precision}", f"{engine}-{len(subjects)}"
+            try:
+                if make is None:
+                    files = programs(data, cores, folder, stem)
+                else:
+                    (folder / stem).write_bytes(make())
+                    files = {"": folder / stem}
+                wanted = folder / f"{stem}.npy"
+                np.save(wanted, answers(engine, files[""].read_bytes(), np.load(folder / "inputs.npy")))
+                subjects.append(Subject(name, engine, files, wanted))
+            except ShoestringError as error:
+                subjects.append(Subject(name, engine, {}, None, error.message))
+    return folder / "inputs.npy", subjects
+
+
+def programs(data: bytes, cores: Sequence[str], folder: Path, stem: str) -> dict[str, Path]:
+    """Compiled programs, for this machine under the key ""."""
+    model = folder / f"{stem}.onnx"
+    model.write_bytes(data)
+    machine = this_machine()
+    files = {}
+    for core in ("", *cores):
+        target = host_target(machine.isa, machine.arch) if not core else target_named(TARGETS[core])
+        files[core] = folder / f"{stem}{core}.so"
+        compile_library(model, "net", target, 1, files[core])
+    return files
+
+
+def ask(root: Path, core: str, inputs: Path, subjects: Sequence[Subject], folder: Path) -> list[Row]:
+    """Every subject on one board; one process each, for an engine may take its process down."""
+    rows = []
+    for subject in subjects:
+        if subject.wanted is None:
+            rows.append(Row(subject.name, core, f"not here: {subject.why_not}", None))
+            continue
+        question = {
+            "name": subject.name,
+            "engine": subject.engine,
+            "file": str(subject.files.get(core, subject.files[""])),
+            "inputs": str(inputs),
+            "wanted": str(subject.wanted),
+        }
+        (folder / "questions.json").write_text(json.dumps([question]))
+        ran = device.run(root, core, [str(GUEST), str(folder / "questions.json")])
+        rows.append(_row(subject.name, core, ran))
+    return rows
+
+
+def _row(name: str, core: str, ran: device.Ran) -> Row:
+    last = json.loads(ran.out.splitlines()[-1]) if ran.out.strip() else {}
+    if "error" in last:
+        return Row(name, core, f"refused: {last['error']}", None)
+    if "here" not in last:
+        how = "illegal instruction" if ran.code == device.ILLEGAL else f"exit {ran.code}"
+        said = ran.err.strip().splitlines()
+        return Row(name, core, f"{how}: {said[-1][:160] if said else 'no last words'}", None)
+    if last["here"] == last["wanted"]:
+        return Row(name, core, "same bits", True)
+    words = f"off by at most {last['off']:.2g}, same class {last['same']} of {last['inputs']}"
+    return Row(name, core, words, False)
