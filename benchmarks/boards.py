@@ -1,8 +1,8 @@
 """Instructions and estimated cycles of one inference by engine, precision and core; and what such cycles are worth.
 
-    PYTHONPATH=tests python benchmarks/boards.py --arm ARM.shoe --x86 X86.shoe [--write docs/boards.md]
+    PYTHONPATH=tests python benchmarks/boards.py --arm ARM.shoe [--write docs/boards.md]
 
-The bundles are those that `make boards` leaves in out/boards. One thread, counted between marks after a warm-up, our
+The bundle is the one that `make boards` leaves in out/boards. One thread, counted between marks after a warm-up, our
 adapter's own Python included. Instructions are exact but for what an engine decides by a clock; cycles are llvm-mca's,
 each block alone in its steady state, with every load in the first cache: calibrated on no board. The second table holds
 them against published latencies of the same networks on ncnn. Needs qemu-user, gcc and llvm.
@@ -71,7 +71,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--userland", type=Path, help="with the device install and the engines; None makes one")
     parser.add_argument("--arm", type=Path, required=True, help="bundle of a fit for an Arm chip")
-    parser.add_argument("--x86", type=Path, required=True, help="bundle of a fit for this machine")
     parser.add_argument("--cores", nargs="+", choices=CORES, default=list(CORES))
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--write", type=Path, help="page whose table is written anew")
@@ -79,7 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="shoestring-counts-") as name:
         folder = Path(name)
         userland = given.userland or made(folder)
-        text = engines_text(userland, given.arm, given.x86, given.cores, folder)
+        text = engines_text(userland, given.arm, given.cores, folder)
         print(text, flush=True)
         if given.networks:
             text += "\n" + worth_text(userland, given.networks, folder)
@@ -108,9 +107,9 @@ def count(userland: Path, core: str, engine: str, file: Path, inputs: Path, warm
     return Counted(boards.instructions(counts), cycles.estimate(core, counts).cycles)
 
 
-def engines_text(userland: Path, arm: Path, x86: Path, cores: list[str], folder: Path) -> str:
+def engines_text(userland: Path, arm: Path, cores: list[str], folder: Path) -> str:
     """The example network in every engine."""
-    inputs, subjects = emulated_engines.prepare(arm, x86, 1, cores, folder)
+    inputs, subjects = emulated_engines.prepare(arm, 1, cores, folder)
     heads = [f"{core}: {what}" for core in cores for what in ("instructions, M", "cycles, M")]
     lines = [f"| engine | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for subject in subjects:

@@ -52,18 +52,18 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="page whose tables are written anew")
     given = parser.parse_args()
     disk.make_directory(given.out)
-    bundles = fit_bundles(given.out, given.cache)
+    bundle = fit_bundle(given.out, given.cache)
     with tempfile.TemporaryDirectory(prefix="shoestring-boards-") as name:
         folder = Path(name)
         photos = sorted(DATA.rglob("*.png"))[:: 3000 // given.photos][: given.photos]
-        seconds, root, wheel = first_inference(folder, bundles[CHIP], photos[:1])
+        seconds, root, wheel = first_inference(folder, bundle, photos[:1])
         parts = [start_text(seconds, root)]
         print(parts[-1], flush=True)
         for part in (
             lambda: emulated_wheels.text(wheel, root, given.cores, folder),
             lambda: detector_text(root, given.cores),
-            lambda: ladder_text(root, given.cores, bundles, photos),
-            lambda: engines_text(root, given.cores, bundles, given.inputs, folder),
+            lambda: ladder_text(root, given.cores, bundle, photos),
+            lambda: engines_text(root, given.cores, bundle, given.inputs, folder),
         ):
             parts.append(part())
             print(parts[-1], flush=True)
@@ -72,26 +72,20 @@ def main() -> None:
         disk.write_text(given.write, f"{before}{MARK}\n" + "\n".join(parts) + f"{MARK}{after}")
 
 
-def fit_bundles(out: Path, cache: Path) -> dict[str, Path]:
-    """The example fitted for a board, and for this machine under the key ""; finished steps are kept."""
-    preprocess = load_preprocess(MODEL.with_suffix(".toml"))
-    found = {}
-    for chip in (CHIP, ""):
-        found[chip] = out / f"{chip or 'this-machine'}.shoe"
-        if found[chip].exists():
-            continue
-        options = {"chip": chip, "runtimes": ("onnxruntime", "native")} if chip else {"runtimes": ("onnxruntime",)}
+def fit_bundle(out: Path, cache: Path) -> Path:
+    """The example fitted for a board; finished steps are kept, and so is the bundle."""
+    found = out / f"{CHIP}.shoe"
+    if not found.exists():
         fit(
             MODEL,
             DATA,
-            out=found[chip],
-            budget=Budget(max_drop=0.02 if chip else 0.03),
-            preprocess=preprocess,
+            out=found,
+            budget=Budget(max_drop=0.02),
+            chip=CHIP,
+            preprocess=load_preprocess(MODEL.with_suffix(".toml")),
+            runtimes=("onnxruntime", "native"),
             cascade=False,
             cache=cache,
-            limit=None if chip else 1500,
-            progress=lambda words, done, total: None,
-            **options,
         )
     return found
 
@@ -142,22 +136,22 @@ def detector_text(root: Path, cores: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def ladder_text(root: Path, cores: Sequence[str], bundles: dict[str, Path], photos: Sequence[Path]) -> str:
+def ladder_text(root: Path, cores: Sequence[str], bundle: Path, photos: Sequence[Path]) -> str:
     """The ladder through `shoestring run`: the golden set is replayed, then photos are answered."""
     lines = [f"### The ladder of a bundle for {CHIP}, by `shoestring run`\n"]
     lines += ["| core | rung | golden set | photos as fp32 here |", "|---|---|---|---|"]
     here = subprocess.run(
-        [sys.executable, "-m", "shoestring.cli.main", "run", bundles[CHIP], *photos, "--rung", "fp32", "--json"],
+        [sys.executable, "-m", "shoestring.cli.main", "run", bundle, *photos, "--rung", "fp32", "--json"],
         capture_output=True,
         text=True,
         check=True,
     )
     wanted = _labels(here.stdout)
-    with open_bundle(bundles[CHIP]) as bundle:
-        rungs = [rung.name for rung in bundle.manifest.ladder.rungs]
+    with open_bundle(bundle) as opened:
+        rungs = [rung.name for rung in opened.manifest.ladder.rungs]
     for core in cores:
         for rung in rungs if core == FIRST else [one for one in OTHER_RUNGS if one in rungs]:
-            ran = run_rung(root, core, bundles[CHIP], rung, photos)
+            ran = run_rung(root, core, bundle, rung, photos)
             if ran.code != 0:
                 said = ran.err.strip().splitlines()
                 cells = (f"exit {ran.code}: {said[0] if said else 'no last words'}", "-")
@@ -172,9 +166,9 @@ def _labels(text: str) -> list[str]:
     return [row["top"][0]["label"] for row in json.loads(text)["answers"]]
 
 
-def engines_text(root: Path, cores: Sequence[str], bundles: dict[str, Path], count: int, folder: Path) -> str:
+def engines_text(root: Path, cores: Sequence[str], bundle: Path, count: int, folder: Path) -> str:
     """Every engine's answers there against here, one line an engine and precision."""
-    inputs, subjects = emulated_engines.prepare(bundles[CHIP], bundles[""], count, cores, folder)
+    inputs, subjects = emulated_engines.prepare(bundle, count, cores, folder)
     rows = {core: emulated_engines.ask(root, core, inputs, subjects, folder) for core in cores}
     lines = [f"### Engines: {count} inputs there against here\n", f"| engine | {' | '.join(cores)} |"]
     lines.append("|---" * (len(cores) + 1) + "|")

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from emulated_guest import answers
 from emulation import device
+from nets import bare_workshop
 from shoestring.base.errors import ShoestringError
 from shoestring.bundle import open_bundle
 from shoestring.chips.host import this_machine
+from shoestring.compress.apply import apply
+from shoestring.compress.bias import first_examples, float_means
+from shoestring.compress.graph import Graph
+from shoestring.compress.observe import value_ranges
+from shoestring.compress.passes.lower_mean import LowerMean
+from shoestring.compress.quantize import needed_ranges
 from shoestring.convert import ncnn, tflite
 from shoestring.device.golden import golden_inputs
+from shoestring.domain.recipe import Recipe, Step
 from shoestring.inputs.image import tensor
 from shoestring.native.compiling import compile_library
 from shoestring.native.targets import host_target, target_named
@@ -65,12 +74,12 @@ class Row:
     same_bits: bool | None
 
 
-def prepare(arm: Path, x86: Path, count: int, cores: Sequence[str], folder: Path) -> tuple[Path, list[Subject]]:
+def prepare(arm: Path, count: int, cores: Sequence[str], folder: Path) -> tuple[Path, list[Subject]]:
     """Inputs and subjects, with this machine's answers.
 
     Args:
-        arm: bundle of a fit for an Arm chip: its rungs `fp32` and `int8` (signed activations, 8-bit weights) are taken.
-        x86: bundle of a fit for this machine: its rung `int8` is taken.
+        arm: bundle of a fit for an Arm chip: its rungs `fp32` and `int8` (signed activations, 8-bit weights) are taken,
+            and `fp32` is quantized again, with 7-bit weights, which this machine's kernels cannot overflow with.
         count: inputs, of the golden set of `arm`.
         cores: to compile programs for.
         folder: for the files.
@@ -80,12 +89,12 @@ def prepare(arm: Path, x86: Path, count: int, cores: Sequence[str], folder: Path
         manifest = bundle.manifest
         for name in ("fp32", "int8"):
             models[name] = bundle.read(manifest.ladder.rung(name).candidate.artefact_sha256)
-        np.save(folder / "inputs.npy", tensor(golden_inputs(bundle)[:count], manifest.preprocess))
-    with open_bundle(x86) as bundle:
-        models["int8 (7-bit weights)"] = bundle.read(bundle.manifest.ladder.rung("int8").candidate.artefact_sha256)
+        images = tensor(golden_inputs(bundle), manifest.preprocess)
+    np.save(folder / "inputs.npy", images[:count])
+    models["int8, 7-bit weights"] = quantized(models["fp32"], images, "u8s7", folder)
     subjects = []
     for precision, data in models.items():
-        kind = precision.partition(" ")[0]
+        kind = precision.partition(",")[0]
         made = {
             "onnxruntime": lambda data=data: data,
             "native": None,
@@ -107,6 +116,22 @@ def prepare(arm: Path, x86: Path, count: int, cores: Sequence[str], folder: Path
             except ShoestringError as error:
                 subjects.append(Subject(name, engine, {}, None, error.message))
     return folder / "inputs.npy", subjects
+
+
+def quantized(model: bytes, images: np.ndarray, scheme: str, folder: Path) -> bytes:
+    """A float model in QDQ form by another scheme than the bundle's, its ranges taken from these inputs."""
+    graph = LowerMean().run(Graph(onnx.load_model_from_string(model)), {})[0]
+    (entry,) = graph.inputs
+
+    def feed() -> Iterator[dict[str, np.ndarray]]:
+        return iter([{entry: images}])
+
+    batches = first_examples(feed, len(images))
+    ranges = value_ranges(graph, feed, needed_ranges(graph))
+    workshop = bare_workshop(batches, ranges=ranges, means=float_means(graph, batches, 1))
+    steps = (Step("lower_mean", {}), Step("static_int8", {"scheme": scheme, "float_layers": ()}))
+    apply(Recipe("r", "int8", steps, "for other boards"), graph, workshop, folder / "quantized.onnx")
+    return (folder / "quantized.onnx").read_bytes()
 
 
 def programs(data: bytes, cores: Sequence[str], folder: Path, stem: str) -> dict[str, Path]:

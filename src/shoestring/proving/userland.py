@@ -58,7 +58,7 @@ def cached(root: Path | None = None) -> Path:
         UsageError, ChildError, StorageError: as `make`.
     """
     question = {"suite": SUITE, "packages": PACKAGES, "layout": LAYOUT}
-    return _whole((root or default_root()) / "userlands" / digest(question)[:16], make)
+    return whole((root or default_root()) / "userlands" / digest(question)[:16], make)
 
 
 def cached_site(packages: Sequence[str], root: Path | None = None) -> Path:
@@ -73,7 +73,7 @@ def cached_site(packages: Sequence[str], root: Path | None = None) -> Path:
     """
     question = {"packages": sorted(packages), "python": PYTHON, "glibc": NEWEST_GLIBC, "layout": LAYOUT}
     place = (root or default_root()) / "userlands" / f"site-{digest(question)[:16]}"
-    return _whole(place, lambda folder: install(folder, packages))
+    return whole(place, lambda folder: install(folder, packages))
 
 
 def make(root: Path, suite: str = SUITE, packages: Sequence[str] = PACKAGES) -> None:
@@ -137,7 +137,7 @@ def mirror(sources: str) -> str:
     return found[1] if found else "http://deb.debian.org/debian"
 
 
-def _whole(place: Path, fill: Callable[[Path], None]) -> Path:
+def whole(place: Path, fill: Callable[[Path], None]) -> Path:
     """`place`, filled beside it and renamed, so that it is whole or not there."""
     if place.is_dir():
         return place
