@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -36,6 +37,9 @@ TARGETS = {
     "cortex-a72": "raspberry-pi-4",
     "cortex-a76": "raspberry-pi-5",
 }
+
+
+SECONDS = 7200.0
 
 
 @dataclass(frozen=True)
@@ -148,34 +152,36 @@ def programs(data: bytes, cores: Sequence[str], folder: Path, stem: str) -> dict
 
 
 def ask(root: Path, core: str, inputs: Path, subjects: Sequence[Subject], folder: Path) -> list[Row]:
-    """Every subject on one board; one process each, for an engine may take its process down."""
-    rows = []
-    for subject in subjects:
-        if subject.wanted is None:
-            rows.append(Row(subject.name, core, f"not here: {subject.why_not}", None))
-            continue
-        question = {
+    """Every subject on one board."""
+    questions = [
+        {
             "name": subject.name,
             "engine": subject.engine,
             "file": str(subject.files.get(core, subject.files[""])),
             "inputs": str(inputs),
             "wanted": str(subject.wanted),
         }
-        (folder / "questions.json").write_text(json.dumps([question]))
-        ran = device.run(root, core, [str(GUEST), str(folder / "questions.json")])
-        rows.append(_row(subject.name, core, ran))
-    return rows
+        for subject in subjects
+        if subject.wanted is not None
+    ]
+    asked = folder / f"{core}.json"
+    asked.write_text(json.dumps(questions))
+    ran = device.run(root, core, [str(GUEST), str(asked)], seconds=SECONDS)
+    answered = {row["name"]: row for row in map(json.loads, ran.out.splitlines())}
+    if ran.code != 0:
+        raise SystemExit(f"the guest on {core} failed: {ran.err}")
+    return [_row(subject, core, answered.get(subject.name, {})) for subject in subjects]
 
 
-def _row(name: str, core: str, ran: device.Ran) -> Row:
-    last = json.loads(ran.out.splitlines()[-1]) if ran.out.strip() else {}
-    if "error" in last:
-        return Row(name, core, f"refused: {last['error']}", None)
-    if "here" not in last:
-        how = "illegal instruction" if ran.code == device.ILLEGAL else f"exit {ran.code}"
-        said = ran.err.strip().splitlines()
-        return Row(name, core, f"{how}: {said[-1][:160] if said else 'no last words'}", None)
-    if last["here"] == last["wanted"]:
-        return Row(name, core, "same bits", True)
-    words = f"off by at most {last['off']:.2g}, same class {last['same']} of {last['inputs']}"
-    return Row(name, core, words, False)
+def _row(subject: Subject, core: str, answered: dict[str, Any]) -> Row:
+    if subject.wanted is None:
+        return Row(subject.name, core, f"not here: {subject.why_not}", None)
+    if "error" in answered:
+        return Row(subject.name, core, f"refused: {answered['error']}", None)
+    if "here" not in answered:
+        code = answered["code"]
+        return Row(subject.name, core, "illegal instruction" if code == device.ILLEGAL else f"exit {code}", None)
+    if answered["here"] == answered["wanted"]:
+        return Row(subject.name, core, "same bits", True)
+    words = f"off by {answered['off']:.2g}, same class {answered['same']} of {answered['inputs']}"
+    return Row(subject.name, core, words, False)

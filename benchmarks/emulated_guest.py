@@ -8,6 +8,7 @@ gives one JSON line.
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -38,12 +39,18 @@ def compared(question):
 
 def main():
     for question in json.loads(Path(sys.argv[1]).read_text()):
-        print(json.dumps({"name": question["name"]}), flush=True)  # told first: the engine may take the process down
-        try:
-            row = compared(question)
-        except ShoestringError as error:
-            row = {"error": error.message}
-        print(json.dumps({"name": question["name"], **row}), flush=True)
+        child = os.fork()  # an engine may take its process down, and a new Python takes seconds here
+        if child == 0:
+            try:
+                row = compared(question)
+            except ShoestringError as error:
+                row = {"error": error.message}
+            print(json.dumps({"name": question["name"], **row}), flush=True)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code != 0:
+            print(json.dumps({"name": question["name"], "code": 128 - code if code < 0 else code}), flush=True)
 
 
 if __name__ == "__main__":

@@ -34,12 +34,14 @@ def text(wheel: Path, root: Path, cores: Sequence[str], folder: Path) -> str:
     found = _downloaded(folder / "wheels")
     heads = ["wheel", "its tag says", "its symbols need", *SYSTEMS, *(f"imports on {core}" for core in cores)]
     lines = ["### Wheels\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for package, module in {**BASE, **ENGINES}.items():
+    packages = {**BASE, **ENGINES}
+    on = {core: _imports(root, core, list(packages.values())) for core in cores}
+    for place, package in enumerate(packages):
         file = found[package]
         needed, where = symbols.wheel_needs(file)
         claim = symbols.claimed(file.name)
         runs = ["yes" if needed is None or needed <= has else "no" for has in SYSTEMS.values()]
-        imports = [_imports(root, core, module) for core in cores]
+        imports = [on[core][place] for core in cores]
         said = f"{_words(needed)} ({Path(where).name})" if claim and needed and needed > claim else _words(needed)
         cells = [f"{package} {file.name.split('-')[1]}", _words(claim), said, *runs, *imports]
         lines.append(f"| {' | '.join(cells)} |")
@@ -64,12 +66,21 @@ def _downloaded(folder: Path) -> dict[str, Path]:
     return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in {**BASE, **ENGINES}}
 
 
-def _imports(root: Path, core: str, module: str) -> str:
-    ran = device.run(root, core, ["-c", f"import {module}"])
-    if ran.code == 0:
-        return "yes"
-    said = ran.err.strip().splitlines()
-    return f"exit {ran.code}" + (f": {said[-1][:120]}" if said else "")
+def _imports(root: Path, core: str, modules: Sequence[str]) -> list[str]:
+    """Whether each module imports on a board: `yes`, or how it ended. Each in a process of its own."""
+    script = (
+        "import importlib, os, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        importlib.import_module(name)\n"
+        "        os._exit(0)\n"
+        "    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
+        "    print('ended', 128 - code if code < 0 else code, flush=True)\n"
+    )
+    ran = device.run(root, core, ["-c", script, *modules])
+    codes = [line.split()[1] for line in ran.out.splitlines() if line.startswith("ended ")]
+    return ["yes" if code == "0" else f"exit {code}" for code in codes]
 
 
 def _words(version: tuple[int, int] | None) -> str:
