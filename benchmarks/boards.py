@@ -71,17 +71,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--userland", type=Path, help="with the device install and the engines; None makes one")
     parser.add_argument("--arm", type=Path, required=True, help="bundle of a fit for an Arm chip")
-    parser.add_argument("--cores", nargs="+", choices=CORES, default=list(CORES))
+    parser.add_argument("--cores", nargs="*", choices=CORES, default=list(CORES))
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--write", type=Path, help="page whose table is written anew")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="shoestring-counts-") as name:
         folder = Path(name)
         userland = given.userland or made(folder)
-        text = engines_text(userland, given.arm, given.cores, folder)
-        print(text, flush=True)
+        parts = []
+        if given.cores:
+            parts.append(engines_text(userland, given.arm, given.cores, folder))
         if given.networks:
-            text += "\n" + worth_text(userland, given.networks, folder)
+            parts.append(worth_text(userland, given.networks, folder))
+        text = "\n".join(parts)
+        print(text, flush=True)
     if given.write is not None:
         before, _, after = given.write.read_text().split(MARK)
         disk.write_text(given.write, f"{before}{MARK}\n{text}{MARK}{after}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+import own_board
 import tiny
-from shoestring.chips.host import this_machine
 from shoestring.domain.budget import Budget
 from shoestring.fitting import candidates, fit, mixing, programs
 
@@ -35,13 +34,4 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, task: tiny.Task) -> Path:
 @pytest.fixture(scope="session")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A chip file of this machine."""
-    machine = this_machine()
-    if machine.arch != "x86_64":
-        pytest.skip("the chip file is written for 64-bit x86")
-    path = tmp_path_factory.mktemp("chips") / "here.toml"
-    fact = 'value = "as seen"\nsource = "this machine"\ndate = "2026-01-01"\nstatus = "measured"\n'
-    path.write_text(
-        f'like = "n100-mini-pc-8gb"\nname = "here"\ntitle = "This machine"\nisa = {json.dumps(list(machine.isa))}\n'
-        f"[isa_source]\n{fact}"
-    )
-    return path
+    return own_board.write_chip_file(tmp_path_factory.mktemp("chips"))
