@@ -10,7 +10,7 @@ help:
 	@echo "make demo    fit, run and report the demo model on this machine"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, import rule, docs"
-	@echo "make train-check  tests of training; installs torch"
+	@echo "make train-check  tests of training and of PyTorch files; installs torch"
 	@echo "make boards  the device install on emulated Arm boards; writes the tables of docs/boards.md"
 	@echo "make proof   slower proofs; their last figures stand in docs/proof.md"
 
@@ -49,7 +49,8 @@ check: $(VENV)/.check
 
 train-check: $(VENV)/.test
 	$(BIN)/python -m pip install -q -e '.[train]'
-	$(BIN)/python -m pytest -rs tests/training tests/cli/test_distill_verb.py
+	$(BIN)/python -m pytest -rs tests/training tests/cli/test_distill_verb.py tests/cli/test_import_verb.py \
+	    tests/importers tests/attacks/test_hostile_pickles.py tests/fitting/test_fit_module.py
 
 wheel-check: $(VENV)/.check
 	sh tests/wheel/check_base_install.sh $(PYTHON)

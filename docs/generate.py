@@ -13,12 +13,15 @@ from shoestring.chips.loading import shipped_catalogue
 from shoestring.cli.main import VERBS, build_parser
 from shoestring.diagnosis import DISEASES
 from shoestring.diagnosis.accelerators import accelerators
+from shoestring.legalise.table import rows as rewrites
 from shoestring.native.deliver import known_targets
 
 COMMANDS = Path(__file__).with_name("cli.md")
 NATIVE = Path(__file__).with_name("native.md")
 DOCTOR = Path(__file__).with_name("doctor.md")
 CHIPS = Path(__file__).with_name("chips.md")
+LEGALISE = Path(__file__).with_name("legalise.md")
+REWRITE_MARK = "<!-- rewrites: written by docs/generate.py -->"
 CHIP_MARK = "<!-- chips: written by docs/generate.py -->"
 DISEASE_MARK = "<!-- diseases: written by docs/generate.py -->"
 SET_MARK = "<!-- sets: written by docs/generate.py -->"
@@ -81,8 +84,24 @@ def chips_page() -> str:
     return f"{before}{CHIP_MARK}\n{chr(10).join(rows)}\n{CHIP_MARK}{after}"
 
 
+def legalise_page() -> str:
+    """The page as it is, with the table of rewrites written anew."""
+    rows = ["| rewrite | of | makes | same | asks for | what it is |", "|---" * 6 + "|"]
+    for row in rewrites():
+        made = ", ".join(row.makes)
+        rows.append(f"| `{row.name}` | {row.takes} | {made} | {row.exact} | {row.needs or 'nothing'} | {row.why} |")
+    before, _, after = LEGALISE.read_text().split(REWRITE_MARK)
+    return f"{before}{REWRITE_MARK}\n{chr(10).join(rows)}\n{REWRITE_MARK}{after}"
+
+
 def main() -> int:
-    pages = {COMMANDS: page(), NATIVE: native_page(), DOCTOR: doctor_page(), CHIPS: chips_page()}
+    pages = {
+        COMMANDS: page(),
+        NATIVE: native_page(),
+        DOCTOR: doctor_page(),
+        CHIPS: chips_page(),
+        LEGALISE: legalise_page(),
+    }
     if "--check" in sys.argv[1:]:
         stale = [path.name for path, text in pages.items() if path.read_text() != text]
         if stale:

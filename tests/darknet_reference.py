@@ -179,3 +179,38 @@ def draw(text: str, side: int, channels: int = 3, seed: int = 0) -> Array:
     network = Network(text, seed=seed)
     network.run(np.zeros((1, channels, side, side), np.float32))
     return np.concatenate(network.drawn) if network.drawn else np.zeros(0, np.float32)
+
+
+def decode(outputs: dict[str, Array], content: dict[str, Any], least: float = 0.5) -> list[tuple[int, float, Array]]:
+    """Boxes of a network's first image from its raw yolo heads: class, score, and (left, top, right, bottom) in 0..1.
+
+    Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, figure 2; boxes of one class that overlap by more
+    than 0.45 of their union keep the best one.
+    """
+    width, height = content["input"]["width"], content["input"]["height"]
+    found: list[tuple[int, float, Array]] = []
+    for head in content["heads"]:
+        anchors = np.asarray(head["anchors"])
+        raw = outputs[head["output"]][0].reshape(len(anchors), 5 + head["classes"], *outputs[head["output"]].shape[2:])
+        with np.errstate(over="ignore"):
+            shares = 1 / (1 + np.exp(-raw.astype(np.float64)))
+        scores = shares[:, 4:5] * shares[:, 5:]
+        scale = head["scale_x_y"]
+        for a, kind, row, column in np.argwhere(scores > least):
+            x, y = (shares[a, i, row, column] * scale - (scale - 1) / 2 for i in (0, 1))
+            x, y = (column + x) / raw.shape[3], (row + y) / raw.shape[2]
+            w, h = np.exp(raw[a, 2:4, row, column].astype(np.float64)) * anchors[a] / (width, height)
+            box = np.asarray([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
+            found.append((int(kind), float(scores[a, kind, row, column]), box))
+    kept: list[tuple[int, float, Array]] = []
+    for one in sorted(found, key=lambda item: -item[1]):
+        if not any(one[0] == other[0] and overlap(one[2], other[2]) > 0.45 for other in kept):
+            kept.append(one)
+    return kept
+
+
+def overlap(a: Array, b: Array) -> float:
+    """Intersection over union of two boxes."""
+    inner = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
+    areas = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])
+    return float(inner / (areas - inner))

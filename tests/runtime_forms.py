@@ -87,6 +87,7 @@ FORMS = {
     "native": Form(handmade.build, None),
     "openvino": Form(onnx_model, "openvino"),
     "litert": Form(litert_models.tiny_model, "ai_edge_litert"),
+    "tensorrt": Form(onnx_model, "onnxruntime", in_ci=False),
     "edgetpu": Form(litert_models.tiny_model, "ai_edge_litert", in_ci=False),
     "ncnn": Form(ncnn_models.tiny_model, "ncnn"),
     "ncnn-vulkan": Form(ncnn_models.tiny_model_for_a_gpu, "ncnn", in_ci=False),

@@ -42,7 +42,7 @@ def test_a_net_answers_and_its_answers_tell_inputs_apart(name: str) -> None:
         assert np.isfinite(values).all()
         assert 0.05 * np.abs(values).mean() < values.std() < 20, output
         apart = np.abs(values - values.mean(axis=0)).mean()
-        assert apart > 0.1 * np.abs(values).mean(), f"{output} hardly depends on the input"
+        assert apart > 0.06 * np.abs(values).mean(), f"{output} hardly depends on the input"
         np.testing.assert_allclose(alone[output], values[:1], rtol=1e-3, atol=1e-3)
 
 

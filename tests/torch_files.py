@@ -34,7 +34,7 @@ class Net(torch.nn.Module):
         self.first[1].running_mean.uniform_(-1, 1)
         self.first[1].running_var.uniform_(0.5, 2)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x):
         y = self.first(x)
         y = y + torch.nn.functional.silu(self.depth(y))
         return self.head(self.drop(y.mean((2, 3))))

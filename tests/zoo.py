@@ -9,7 +9,7 @@ channel at a time, as a batch norm in training would have done (`settle`): deep 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -22,12 +22,18 @@ import networks
 import zoo_families as families
 from shoestring.compress.graph import Graph
 from shoestring.compress.layers import is_weighted
+from shoestring.compress.observe import value_ranges
+from shoestring.compress.passes.lower_mean import LowerMean
+from shoestring.compress.quantize import needed_ranges, to_qdq
+from shoestring.compress.scheme import scheme_named
 from shoestring.compress.walk import walk
 
 CLASSES = 10
+CALIBRATED_ON, CALIBRATION_SEED = 32, 5
 SETTLED_ON = 96  # pictures
 SPREAD = (0.6, 1.4)  # standard deviations that channels are given, as the scales of a batch norm
 SHIFT = 0.3  # standard deviation of their means
+CENTRED = 0.15  # taking the whole mean away, as a batch norm does, makes deep random nets chaotic
 FLOOR = 1.0  # part of the layer's standard deviation that a channel's is at least taken for
 HEADS = ("Gemm",)  # their outputs spread over LOGITS
 LOGITS = 3.0
@@ -95,13 +101,18 @@ class Seeded(networks.Builder):
 def pictures(n: int, side: int, seed: int = 1) -> np.ndarray:
     """(n, 3, side, side), float32: smooth, of many contrasts and tints, with a little noise."""
     rng = np.random.default_rng(seed)
-    coarse = rng.normal(0, 1, (n, 3, 8, 8)) * rng.uniform(0.3, 1.2, (n, 1, 1, 1)) + rng.normal(0, 0.5, (n, 3, 1, 1))
+    contrast, tint = rng.uniform(0.5, 1, (n, 1, 1, 1)), rng.uniform(-0.5, 0.5, (n, 3, 1, 1))
+    coarse = rng.uniform(-1.5, 1.5, (n, 3, 8, 8)) * contrast + tint
     fine = np.kron(coarse, np.ones((1, 1, side // 8, side // 8)))
-    return (fine + rng.normal(0, 0.1, fine.shape)).astype(np.float32)
+    return (fine + rng.uniform(-0.2, 0.2, fine.shape)).astype(np.float32)
 
 
-def settle(model: Any, x: np.ndarray, seed: int = 0) -> Any:
-    """Scale and shift every layer's channels in execution order, on the inputs `x`."""
+def settle(model: Any, x: np.ndarray, centred: float = CENTRED, seed: int = 0) -> Any:
+    """Scale and shift every layer's channels in execution order, on the inputs `x`.
+
+    Args:
+        centred: part of each channel's mean that is taken away.
+    """
     graph = Graph(model)
     rng = np.random.default_rng(seed)
     layers = {node.output[0]: node for node in graph.nodes if is_weighted(graph, node) and len(node.input) > 2}
@@ -112,7 +123,7 @@ def settle(model: Any, x: np.ndarray, seed: int = 0) -> Any:
         spread = np.maximum(seen.std(axis=axes), FLOOR * seen.std()) + 1e-6
         wide = LOGITS if node.op_type in HEADS else 1.0
         scale = wide * rng.uniform(*SPREAD, channels) / spread
-        shift = wide * rng.normal(0, SHIFT, channels) - seen.mean(axis=axes) * scale
+        shift = wide * rng.normal(0, SHIFT, channels) - centred * seen.mean(axis=axes) * scale
         along = (1, -1, *[1] * (seen.ndim - 2))
         seen[...] = seen * scale.reshape(along) + shift.reshape(along)
         weight, bias = (graph.weights[name] for name in node.input[1:3])
@@ -122,10 +133,12 @@ def settle(model: Any, x: np.ndarray, seed: int = 0) -> Any:
     return onnx.shape_inference.infer_shapes(onnx.ModelProto.FromString(graph.to_bytes()))
 
 
-def _of(side: int, divide: int, build: Callable[[Seeded], Any], *, six: bool = False) -> Callable[[], bytes]:
+def _of(
+    side: int, divide: int, build: Callable[[Seeded], Any], *, six: bool = False, centred: float = CENTRED
+) -> Callable[[], bytes]:
     @cache
     def made() -> bytes:
-        settled = settle(build(Seeded(side, divide, six=six)), pictures(SETTLED_ON, side, seed=0))
+        settled = settle(build(Seeded(side, divide, six=six)), pictures(SETTLED_ON, side, seed=0), centred)
         onnx.checker.check_model(settled)
         return bytes(settled.SerializeToString(deterministic=True))
 
@@ -151,15 +164,15 @@ NETS: dict[str, Callable[[], bytes]] = {
     "mobilenet_v1": _of(64, 8, networks.mobilenet, six=True),
     "mobilenet_v2": _of(64, 4, networks.mobilenet_v2, six=True),
     "mobilenet_v3_small": _of(64, 4, families.mobilenet_v3_small),
-    "mobilenet_v3_large": _of(64, 8, families.mobilenet_v3_large),
+    "mobilenet_v3_large": _of(64, 4, families.mobilenet_v3_large),
     "efficientnet_lite0": _of(64, 4, families.efficientnet_lite0, six=True),
-    "efficientnet_b0": _of(64, 8, networks.efficientnet_b0),
+    "efficientnet_b0": _of(64, 4, networks.efficientnet_b0, centred=0.1),
     "resnet18": _of(64, 8, networks.resnet18),
     "resnet50": _of(32, 16, families.resnet50),
-    "squeezenet": _of(64, 8, networks.squeezenet),
+    "squeezenet": _of(64, 8, networks.squeezenet, centred=0.5),
     "yolov3_tiny": _of(64, 16, families.yolov3_tiny),
-    "yolov3": _of(64, 16, families.yolov3),
-    "yolov3_silu": _of(64, 16, families.yolov3_silu),
+    "yolov3": _of(64, 8, families.yolov3),
+    "yolov3_silu": _of(64, 8, families.yolov3_silu, centred=0.3),
     "ssd_softmax": _of(64, 8, families.ssd_softmax, six=True),
     "ssd_sigmoid": _of(64, 8, families.ssd_sigmoid, six=True),
     "transformer": _encoder("operator"),
@@ -173,3 +186,21 @@ def example_input(name: str, n: int = 1, seed: int = 1) -> dict[str, np.ndarray]
     if name in SIDES:
         return {"x": pictures(n, SIDES[name], seed)}
     return {"x": encoders.tokens(n, seed)}
+
+
+def lowered(name: str) -> Graph:
+    """The net as recipes start from it."""
+    return LowerMean().run(Graph(onnx.ModelProto.FromString(NETS[name]())), {})[0]
+
+
+@cache
+def quantized(name: str, scheme: str) -> bytes:
+    """The net in QDQ form, its ranges seen on 32 examples, nothing corrected."""
+    graph = lowered(name)
+    (examples,) = example_input(name, CALIBRATED_ON, seed=CALIBRATION_SEED).values()
+
+    def feed() -> Iterator[dict[str, np.ndarray]]:
+        return ({graph.inputs[0]: examples[i : i + 8]} for i in range(0, len(examples), 8))
+
+    ranges = value_ranges(graph, feed, needed_ranges(graph))
+    return to_qdq(graph, ranges, scheme_named(scheme), frozenset()).to_bytes()

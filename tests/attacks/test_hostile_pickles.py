@@ -1,4 +1,4 @@
-"""Pickles that run code: refused unless asked for, and then held. In a process left open the same code does its work."""
+"""Pickles that run code: refused unless asked for, and then held. Left open, the same code does its work."""
 
 from __future__ import annotations
 

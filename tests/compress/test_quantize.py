@@ -83,14 +83,15 @@ def test_add_of_a_float_branch_is_no_island() -> None:
     assert "n_project" in names
 
 
-def test_a_clip_from_below_zero_stays() -> None:
+def test_a_clip_from_below_zero_is_no_part_of_the_layer_before_it() -> None:
     net = Net()
     x = net.conv("image", "conv", 3, 4)
     low, high = net.constant("low", np.float32(-1)), net.constant("high", np.float32(1))
     net.node("Clip", [x, low, high], "logits")
     graph = Graph(net.model(["N", 3, 16, 16], ["N", 4, 16, 16]))
-    (layer,) = plan(graph, frozenset())
-    assert layer.activation is None
+    conv, clip = plan(graph, frozenset())
+    assert conv.activation is None
+    assert (clip.node.op_type, clip.output) == ("Clip", "logits")
 
 
 def test_ranges_are_those_of_all_batches() -> None:

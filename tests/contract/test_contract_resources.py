@@ -11,8 +11,8 @@ from shoestring.runtimes import registry
 
 LIMITS = ChildLimits(seconds=280)
 RUNS = 300
-SESSIONS = min(300, 60 * SCALE)
-FIRST = 30
+SESSIONS = min(300, 45 * SCALE)
+FIRST = 15
 """Uses before the first look: pools and caches are filled then."""
 GROWTH_BYTES = 3_000_000
 """Engines that leak nothing grew by up to 0.35 MB over 300 sessions, which is the heap settling."""

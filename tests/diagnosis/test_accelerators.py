@@ -17,6 +17,8 @@ from shoestring.native.front.translate import HANDLERS
 
 QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}
 INTEGER_FORMS = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"}
+INSIDE = {"HardSwish": "HardSigmoid", "Resize, linear": "Resize"}
+"""What a function of ONNX consists of, and the operator whose variant is tried."""
 SAME = (0.04, 100)  # scale and zero point that moving values must keep
 
 
@@ -65,6 +67,10 @@ BUILD: dict[str, Callable[[Sketch, str], str]] = {
     "Tanh": lambda s, x: s.add("Tanh", x),
     "ReduceMean": lambda s, x: s.add("ReduceMean", x, axes=[2, 3]),
     "Erf": lambda s, x: s.add("Erf", x),
+    "HardSigmoid": lambda s, x: s.add("HardSigmoid", x),
+    "HardSwish": lambda s, x: s.add("HardSwish", x),
+    "Pad": lambda s, x: s.add("Pad", x, ints(s, 0, 0, 1, 1, 0, 0, 1, 1)),
+    "Resize, linear": lambda s, x: s.add("Resize", x, "", s.constant([1, 1, 2, 2], "float32"), mode="linear"),
 }
 
 
@@ -84,7 +90,7 @@ def left_in_float(operator: str) -> bool:
         onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
         nodes = list(onnx.load(options.optimized_model_filepath).graph.node)
     made_by = {name: node for node in nodes for name in node.output}
-    own = [node for node in nodes if node.op_type == operator]
+    own = [node for node in nodes if node.op_type == INSIDE.get(operator, operator)]
     return any(made_by[name].op_type == "DequantizeLinear" for node in own for name in node.input if name in made_by)
 
 

@@ -17,7 +17,7 @@ from shoestring.compress.observe import value_ranges
 from shoestring.compress.quantize import needed_ranges
 from shoestring.compress.scheme import scheme_for
 from shoestring.compress.sensitivity import Probing
-from shoestring.compress.walk import walk
+from shoestring.compress.walk import final_outputs
 from shoestring.domain.evidence import Sensitivity
 from shoestring.engines.protocol import Task
 from shoestring.fitting import spread
@@ -32,8 +32,7 @@ def make_probing(folder: Path, examples: int) -> Probing:
     batches = [{"image": images.astype(np.float32).transpose(0, 3, 1, 2) / 255}]
     ranges = value_ranges(graph, lambda: iter(batches), needed_ranges(graph))
     wanted = float_means(graph, batches, 1, output_spans(graph, ranges, scheme_for(("avx2",)).activation_limits))
-    ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], 1)
-    return Probing(graph, ranges, scheme_for(("avx2",)), batches, 1, wanted, np.concatenate(parts))
+    return Probing(graph, ranges, scheme_for(("avx2",)), batches, 1, wanted, final_outputs(graph, batches, 1))
 
 
 @pytest.fixture(scope="session")

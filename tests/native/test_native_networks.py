@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import zoo
 from native.qdq_models import example_images, imported, on_ort, quantized
+from shoestring.base.outputs import sqnr_db
 from shoestring.chips.host import this_machine
 from shoestring.native.compiling import build_library, prepare
 from shoestring.native.interpret import run
@@ -61,3 +63,21 @@ def test_cifar10(kind: str, threads: int, tmp_path: Path) -> None:
         assert np.abs(ours - theirs).max() < TIE
     else:
         assert not differ.any(), np.flatnonzero(differ)
+
+
+@pytest.mark.parametrize("name", ["yolov3_tiny", "ssd_softmax", "mobilenet_v3_small"])
+def test_detectors_and_gated_networks_in_8_bits(name: str, tmp_path: Path) -> None:
+    """Leaky ReLUs, resizes and joins of two scales; boxes and scores; hard swishes and gates."""
+    model = zoo.quantized(name, "u8s7")
+    machine = this_machine()
+    target = host_target(machine.isa, machine.arch)
+    program = prepare(model, "net")
+    library = tmp_path / "net.so"
+    build_library(program, [target], 1, library)
+    feeds = zoo.example_input(name, 1, seed=9)
+    with registry.get("native").load(library, 1) as session:
+        ours = session.run(feeds)
+    judged, theirs = run(program, feeds, fused=target.fused), on_ort(model, feeds)
+    for output, values in ours.items():
+        np.testing.assert_array_equal(values.view(np.uint32), judged[output].view(np.uint32))
+        assert sqnr_db(theirs[output], values) > 15

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoestring.base.errors import EngineError
-from shoestring.runtimes.onnx_bytes import read_ends
+from shoestring.runtimes.onnx_bytes import FLOAT16, read_facts
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -39,9 +39,18 @@ def inside():
 
 
 def test_ends_are_named_in_order_and_weights_are_no_inputs():
-    ends = read_ends(model(weights=[inside()]).SerializeToString())
-    assert (ends.inputs, ends.outputs, ends.weights, ends.external) == (["x"], ["y", "x"], ["w"], [])
-    assert read_ends(model().SerializeToString()).inputs == ["x", "w"]
+    facts = read_facts(model(weights=[inside()]).SerializeToString())
+    assert (facts.inputs, facts.outputs, facts.weights, facts.external) == (["x"], ["y", "x"], ["w"], [])
+    assert read_facts(model().SerializeToString()).inputs == ["x", "w"]
+
+
+def test_operators_and_types_are_told_inner_ones_too():
+    facts = read_facts(
+        model([branch(numpy_helper.from_array(np.ones(4, np.float16), "h"))], [inside()]).SerializeToString()
+    )
+    assert facts.operators == {"Add", "If", "Constant"}
+    assert facts.types == {TensorProto.FLOAT, FLOAT16}
+    assert read_facts(model().SerializeToString()).types == set()
 
 
 def constant(tensor):
@@ -80,7 +89,7 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_tensor_kept_elsewhere_is_found_wherever_it_stands(place):
-    assert set(read_ends(PLACES[place]().SerializeToString()).external) == {"w"}
+    assert set(read_facts(PLACES[place]().SerializeToString()).external) == {"w"}
 
 
 def test_half_a_sign_is_enough():
@@ -89,20 +98,20 @@ def test_half_a_sign_is_enough():
     del flag.external_data[:]
     name.data_location = TensorProto.DEFAULT
     for tensor in (flag, name):
-        assert read_ends(model(weights=[tensor]).SerializeToString()).external == ["w"]
+        assert read_facts(model(weights=[tensor]).SerializeToString()).external == ["w"]
 
 
 def test_a_last_word_that_takes_it_back_is_not_believed():
     """In protobuf the last of several values counts; some readers may go by another."""
     data = outside().SerializeToString() + b"\x70\x00"  # data_location = DEFAULT, once more
     graph = b"\x2a" + bytes([len(data)]) + data + b"\x62\x03\x0a\x01y"
-    assert read_ends(b"\x3a" + bytes([len(graph)]) + graph).external == ["w"]
+    assert read_facts(b"\x3a" + bytes([len(graph)]) + graph).external == ["w"]
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00" * 40, b"text, no model", b"\x0b", b"\x3a\x7f", b"\xff" * 20])
 def test_what_is_no_model_is_refused(data):
     with pytest.raises(EngineError, match="no ONNX model"):
-        read_ends(data)
+        read_facts(data)
 
 
 def test_endless_nesting_is_refused():
@@ -115,7 +124,7 @@ def test_endless_nesting_is_refused():
                 size >>= 7
             data = bytes([key]) + length + bytes([size]) + data
     with pytest.raises(EngineError, match="no ONNX model"):
-        read_ends(b"\x3a" + b"\xff\xff\x7f" + data)
+        read_facts(b"\x3a" + b"\xff\xff\x7f" + data)
 
 
 @settings(max_examples=200, deadline=None)
@@ -124,4 +133,4 @@ def test_damage_is_refused_or_read_but_never_more(place, change):
     data = bytearray(model([branch(outside())], [inside()]).SerializeToString())
     data[place % len(data) : place % len(data) + len(change)] = change
     with contextlib.suppress(EngineError):
-        read_ends(bytes(data))
+        read_facts(bytes(data))

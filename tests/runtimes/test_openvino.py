@@ -145,7 +145,7 @@ def test_weights_in_other_files_are_never_read(tmp_path, monkeypatch, location, 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_settings_are_taken(threads):
     with RUNTIME.load(EXAMPLE, threads) as session:
-        compiled = session._compiled
+        compiled = session._single.get_compiled_model()
         assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
         assert compiled.get_property("NUM_STREAMS") == 1
         assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
@@ -154,6 +154,27 @@ def test_settings_are_taken(threads):
 
 def example_feeds(batch: int = 1):
     return {"image": np.random.default_rng(0).standard_normal((batch, 3, 112, 112)).astype(np.float32)}
+
+
+def test_one_example_and_many_are_answered_alike():
+    """One example goes through a model that was compiled for it; only other batches need a second compilation."""
+    feeds = example_feeds(3)
+    with RUNTIME.load(EXAMPLE, 1) as session:
+        one = session.run({"image": feeds["image"][1:2]})["logits"]
+        assert session._request is None
+        many = session.run(feeds)["logits"]
+        assert session._request is not None
+        np.testing.assert_array_equal(session.run({"image": feeds["image"][1:2]})["logits"], one)
+    assert many.shape == (3, 10)
+    np.testing.assert_allclose(many[1:2], one, atol=2e-5)
+
+
+def test_free_lengths_that_are_no_batch_are_left_free():
+    shape = ["n", "tokens", 4]
+    ends = [value("x", TensorProto.FLOAT, shape)], [value("y", TensorProto.FLOAT, shape)]
+    with RUNTIME.load(save([helper.make_node("Neg", ["x"], ["y"])], *ends), 1) as session:
+        for lengths in ((1, 1), (1, 7), (2, 3)):
+            assert session.run({"x": np.ones((*lengths, 4), np.float32)})["y"].shape == (*lengths, 4)
 
 
 @pytest.mark.skipif("onnxruntime" not in registry.installed(), reason="the runtime onnxruntime is not installed")

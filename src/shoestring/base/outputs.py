@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,23 @@ def mean_kl(reference_logits: npt.NDArray[Any], logits: npt.NDArray[Any]) -> flo
     _same_finite(reference_logits, logits)
     reference, other = log_softmax(reference_logits), log_softmax(logits)
     return max(0.0, float(np.mean(np.sum(np.exp(reference) * (reference - other), axis=1))))
+
+
+def divergence(references: Sequence[npt.NDArray[Any]], values: Sequence[npt.NDArray[Any]]) -> float:
+    """How far a model's outputs lie from the original's: of a classifier `mean_kl`, else the mean over outputs of
+    sum (reference - value)² / sum reference², so that every head of a detector counts alike.
+
+    Args:
+        references: every output of the original; (n, classes) of a classifier, which has no other.
+        values: likewise.
+
+    Raises:
+        EngineError: as `mean_kl` and `sqnr_db`.
+    """
+    if len(references) == 1 and references[0].ndim == 2:
+        return mean_kl(references[0], values[0])
+    pairs = zip(references, values, strict=True)
+    return float(np.mean([10 ** (-sqnr_db(one, other) / 10) for one, other in pairs]))
 
 
 def sqnr_db(reference: npt.NDArray[Any], values: npt.NDArray[Any]) -> float:

@@ -20,7 +20,9 @@ METRICS = ("top-1", "top-5", "agreement")
 def check_ladder(ladder: Ladder) -> None:
     """Hold a ladder against its rules. Raises BundleError with the first that is broken."""
     names: set[str] = set()
-    for candidate in [rung.candidate for rung in ladder.rungs] + [item.candidate for item in ladder.rejected]:
+    offered = [one.rung for one in ladder.offered or ()]
+    rungs = [rung.candidate for rung in (*ladder.rungs, *offered)]
+    for candidate in rungs + [item.candidate for item in ladder.rejected]:
         name = candidate.name
         if not name or not name.isprintable():
             raise refuse(f"the candidate name {name!r} is empty or cannot be printed")
@@ -28,10 +30,25 @@ def check_ladder(ladder: Ladder) -> None:
             raise refuse(f"two candidates are called {name!r}")
         names.add(name)
         _check_candidate(candidate)
-    for rung in ladder.rungs:
+    _check_offered(ladder)
+    for rung in (*ladder.rungs, *offered):
         _check_rung(rung)
     if ladder.chosen not in {rung.name for rung in ladder.rungs}:
         raise refuse(f"the chosen rung {ladder.chosen!r} is not on the ladder")
+
+
+def _check_offered(ladder: Ladder) -> None:
+    """What was not measured says so: an estimated cost, no certificate, and who answered in its place."""
+    if ladder.offered is not None and not ladder.offered:
+        raise refuse("rungs are offered, and there are none")
+    for one in ladder.offered or ():
+        if one.rung.certificate is not None:
+            raise refuse(f"rung {one.name!r} is offered as not measured, and has a certificate")
+        if one.rung.candidate.cost.predicted is None:
+            raise refuse(f"rung {one.name!r} is offered as not measured, and has a measured cost")
+        for what, text in (("stand-in", one.stand_in), ("reason", one.why)):
+            if not text or not text.isprintable():
+                raise refuse(f"the {what} of offered rung {one.name!r} is empty or cannot be printed")
 
 
 def check_paired(where: str, paired: Paired) -> None:

@@ -48,7 +48,7 @@ def recheck_scores(ladder: Ladder, evidence: Evidence) -> None:
     Raises:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
     """
-    for rung in ladder.rungs:
+    for rung in (*ladder.rungs, *(one.rung for one in ladder.offered or ())):
         for score in rung.candidate.scores:
             _compare(evidence, rung.name, score.split, score.metric, score.paired)
     for rejected in ladder.rejected:

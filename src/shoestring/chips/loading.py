@@ -211,7 +211,7 @@ def _with_operators(table: Any, where: str) -> Any:
         found = operator_set(table["operators"])
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}", hint=error.hint) from None
-    rest = {"outside": found.outside, "source": canonical.plain(found.source)}
+    rest = {"outside": found.outside, "source": canonical.plain(found.source), "listed": found.name}
     return {**rest, **table, "operators": sorted((*found.operators, *found.absorbed))}
 
 

@@ -7,11 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from shoestring.cli.options import add_weights
+
 EXAMPLE = "shoestring bench camera.shoe --threads 1,2 --export-json bench.json"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", type=Path, help="ONNX file or bundle")
+    parser.add_argument("target", type=Path, help="bundle, or a model in ONNX or another format (docs/importers.md)")
+    add_weights(parser)
     parser.add_argument("--threads", metavar="1,2", help="thread counts (default: 1 and all)")
     parser.add_argument(
         "--runtimes",
@@ -34,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     threads = _threads(arguments.threads, machine.cores)
     with tempfile.TemporaryDirectory() as scratch, console.ShowProgress() as progress:
         asked = tuple(arguments.runtimes.split(",")) if arguments.runtimes is not None else ()
-        measured, reference, failed = contestants(arguments.target, asked, max(threads), Path(scratch))
+        measured, reference, failed = contestants(
+            arguments.target, asked, max(threads), Path(scratch), arguments.weights
+        )
         costs = measure(
             measured,
             reference,

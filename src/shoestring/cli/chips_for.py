@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoestring.cli.options import add_weights
 from shoestring.cli.planning_options import MINUTES, add_heat, add_prices, add_rows, add_shape, heat_points, words
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ CURVES = 6
 
 def fill(parser: argparse.ArgumentParser) -> None:
     job = parser.add_argument_group("advice")
-    job.add_argument("--for", dest="model", type=Path, metavar="MODEL", help="ONNX file to find a board for")
+    told = "a model to find a board for: ONNX, or see docs/importers.md"
+    job.add_argument("--for", dest="model", type=Path, metavar="MODEL", help=told)
+    add_weights(parser)
     job.add_argument("--fps", type=float, metavar="N", help="examples a second that must be kept up")
     job.add_argument("--max-price", type=float, metavar="USD", help="of one board")
     job.add_argument("--max-watts", type=float, metavar="W", help="of the whole board, mean under this load")
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.battery_wh,
     )
     chips = with_file(catalogue(), arguments.chip_file)
-    features = read_features(arguments.model, arguments.shape)
+    features = read_features(arguments.model, arguments.shape, arguments.weights)
     advice, weighed = advise(features, chips.values(), job, knowledge(arguments))
     if arguments.html is not None:
         disk.write_text(arguments.html, _page(advice, weighed))

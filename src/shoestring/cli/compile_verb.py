@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoestring.cli.options import add_weights
+
 if TYPE_CHECKING:
     from shoestring.native.deliver import Delivered, Kind
 
@@ -31,7 +33,8 @@ class _ListTargets(argparse.Action):
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="ONNX file or bundle")
+    parser.add_argument("model", type=Path, help="bundle, or a model in ONNX or another format (docs/importers.md)")
+    add_weights(parser)
     parser.add_argument(
         "--target",
         metavar="NAME[,NAME...]",
@@ -65,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path({"library": f"{name}.so", "program": f"{name}_run", "source": name}[kind])
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        model = onnx_of(arguments.model, arguments.rung, Path(scratch))
+        model = onnx_of(arguments.model, arguments.rung, Path(scratch), arguments.weights)
         made = deliver(model, name, wanted, kind, out, threads=arguments.threads, cc=arguments.cc)
     seconds = time.perf_counter() - started
     if arguments.json:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def contestants(
-    target: Path, runtimes: Sequence[str], threads: int, scratch: Path
+    target: Path, runtimes: Sequence[str], threads: int, scratch: Path, weights: Path | None = None
 ) -> tuple[list[Measured], str, tuple[str, ...]]:
     """What to measure, the name of the one whose time is 1, and what could not be made and why.
 
@@ -21,6 +21,7 @@ def contestants(
         runtimes: for a model; the first is the reference. A bundle's rungs name their own.
         threads: most that a program may use.
         scratch: a directory for the files.
+        weights: of a Darknet network; None takes the file beside it.
 
     Raises:
         ModelError, BundleError: the target cannot be read.
@@ -33,7 +34,7 @@ def contestants(
     from shoestring.costmodel.measure import Measured
 
     if not is_bundle(target):
-        return _of_model(target, runtimes or ("onnxruntime",), threads, scratch)
+        return _of_model(target, runtimes or ("onnxruntime",), threads, scratch, weights)
     if runtimes:
         raise UsageError(
             f"runtimes {', '.join(runtimes)} were asked for, and the rungs of {target} name their own",
@@ -49,14 +50,14 @@ def contestants(
 
 
 def _of_model(
-    target: Path, runtimes: Sequence[str], threads: int, scratch: Path
+    target: Path, runtimes: Sequence[str], threads: int, scratch: Path, weights: Path | None
 ) -> tuple[list[Measured], str, tuple[str, ...]]:
     from shoestring.base.errors import ModelError
     from shoestring.costmodel.measure import Measured
     from shoestring.importers import import_model
     from shoestring.runtimes import registry
 
-    model = import_model(target, scratch / "model.onnx")
+    model = import_model(target, scratch / "model.onnx", weights=weights)
     found: list[Measured] = []
     failed: list[str] = []
     for runtime in dict.fromkeys(runtimes):

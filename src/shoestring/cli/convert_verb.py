@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoestring.cli.options import add_weights
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +25,7 @@ PRECISIONS = ("fp32", "int8", "fp16")
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="ONNX file (float, or quantized in QDQ form) or bundle")
+    add_weights(parser)
     parser.add_argument("--to", required=True, choices=RUNTIMES, help="runtime that is to run it")
     parser.add_argument("-o", "--out", type=Path, required=True, help="file to write")
     parser.add_argument("--rung", metavar="NAME", help="of a bundle (default: the chosen one)")
@@ -41,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.convert.registry import convert_for, is_quantized
 
     with tempfile.TemporaryDirectory() as scratch:
-        model = onnx_of(arguments.model, arguments.rung, Path(scratch))
+        model = onnx_of(arguments.model, arguments.rung, Path(scratch), arguments.weights)
         precision = arguments.precision or ("int8" if is_quantized(model) else "fp32")
         converted = convert_for(arguments.to, model, precision)
         disk.write_bytes(arguments.out, converted.data)

@@ -10,14 +10,15 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from shoestring.cli.options import add_preprocess, preprocess_from
+from shoestring.cli.options import add_preprocess, add_weights, preprocess_from
 
 EXAMPLE = "shoestring doctor model.onnx --data photos/ --target x86"
 IMAGES = 64
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="ONNX file, float or quantized")
+    parser.add_argument("model", type=Path, help="a model, float or quantized: ONNX, or see docs/importers.md")
+    add_weights(parser)
     parser.add_argument(
         "--data", type=Path, help="folder of class folders, folder of images, CSV of path,label, or .npz"
     )
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("pre-processing and labels say nothing without images", hint="add --data DIR")
     names = read_label_names(arguments.labels) if arguments.labels is not None else ()
     with tempfile.TemporaryDirectory() as scratch:
-        model = import_model(arguments.model, Path(scratch) / "model.onnx")
+        model = import_model(arguments.model, Path(scratch) / "model.onnx", weights=arguments.weights)
         dataset = open_dataset(arguments.data, label_names=names, limit=arguments.limit) if arguments.data else None
         diagnosis = diagnose(examine(model, aim, dataset=dataset, preprocess=preprocess))
     notes = (*model.notes, *(dataset.notes if dataset is not None else ()))

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoestring.cli.options import add_preprocess, preprocess_from
+from shoestring.cli.options import add_preprocess, add_weights, preprocess_from
 
 if TYPE_CHECKING:
     from shoestring.costmodel.meter import Meter
@@ -21,7 +21,8 @@ EXAMPLE = "shoestring fit model.onnx --data photos/ --max-drop 1pt --latency 20m
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later")
+    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later, or see docs/importers.md")
+    add_weights(parser)
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of class folders, folder of images, CSV of path,label, or .npz"
     )
@@ -121,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         fitted = fit(
             arguments.model,
             arguments.data,
+            weights=arguments.weights,
             out=arguments.out,
             budget=budget,
             chip=arguments.chip,

@@ -1,7 +1,7 @@
 """Read a model in another format and write it as ONNX, which every other verb takes.
 
 Other verbs read the same formats themselves. This one is for files that must be asked for (pickles of PyTorch, which
-run code when they are opened), for those that do not say how large their inputs are, and to see what becomes of a model.
+run code when they are opened), for those that do not say how large their inputs are, and to see what a model becomes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FREE = "n"
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), or see docs/importers.md"
+        "model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), a Darknet .cfg or a .tflite file"
     )
     parser.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write")
     parser.add_argument(
@@ -24,6 +24,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=Nx3x224x224",
         help="of an input that the file leaves open, N for a free batch; repeatable",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="of a Darknet .cfg (default: the file beside it of the same name)"
     )
     parser.add_argument("--fixed-batch", action="store_true", help="make a free batch 1")
     parser.add_argument(
@@ -44,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_free=not arguments.fixed_batch,
         shapes=dict(parse_shape(text) for text in arguments.shape),
         allow_pickle=arguments.allow_pickle,
+        weights=arguments.weights,
     )
     if arguments.json:
         console.show_json(model)

@@ -7,11 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from shoestring.cli.options import add_weights
+
 EXAMPLE = "shoestring inspect model.onnx --layers"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", type=Path, help="ONNX file or bundle")
+    parser.add_argument("target", type=Path, help="bundle, or a model in ONNX or another format (docs/importers.md)")
+    add_weights(parser)
     parser.add_argument("--layers", action="store_true", help="one line a layer")
 
 
@@ -28,7 +31,7 @@ def _model(arguments: argparse.Namespace) -> int:
     from shoestring.importers import import_model
 
     with tempfile.TemporaryDirectory() as scratch:
-        model = import_model(arguments.target, Path(scratch) / "model.onnx")
+        model = import_model(arguments.target, Path(scratch) / "model.onnx", weights=arguments.weights)
         found = profile(model.path)
     figures: dict[str, Any] = {
         "macs": found.macs,

@@ -23,6 +23,7 @@ VERBS = {
     "predict": "say what a model would cost on a chip that is not at hand",
     "prove": "re-score a rung on another board's instruction set, and keep it in the bundle",
     "chips": "list the chips we know, or show one with the source of every figure",
+    "legalise": "make a model legal for a chip's accelerator, and say where it would run",
     "compile": "turn a model into native code: a library, a program or C",
     "convert": "write a model in the format of another runtime, with the same scales",
     "delta": "write what changed between two bundles, to send instead of the whole new one",

@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def onnx_of(source: Path, rung: str | None, scratch: Path) -> Path:
+def onnx_of(source: Path, rung: str | None, scratch: Path, weights: Path | None = None) -> Path:
     """The normalised ONNX of a model file or of a rung.
 
     Args:
         source: model or bundle.
         rung: of the bundle; None for its chosen one.
         scratch: a directory for what is read.
+        weights: of a Darknet network; None takes the file beside it.
 
     Raises:
         UsageError: a rung of something that is no bundle, or one that holds no ONNX model.
@@ -31,7 +32,7 @@ def onnx_of(source: Path, rung: str | None, scratch: Path) -> Path:
     if not is_bundle(source):
         if rung is not None:
             raise UsageError(f"--rung {rung} needs a bundle, and {source} is none", hint="leave --rung out")
-        return import_model(source, target).path
+        return import_model(source, target, weights=weights).path
     with open_bundle(source) as bundle:
         ladder = bundle.manifest.ladder
         chosen = choose_rung(ladder, name=rung, threads=None, latency_ms=None)

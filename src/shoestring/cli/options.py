@@ -31,6 +31,13 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dtype", help="float32 or uint8")
 
 
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """--weights FILE: for a MODEL that does not hold its own."""
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="of a Darknet .cfg (default: beside it, with the same name)"
+    )
+
+
 def preprocess_from(arguments: argparse.Namespace) -> Preprocess | None:
     """The specification that the flags describe, or None when there are none.
 

@@ -56,7 +56,7 @@ def add_prices(parser: argparse.ArgumentParser) -> None:
     prices.add_argument("--busy", type=float, default=usual.busy, help="share of its life at full rate (default: 1)")
 
 
-def read_features(path: Path, shapes: Sequence[str] | None) -> Features:
+def read_features(path: Path, shapes: Sequence[str] | None, weights: Path | None = None) -> Features:
     """Features of a model file.
 
     Raises:
@@ -67,9 +67,17 @@ def read_features(path: Path, shapes: Sequence[str] | None) -> Features:
     from shoestring.importers import import_model
 
     with tempfile.TemporaryDirectory() as scratch:
-        given = dict(_shape(text) for text in shapes or ())
-        model = import_model(path, Path(scratch) / "model.onnx", shapes=given or None)
+        model = import_model(path, Path(scratch) / "model.onnx", shapes=shapes_from(shapes), weights=weights)
         return features_of(model)
+
+
+def shapes_from(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:
+    """What --shape gives, by input; None where it is not given.
+
+    Raises:
+        UsageError: one that cannot be read.
+    """
+    return dict(_shape(text) for text in texts or ()) or None
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoestring.cli.options import add_weights
 from shoestring.cli.planning_options import heat_points, words
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ EXAMPLE = "shoestring predict model.onnx --chip raspberry-pi-4b-4gb --minutes 30
 def fill(parser: argparse.ArgumentParser) -> None:
     from shoestring.cli.planning_options import add_heat, add_prices, add_rows, add_shape
 
-    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later")
+    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later, or see docs/importers.md")
+    add_weights(parser)
     parser.add_argument("--chip", metavar="NAME", help="as `shoestring chips` lists them")
     parser.add_argument("--chip-file", type=Path, metavar="FILE", help="one more chip, described in a TOML file")
     parser.add_argument("--runtime", metavar="NAME", help="only this one")
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = knowledge(arguments)
     servers = [one for one in catalogue().values() if one.kind == "server" and one.name != chip.name]
     found = predict(
-        read_features(arguments.model, arguments.shape),
+        read_features(arguments.model, arguments.shape, arguments.weights),
         chip,
         known,
         wish=Wish(arguments.runtime, arguments.precision, arguments.threads),

@@ -15,7 +15,11 @@ EXAMPLE = "shoestring probe -o my-board.toml --rows my-board.csv"
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, metavar="NAME.toml", help="chip file to write; its stem is the name")
     parser.add_argument("--rows", type=Path, metavar="FILE.csv", help="rows to write (default: NAME.csv beside --out)")
-    parser.add_argument("--runtimes", metavar="LIST", help="like onnxruntime,native (default: what is installed)")
+    parser.add_argument(
+        "--runtimes",
+        metavar="LIST",
+        help="like onnxruntime,native,litert,ncnn (default: onnxruntime,native, as far as installed)",
+    )
     parser.add_argument("--cc", metavar="COMMAND", help="C compiler (default: one is looked for)")
     parser.add_argument("--nets", type=int, metavar="N", help="only the first N networks of the suite (default: all)")
     there = parser.add_argument_group("a board over ssh (your own keys and configuration; no password is asked)")

@@ -25,11 +25,11 @@ COLUMNS = (
     "drop",
     "what is proven, or why not",
 )
-MARKS = {"chosen": "*", "rung": "+", "rejected": "-"}
+MARKS = {"chosen": "*", "rung": "+", "offered": "?", "rejected": "-"}
 
 
 def show_candidates(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line a candidate: `*` the chosen rung, `+` a rung, `-` rejected."""
+    """One line a candidate: `*` the chosen rung, `+` a rung, `?` offered for an accelerator, `-` rejected."""
     shown = []
     for row in rows:
         shown.append(

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from shoestring.compress.layers import is_weighted, plan
 from shoestring.compress.observe import Feed, channel_means
 from shoestring.compress.qdq import INT32_LIMIT, affine
-from shoestring.compress.walk import Batch, walk
+from shoestring.compress.walk import Batch, output_stops, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def correct_biases(
     batches: list[Batch],
     threads: int,
     spans: Mapping[str, Span] | None = None,
-) -> tuple[float, list[Array]]:
+) -> tuple[float, tuple[Array, ...]]:
     """Change the biases of `quantized` in place so that every channel's mean is the original's.
 
     Args:
@@ -91,23 +91,22 @@ def correct_biases(
         spans: `output_spans`; layers without one are compared as they are.
 
     Returns:
-        The root mean square of the shifts, relative to the spread of each layer's channel means; and the graph's first
-        output on the batches with all corrections in force.
+        The root mean square of the shifts, relative to the spread of each layer's channel means; and the graph's
+        outputs on all batches with all corrections in force.
     """
     layers = {
         node.output[0]: node.name for node in quantized.nodes if f"{node.name}/bias/integers" in quantized.weights
     }
     relative = [0.0]
-    result = quantized.outputs[0]
-    outputs: list[Array] = []
-    stops = [name for node in quantized.nodes for name in node.output if name in layers or name == result]
+    outputs: dict[str, Array] = {}
+    stops = output_stops(quantized, layers)
     for tensor, seen in walk(quantized, [dict(batch) for batch in batches], stops, threads):
         if tensor in layers:
             name = layers[tensor]
             relative.append(correct_layer(quantized, name, seen, wanted[name], (spans or {}).get(name)))
-        if tensor == result:
-            outputs = seen
-    return float(np.sqrt(np.mean(np.square(relative)))), outputs
+        if tensor in quantized.outputs:
+            outputs[tensor] = np.concatenate(seen)
+    return float(np.sqrt(np.mean(np.square(relative)))), tuple(outputs[name] for name in quantized.outputs)
 
 
 def correct_layer(quantized: Graph, name: str, seen: list[Array], target: Array, span: Span | None) -> float:

@@ -4,7 +4,8 @@ Linear layers between blocks have long tails. For each such tensor the range is 
 rounding and clipping error is least on a few examples. The squared error (p = 2) clips more: what is clipped is large
 and can matter more than its square says (Nahshan et al., "Loss Aware Post-training Quantization", Machine Learning
 2021, section 4.1). With p = 3 both networks that were tried improved, with p = 2 one of them; figures in ADR 4.
-Outputs of ReLU and Clip keep their range: the one other way of shrinking that was tried on them hurt.
+Outputs of ReLU and Clip keep their range: the one other way of shrinking that was tried on them hurt. Around other
+functions of one value each end is chosen for itself (`compress.through`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from shoestring.compress.layers import plan
 from shoestring.compress.observe import Range
 from shoestring.compress.qdq import affine
+from shoestring.compress.through import best_ends, function_around
 from shoestring.compress.walk import Batch, walk
 
 if TYPE_CHECKING:
@@ -44,7 +46,11 @@ def clipped_ranges(
     """
     found = dict(ranges)
     for name, arrays in walk(graph, [dict(batch) for batch in batches], signed_tensors(graph, ranges), threads):
-        found[name] = best_range(_sample(arrays), ranges[name], limits)
+        function = function_around(graph, name)
+        if function is None:
+            found[name] = best_range(_sample(arrays), ranges[name], limits)
+        else:
+            found[name] = best_ends(_sample(arrays), ranges[name], limits, function)
     return found
 
 

@@ -1,4 +1,8 @@
-"""Which operators 8-bit kernels exist for, and how each takes part."""
+"""Which operators 8-bit kernels exist for, and how each takes part.
+
+Scales that an operator fixes or shares are those of TensorFlow's "LiteRT 8-bit quantization specification", so that one
+quantized graph serves every engine.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,16 @@ WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
 ARITHMETIC = frozenset({"Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool"})
 """Take 8 bits when all their inputs already are."""
 
-SAME_SCALE = frozenset({"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"})
-"""Move or select values: their output keeps the input's scale."""
+FUNCTIONS = frozenset({"LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Relu", "Clip"})
+"""Of one value at a time: 256 codes have 256 answers, so any engine can do them by a table."""
+
+GATES = frozenset({"Sigmoid", "HardSigmoid"})
+"""Functions to 0..1. One that no 8-bit product reads gives probabilities, and even steps would erase small ones."""
+
+SAME_SCALE = frozenset(
+    {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Resize", "Slice", "Split", "Pad"}
+)
+"""Move, select or repeat values, or blend neighbours: their output keeps the input's scale."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,11 @@ class Layer:
     node: onnx.NodeProto
     activation: onnx.NodeProto | None
     output: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All its results; a Split has several."""
+        return tuple(self.node.output) if self.node.op_type == "Split" else (self.output,)
 
 
 def is_weighted(graph: Graph, node: onnx.NodeProto) -> bool:
@@ -67,23 +84,73 @@ def plan(graph: Graph, float_layers: frozenset[str]) -> list[Layer]:
     """The operators to quantize, in graph order.
 
     Weighted ones are all taken but those named in `float_layers`. Others follow only where every data input already
-    comes from a quantized operator, so that no lone island pays for conversions on both sides.
+    comes from a quantized operator, so that no lone island pays for conversions on both sides. A Sigmoid or
+    HardSigmoid with no further product behind it stays in float, as does all that follows it.
     """
+    layers = _joined(graph, float_layers)
+    last = _last_gates(graph, layers)
+    return _joined(graph, float_layers | last) if last else layers
+
+
+def _joined(graph: Graph, kept: frozenset[str]) -> list[Layer]:
     layers: list[Layer] = []
     quantized: set[str] = set()
     for node in graph.nodes:
-        if node.name in float_layers:
-            continue
-        data_inputs = [name for name in node.input if name and name not in graph.weights]
-        follows = bool(data_inputs) and quantized.issuperset(data_inputs)
-        joins = is_weighted(graph, node) or (
-            follows
-            and (node.op_type in SAME_SCALE or (node.op_type in ARITHMETIC and len(data_inputs) == len(node.input)))
-        )
-        if not joins:
+        if node.name in kept or not (is_weighted(graph, node) or _follows(graph, node, quantized)):
             continue
         activation = foldable_activation(graph, node) if node.op_type in WEIGHTED | {"Add"} else None
         output = activation.output[0] if activation is not None else node.output[0]
         layers.append(Layer(node, activation, output))
-        quantized.add(output)
+        quantized.update(layers[-1].outputs)
     return layers
+
+
+def _follows(graph: Graph, node: onnx.NodeProto, quantized: set[str]) -> bool:
+    """Whether a node without weights can work on the codes that its inputs are."""
+    data = [name for name in node.input if name and name not in graph.weights]
+    if not data or not quantized.issuperset(data):
+        return False
+    if node.op_type in ARITHMETIC:
+        return len(data) == len(node.input)
+    if node.op_type not in SAME_SCALE | FUNCTIONS or data != [node.input[0]]:
+        return False
+    if any(node.output[1:]) and node.op_type != "Split":
+        return False
+    if node.op_type == "Resize":
+        return _stays_inside(node)
+    return node.op_type != "Pad" or _pads_with_zero(graph, node)
+
+
+def _stays_inside(node: onnx.NodeProto) -> bool:
+    """Whether a Resize gives nothing beyond what it reads: a cubic one overshoots, a crop brings in a constant."""
+    mode, places = attribute(node, "mode", b"nearest"), attribute(node, "coordinate_transformation_mode", b"half_pixel")
+    known = mode in (b"nearest", b"linear") and places != b"tf_crop_and_resize"
+    return known and not attribute(node, "antialias", 0)
+
+
+def _pads_with_zero(graph: Graph, node: onnx.NodeProto) -> bool:
+    """Zero is a code of every scale; another constant may lie beyond the range. Other modes repeat values."""
+    if attribute(node, "mode", b"constant") != b"constant":
+        return True
+    value = graph.weights[node.input[2]] if len(node.input) > 2 and node.input[2] else None
+    return value is None or not value.any()
+
+
+def _last_gates(graph: Graph, layers: list[Layer]) -> frozenset[str]:
+    """Names of gates whose codes reach no product, sum or pool among the layers."""
+    computed: set[str] = set()
+    last = set()
+    readers = {layer.node.name: layer for layer in layers}
+    for layer in reversed(layers):
+        behind = [
+            readers[node.name]
+            for name in layer.outputs
+            for node in graph.consumers.get(name, [])
+            if node.name in readers
+        ]
+        moving = SAME_SCALE | {"Concat"}
+        if any(one.node.op_type not in moving or one.node.name in computed for one in behind):
+            computed.add(layer.node.name)
+        elif layer.node.op_type in GATES:
+            last.add(layer.node.name)
+    return frozenset(last)

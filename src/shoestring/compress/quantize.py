@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     import onnx
 
 RAW, QUANTIZED, DEQUANTIZED = "/raw", "/q", "/dq"
+SIGMOID = Range(0.0, 255 / 256)
+"""Steps of 1/256 whatever was seen: LiteRT 8-bit quantization specification, LOGISTIC."""
 
 
 def needed_ranges(graph: Graph) -> list[str]:
     """Every tensor whose range `to_qdq` may ask for, whatever layers stay in float."""
     names: dict[str, None] = {}
     for layer in plan(graph, frozenset()):
-        for name in (*layer.node.input, layer.output, *layer.node.output):
+        for name in (*layer.node.input, *layer.outputs, *layer.node.output):
             if name and name not in graph.weights:
                 names.setdefault(name)
     return list(names)
@@ -49,7 +51,7 @@ class _Rewriter:
         self.scheme = scheme
         self.layers = {layer.node.name: layer for layer in plan(graph, float_layers)}
         self.folded = {layer.activation.name for layer in self.layers.values() if layer.activation is not None}
-        self.outputs = {layer.output for layer in self.layers.values()}
+        self.outputs = {name for layer in self.layers.values() for name in layer.outputs}
         self.parameters: dict[str, Affine] = {}
         self.nodes: list[onnx.NodeProto] = []
 
@@ -76,14 +78,17 @@ class _Rewriter:
         if is_weighted(self.source, source):
             self._quantize_weights(node, self.parameters[source.input[0]].scale)
         if source.op_type in SAME_SCALE:
-            self.parameters[layer.output] = self.parameters[source.input[data[0]]]
+            self.parameters |= dict.fromkeys(layer.outputs, self.parameters[source.input[data[0]]])
+        elif source.op_type == "Sigmoid":
+            self.parameters[layer.output] = affine(SIGMOID, self.scheme.activation_limits)
         if self._stays_float(layer):
             node.output[0] = layer.output
             self.nodes.append(node)
             return
-        node.output[0] = layer.output + RAW
+        node.output[:] = [name + RAW for name in layer.outputs]
         self.nodes.append(node)
-        self._pair(layer.output + RAW, layer.output, layer.output)
+        for name in layer.outputs:
+            self._pair(name + RAW, name, name)
 
     def _stays_float(self, layer: Layer) -> bool:
         """A last fully connected layer gives its accumulator as float: no second rounding, no ties between classes."""

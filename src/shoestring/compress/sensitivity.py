@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.base.outputs import mean_kl, sqnr_db
+from shoestring.base.outputs import divergence, sqnr_db
 from shoestring.compress.bias import correct_biases, float_means, output_spans
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.observe import Range
 from shoestring.compress.quantize import to_qdq
 from shoestring.compress.scheme import Scheme
-from shoestring.compress.walk import Batch, walk
+from shoestring.compress.walk import Batch, final_outputs
 from shoestring.domain.evidence import Sensitivity
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Probing:
         batches: examples the outputs are compared on.
         threads: of the runtime.
         wanted: `float_means` of the graph on these examples.
-        reference: the graph's first output on them.
+        reference: the graph's outputs on them.
     """
 
     graph: Graph
@@ -48,7 +48,7 @@ class Probing:
     batches: list[Batch]
     threads: int
     wanted: Mapping[str, Array]
-    reference: Array
+    reference: tuple[Array, ...]
 
     @property
     def layers(self) -> list[str]:
@@ -60,9 +60,14 @@ class Probing:
         alone = to_qdq(self.graph, self.ranges, self.scheme, frozenset(self.layers) - {name})
         spans = output_spans(self.graph, self.ranges, self.scheme.activation_limits)
         _, outputs = correct_biases(alone, self.wanted, self.batches, self.threads, spans)
-        noisy = np.concatenate(outputs)
         operator = next(node.op_type for node in self.graph.nodes if node.name == name)
-        return Sensitivity(name, operator, mean_kl(self.reference, noisy), sqnr_db(self.reference, noisy))
+        return Sensitivity(name, operator, divergence(self.reference, outputs), _sqnr_db(self.reference, outputs))
+
+
+def _sqnr_db(references: Sequence[Array], values: Sequence[Array]) -> float:
+    """Of one output, or of several with equal weights."""
+    each = [sqnr_db(one, other) for one, other in zip(references, values, strict=True)]
+    return each[0] if len(each) == 1 else float(-10 * np.log10(np.mean([10 ** (-one / 10) for one in each])))
 
 
 Spread = Callable[[Probing, Callable[[int, int], None]], Sequence[Sensitivity]]
@@ -90,8 +95,8 @@ def probe(
         spread: probes elsewhere; None probes one layer after the other, here.
     """
     wanted = float_means(graph, batches, threads, output_spans(graph, ranges, scheme.activation_limits))
-    ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], threads)
-    probing = Probing(graph, ranges, scheme, batches, threads, wanted, np.concatenate(parts))
+    reference = final_outputs(graph, batches, threads)
+    probing = Probing(graph, ranges, scheme, batches, threads, wanted, reference)
     found = _one_by_one(probing, progress) if spread is None else spread(probing, progress)
     return tuple(sorted(found, key=lambda item: (-item.kl, item.layer)))
 

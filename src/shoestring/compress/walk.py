@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,24 @@ def walk(graph: Graph, batches: list[Batch], stops: list[str], threads: int) -> 
             _advance(graph, piece, _read_later(graph, end) | {stop}, batches, threads)
         position = max(position, end)
         yield stop, [batch[stop] for batch in batches]
+
+
+def final_outputs(graph: Graph, batches: list[Batch], threads: int) -> tuple[Array, ...]:
+    """All outputs of the graph on all batches together, in the graph's order.
+
+    Args:
+        batches: graph inputs; left as they are.
+        threads: of the runtime.
+    """
+    stops = output_stops(graph, ())
+    seen = {name: np.concatenate(arrays) for name, arrays in walk(graph, [dict(b) for b in batches], stops, threads)}
+    return tuple(seen[name] for name in graph.outputs)
+
+
+def output_stops(graph: Graph, others: Collection[str]) -> list[str]:
+    """The graph's outputs and `others` in execution order."""
+    wanted = {*graph.outputs, *others}
+    return [name for node in graph.nodes for name in node.output if name in wanted]
 
 
 def _read_later(graph: Graph, end: int) -> set[str]:

@@ -5,14 +5,18 @@ Imports no more than a device has. Called through `base.child.serve_one_call`, i
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
 
 from shoestring.base import canonical
+from shoestring.base.errors import EngineError, MissingExtraError
 from shoestring.chips.host import this_machine
+from shoestring.costmodel.contest import IN_PROCESS
 from shoestring.costmodel.measure import Measured, measure
 from shoestring.runtimes import registry
+from shoestring.runtimes.guarded import GuardedRuntime
 
 LOOK = "shoestring.costmodel.measure_there:look"
 MEASURE = "shoestring.costmodel.measure_there:measure_files"
@@ -20,7 +24,11 @@ MEASURE = "shoestring.costmodel.measure_there:measure_files"
 
 def look(_: object) -> dict[str, Any]:
     """This machine and the versions of its runtimes."""
-    versions = {name: registry.get(name).version() for name in registry.installed()}
+    versions: dict[str, str] = {}
+    for name in registry.installed():
+        one = registry.get(name) if name in IN_PROCESS else GuardedRuntime(name)
+        with contextlib.suppress(EngineError, MissingExtraError):  # one that dies when it is loaded is not there
+            versions[name] = one.version()
     return {"machine": canonical.plain(this_machine()), "versions": versions}
 
 

@@ -81,7 +81,11 @@ def replay(
 
 
 def _where(ladder: Ladder, rung: Rung, here: str) -> str:
-    """Runtime and instruction sets of the certificate, and ours."""
+    """Runtime and instruction sets of the certificate, and ours; of an offered rung, who stood in for its runtime."""
+    for offer in ladder.offered or ():
+        if offer.name == rung.name:
+            away = f"{rung.candidate.runtime}, which was not at hand"
+            return f"{offer.stand_in} answered in the place of {away}; here {here}"
     certificates = [item.certificate for item in (rung, *ladder.rungs) if item.certificate is not None]
     there = _sets(certificates[0].isa) if certificates else "unknown instruction sets"
     candidate = rung.candidate

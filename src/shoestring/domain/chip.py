@@ -126,6 +126,7 @@ class Accelerator:
         source: of the operator list.
         on_chip: bytes that hold weights without a trip over the link, or None.
         link: GB/s to the host's memory, or None.
+        listed: name of the maker's list in `chips.operators`, or None where the chip's file names operators itself.
     """
 
     engine: str
@@ -135,6 +136,7 @@ class Accelerator:
     source: Fact
     on_chip: Figure | None = None
     link: Figure | None = None
+    listed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Sensitivity:
     Args:
         layer: node name.
         operator: its ONNX type.
-        kl: mean KL divergence of the softmax outputs, nats.
+        kl: mean KL divergence of the softmax outputs, nats; of a model that is no classifier the mean over its outputs
+            of squared error over squared value.
         sqnr_db: signal to quantization noise of the outputs, dB.
     """
 

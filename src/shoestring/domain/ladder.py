@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.cascade import Cascade
 from shoestring.domain.cost import Cost
 from shoestring.domain.recipe import Recipe
@@ -76,8 +77,29 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Offered:
+    """A rung for an accelerator that was not at hand: neither measured nor certified, and never chosen but by name.
+
+    Args:
+        rung: without a certificate, with an estimated cost.
+        stand_in: runtime with its version that gave its scores and golden outputs here.
+        why: what that tells of the accelerator and what not, and what is left to do, in words.
+    """
+
+    rung: Rung
+    stand_in: str
+    why: str
+
+    @property
+    def name(self) -> str:
+        return self.rung.name
+
+
+@dataclass(frozen=True)
 class Ladder:
     """Rungs from cheapest to dearest; `chosen` names the one that the budget asks for.
+
+    `offered` are rungs for accelerators that nothing was measured on; None where there are none.
 
     `cascade`, where it pays, runs several candidates as one; some of them may stand among the rejected, since alone
     they do not keep the budget.
@@ -87,20 +109,28 @@ class Ladder:
     rejected: tuple[Rejected, ...]
     chosen: str
     cascade: Cascade | None = None
+    offered: tuple[Offered, ...] | None = field(default=None, metadata=WHEN_SET)
 
     @property
     def runnable(self) -> tuple[Rung, ...]:
-        """The rungs, then the stages of the cascade that are none. Raises KeyError for an unknown stage."""
+        """The rungs, then the stages of the cascade that are none, then what is offered for accelerators.
+
+        Raises:
+            KeyError: an unknown stage.
+        """
+        return (*self.rungs, *self._stages(), *(one.rung for one in self.offered or ()))
+
+    def _stages(self) -> tuple[Rung, ...]:
         if self.cascade is None:
-            return self.rungs
+            return ()
         known = {rung.name for rung in self.rungs}
         others = {item.candidate.name: item.candidate for item in self.rejected}
         stages = [stage for stage in self.cascade.stages if stage.rung not in known]
-        return self.rungs + tuple(Rung(others[stage.rung], stage.threads, None) for stage in stages)
+        return tuple(Rung(others[stage.rung], stage.threads, None) for stage in stages)
 
     def rung(self, name: str) -> Rung:
-        """The rung called `name`. Raises KeyError."""
-        for rung in self.rungs:
+        """The rung called `name`, offered ones too. Raises KeyError."""
+        for rung in (*self.rungs, *(one.rung for one in self.offered or ())):
             if rung.name == name:
                 return rung
         raise KeyError(name)

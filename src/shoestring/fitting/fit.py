@@ -43,6 +43,7 @@ from shoestring.evaluate.sample_size import smallest_n, too_small_message
 from shoestring.evaluate.splits import Splits, split
 from shoestring.evaluate.statistics import check_confidence
 from shoestring.fitting import (
+    accelerators,
     board,
     candidates,
     elsewhere,
@@ -71,6 +72,7 @@ def fit(
     data: Path | str,
     *,
     example: torch.Tensor | Sequence[torch.Tensor] | None = None,
+    weights: Path | str | None = None,
     out: Path | str | None = None,
     budget: Budget | None = None,
     chip: str = THIS_MACHINE,
@@ -96,6 +98,7 @@ def fit(
             module in evaluation mode; one image input, one output (batch, classes).
         data: a folder of class folders, a folder of images, a CSV of path,label, or an .npz.
         example: of the input, for a PyTorch module (see `import_module`); None for a file.
+        weights: of a Darknet network; None takes the file beside it.
         out: bundle to write; None writes nothing (see `Fitted.save`).
         budget: limits; None for none.
         chip: `this-machine`, whose costs are measured, or a chip of the catalogue, whose costs are predicted: each
@@ -136,7 +139,7 @@ def fit(
     check_rule(race)
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
-    imported = import_into(store, model, example)
+    imported = import_into(store, model, example, weights)
     classes = prepare.check_model(imported)
     progress("reading the images", 0, 0)
     dataset = open_dataset(Path(data), label_names=tuple(labels), limit=limit)
@@ -162,7 +165,7 @@ def fit(
     made |= taught
     asked = Asked(there, meter, budget, metric, classes, race, cascade, seed)
     said = (*notes, *failed, *not_compiled, *not_ported, *not_taught)
-    fitted = settle(bench, asked, made, sensitivity, said)
+    fitted = accelerators.extend(settle(bench, asked, made, sensitivity, said), bench, there, made)
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
@@ -222,7 +225,7 @@ def check_arguments(budget: Budget, out: Path | str | None, cores: int) -> None:
         raise UsageError(f"{out} is a directory", hint=f"name a file, like {Path(out) / 'camera.shoe'}")
 
 
-def import_into(store: Cache, source: Any, example: Any = None) -> Model:
+def import_into(store: Cache, source: Any, example: Any = None, weights: Path | str | None = None) -> Model:
     """Import a file, or a module with its example, into the cache, named by content: later steps refer to it.
 
     Raises:
@@ -234,7 +237,10 @@ def import_into(store: Cache, source: Any, example: Any = None) -> Model:
         directory = tempfile.TemporaryDirectory()
     with directory as scratch:
         target = Path(scratch) / "model.onnx"
-        imported = import_module(source, example, target) if is_module(source) else import_model(Path(source), target)
+        if is_module(source):
+            imported = import_module(source, example, target)
+        else:
+            imported = import_model(Path(source), target, weights=None if weights is None else Path(weights))
         path = store.file("models", {"sha256": imported.sha256}, ".onnx", lambda target: _copy(imported.path, target))
     return Model(**{**imported.__dict__, "path": path})
 

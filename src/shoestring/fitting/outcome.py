@@ -53,10 +53,18 @@ def ladder_rows(ladder: Ladder, budget: Budget) -> list[dict[str, Any]]:
         for rung in ladder.rungs
     ]
     stages = {stage.rung for stage in ladder.cascade.stages} if ladder.cascade is not None else set()
-    return rungs + [
-        row(item.candidate, "rejected", item.reason + (STAGE_ONLY if item.candidate.name in stages else ""), budget)
-        for item in ladder.rejected
+    offered = [
+        row(one.rung.candidate, "offered", f"not measured here, not certified: {one.why}", budget, one.rung.threads)
+        for one in ladder.offered or ()
     ]
+    return (
+        rungs
+        + offered
+        + [
+            row(item.candidate, "rejected", item.reason + (STAGE_ONLY if item.candidate.name in stages else ""), budget)
+            for item in ladder.rejected
+        ]
+    )
 
 
 def rung_reason(rung: Rung) -> str:
@@ -70,9 +78,9 @@ def rung_reason(rung: Rung) -> str:
     )
 
 
-def row(candidate: Candidate, status: str, reason: str, budget: Budget) -> dict[str, Any]:
-    """The figures of one candidate, as tables and --json show them."""
-    timing = candidate.cost.at(budget.threads)
+def row(candidate: Candidate, status: str, reason: str, budget: Budget, threads: int | None = None) -> dict[str, Any]:
+    """The figures of one candidate, as tables and --json show them; at `threads`, or those of the budget."""
+    timing = candidate.cost.at(budget.threads if threads is None else threads)
     predicted = candidate.cost.predicted
     score = candidate.score
     return {

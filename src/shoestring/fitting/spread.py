@@ -69,13 +69,13 @@ def probes(engine: Engine) -> Spread:
 
 def _examples(probing: Probing) -> bytes:
     """Inputs, float means and reference outputs in one .npz; names go by number, since they may hold anything."""
-    arrays = {"reference": probing.reference}
+    arrays = {f"reference-{number}": array for number, array in enumerate(probing.reference)}
     for place, batch in enumerate(probing.batches):
         for number, name in enumerate(sorted(batch)):
             arrays[f"batch-{place}-{number}"] = batch[name]
     for number, name in enumerate(sorted(probing.wanted)):
         arrays[f"wanted-{number}"] = probing.wanted[name]
-    names = [sorted(probing.batches[0]), sorted(probing.wanted), len(probing.batches)]
+    names = [sorted(probing.batches[0]), sorted(probing.wanted), len(probing.batches), len(probing.reference)]
     arrays["names"] = np.frombuffer(canonical.encode(names), dtype=np.uint8)
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]  # takes arrays by any name

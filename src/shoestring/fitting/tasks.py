@@ -48,12 +48,12 @@ def probe(arguments: dict[str, Any], blobs: dict[str, Path]) -> bytes:
     """
     check_stamp(arguments["stamp"])
     with np.load(blobs["examples"], allow_pickle=False) as arrays:
-        inputs, layers, count = json.loads(arrays["names"].tobytes())
+        inputs, layers, count, outputs = json.loads(arrays["names"].tobytes())
         batches = [
             {name: arrays[f"batch-{place}-{number}"] for number, name in enumerate(inputs)} for place in range(count)
         ]
         wanted = {name: arrays[f"wanted-{number}"] for number, name in enumerate(layers)}
-        reference = arrays["reference"]
+        reference = tuple(arrays[f"reference-{number}"] for number in range(outputs))
     probing = Probing(
         graph=Graph.load(blobs["graph"]),
         ranges=canonical.convert(arguments["ranges"], dict[str, Range], ChildError),

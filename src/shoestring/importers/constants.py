@@ -53,7 +53,7 @@ _TYPES = frozenset(
 )
 # The reference implementations are Python over numpy and state no errors of their own: this is what such code raises on
 # an input that it does not handle. A node that cannot be folded stays in the graph, and a note says so.
-_NOT_FOLDABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+NOT_FOLDABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def lift_constants(draft: Draft) -> None:
@@ -120,7 +120,7 @@ def _results(draft: Draft, node: Any, budget_bytes: int, refused: set[str]) -> l
         return None
     try:
         arrays = _evaluate(draft, node, feeds)
-    except _NOT_FOLDABLE:
+    except NOT_FOLDABLE:
         refused.add(node.op_type)
         return None
     if [_signature(array) for array in arrays] != [_promised(kind) for kind in types]:

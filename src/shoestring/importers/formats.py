@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from shoestring.importers.keras import keras_hint
 
 HEAD_BYTES = 512
-_ONLY_ONNX = "only ONNX is read so far; export the model to ONNX"
+_ONLY_ONNX = "this format is not read; export the model to ONNX"
 _PYTORCH = "shoestring.importers.pytorch:to_onnx"
 
 
@@ -27,12 +28,13 @@ class Format:
 
 
 _DARKNET = Format("a Darknet .cfg file", "", "shoestring.importers.darknet.reader:to_onnx")
+_TFLITE = Format("a TensorFlow Lite file", "", "shoestring.importers.tflite.reader:to_onnx")
 _DARKNET_WEIGHTS = Format("a Darknet .weights file", "give the .cfg; the weights are found beside it by the same name")
 
 # (offset, magic, format); the first match wins, so the longer magic of a family stands before the shorter.
 _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"GGUF", Format("a GGUF file (llama.cpp)", _ONLY_ONNX)),
-    (4, b"TFL3", Format("a TensorFlow Lite file", f"{_ONLY_ONNX}, for example with tf2onnx --tflite")),
+    (4, b"TFL3", _TFLITE),
     (4, b"ORTM", Format("an ONNX Runtime .ort file", "give the .onnx file that it was made from")),
     (0, b"\x89HDF", Format("an HDF5 file (Keras)", keras_hint("model.h5"))),
     (0, b"PK\x03\x04", Format("a zip file, as PyTorch and Keras write", "", _PYTORCH)),
@@ -58,6 +60,7 @@ _TEXT: tuple[tuple[bytes, Format], ...] = (
     (b"<html", Format("a web page", "the download went wrong; fetch the file itself")),
 )
 _PLAIN_TEXT = Format("a text file", "give a binary .onnx file")
+_COMMENTS = re.compile(rb"\A(\s+|[#;][^\n]*(\n|\Z))+")  # before the first section of a .cfg
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\r\f")
 
 
@@ -68,8 +71,9 @@ def recognise(head: bytes) -> Format | None:
             return found
     if not _is_text(head):
         return None
+    text = _COMMENTS.sub(b"", head).lower()
     for magic, found in _TEXT:
-        if head.lstrip().lower().startswith(magic.lower()):
+        if text.startswith(magic.lower()):
             return found
     return _PLAIN_TEXT
 

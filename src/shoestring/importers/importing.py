@@ -37,8 +37,8 @@ class _Reply:
 
 
 def import_model(
-    source: Path,
-    target: Path,
+    source: Path | str,
+    target: Path | str,
     *,
     batch_free: bool = True,
     shapes: Mapping[str, Sequence[int | None]] | None = None,

@@ -109,8 +109,10 @@ def _pickle(request: dict[str, Any], source: Path, target: Path) -> list[str]:
         raise _no_graph(torch.load(source, map_location="cpu", weights_only=True))
     try:
         found = torch.load(source, map_location="cpu", weights_only=False)
-    except (ImportError, AttributeError) as error:
-        raise ModelError(f"the pickle needs code that is not installed: {error}", hint=_FROM_PYTHON) from error
+    except (ImportError, AttributeError, PermissionError) as error:
+        raise ModelError(
+            f"the pickle needs code that is not installed or may not be read: {error}", hint=_FROM_PYTHON
+        ) from error
     except (RuntimeError, ValueError, TypeError, LookupError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise ModelError(f"the pickle cannot be opened: {pytorch_export.reason(error)}", hint=_FROM_PYTHON) from error
     if not isinstance(found, torch.nn.Module):

@@ -28,6 +28,8 @@ from shoestring.probing.timing import PROTOCOL, Timed, time_entries
 from shoestring.runtimes import registry
 
 MOST_THREADS = 16
+USUAL = ("onnxruntime", "native")
+"""Runtimes that are timed unless others are asked for, for which the suite is converted: each takes half a minute."""
 IDLE_SECONDS = 1.0
 COMPILE_SECONDS = 80.0
 ALL_SECONDS = 165.0
@@ -83,7 +85,7 @@ def probe(
 
     Args:
         name: of the chip; None makes one of the processor's.
-        runtimes: to time; None takes every one that is installed.
+        runtimes: to time; None takes those of USUAL that are installed.
         cc: compiler, or None to look for one.
         nets: of the suite.
         progress: called before each step.
@@ -95,7 +97,7 @@ def probe(
     """
     start = time.monotonic()
     machine = this_machine()
-    wanted = tuple(runtimes) if runtimes is not None else tuple(one for one in registry.installed() if one != "null")
+    wanted = tuple(runtimes) if runtimes is not None else tuple(one for one in USUAL if one in registry.installed())
     for runtime in wanted:
         registry.get(runtime)
     threads = tuple(sorted({1, min(machine.cores, MOST_THREADS)}))

@@ -13,6 +13,7 @@ import numpy as np
 
 from shoestring.base import canonical, disk
 from shoestring.base.errors import ChildError, MissingExtraError, ModelError
+from shoestring.convert.registry import WRITERS, convert_for
 from shoestring.domain.features import Features
 from shoestring.native.build import find_compiler
 from shoestring.native.compiling import MOST_THREADS, compile_library
@@ -99,6 +100,8 @@ def make_suite(
         if runtime == "native":
             if meter is not None:
                 entries += _programs(machine, models, folder, say, notes, cc, until)
+        elif runtime in WRITERS:
+            entries += _converted(runtime, models, folder, say, notes)
         else:
             entries += [Entry(name, shape, runtime, precision, path) for name, shape, precision, path in models]
     return Suite(tuple(entries), networks, meter, tuple(notes))
@@ -143,6 +146,27 @@ def _models(
         networks[net.name, found.input] = found
         models += [(net.name, found.input, "fp32", path), (net.name, found.input, "int8", quantized)]
     return models, networks
+
+
+def _converted(
+    runtime: str,
+    models: Sequence[tuple[str, str, str, Path]],
+    folder: Path,
+    say: Callable[[str], None],
+    notes: list[str],
+) -> list[Entry]:
+    """The models in the form of a runtime of others; what cannot go becomes a note."""
+    entries: list[Entry] = []
+    for name, shape, precision, path in models:
+        say(f"converting {name} in {precision} for {runtime}")
+        out = folder / f"{name}-{precision}.{runtime}"
+        try:
+            disk.write_bytes(out, convert_for(runtime, path, precision).data)
+        except (ModelError, MissingExtraError) as error:
+            notes.append(f"{name} in {precision} was not converted for {runtime}: {error.message}")
+        else:
+            entries.append(Entry(name, shape, runtime, precision, out))
+    return entries
 
 
 def _programs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 from shoestring.base.errors import EngineError
@@ -23,6 +24,7 @@ class EdgeTpuRuntime(LiteRtRuntime):
     def _delegates(self, module: Any) -> list[Any]:
         """The chip's. Raises EngineError when its library or the chip is missing."""
         try:
+            ctypes.CDLL(LIBRARY)  # the module's own error for a missing one leaves an object that cannot be deleted
             return [module.load_delegate(LIBRARY)]
         except (OSError, ValueError) as error:
             raise EngineError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy as np
 from shoestring.base.errors import EngineError, MissingExtraError
 from shoestring.domain.model import TensorSpec
 from shoestring.runtimes.checks import check_threads, model_bytes, model_name, one_line
+from shoestring.runtimes.litert_check import UNREADABLE, check_operators, check_tensors
 from shoestring.runtimes.litert_ports import METADATA, LitertPort, read_ports
 from shoestring.runtimes.session import CheckedSession
 
@@ -33,8 +33,10 @@ DTYPES = frozenset(
 """Element types that feeds and answers may have."""
 
 _ENGINE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError)
-_UNREADABLE = (struct.error, IndexError, ValueError, TypeError, UnicodeDecodeError)
 _STDERR = 2
+MOST_CHANNELS = 16
+"""Copied one by one; for more of them numpy's own order of copying is faster."""
+
 _quiet_lock = threading.Lock()
 
 
@@ -90,9 +92,10 @@ class LiteRtSession(CheckedSession):
 
     def __init__(self, module: Any, data: bytes, name: str, threads: int, delegates: list[Any]) -> None:
         self._name = name
-        self._interpreter = _interpreter(module, data, name, threads, delegates)
-        takes, gives = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        ports = _ports(data)
+        if data[4:8] != IDENTIFIER:
+            raise EngineError(f"LiteRT refuses {name}: it is no TFLite file", hint="convert the model to TFLite")
+        ports = _ports(data, name)
+        self._interpreter, takes, gives = _interpreter(module, data, name, threads, delegates)
         if ports is None:
             self._given, self._made = _own_ports(takes), _own_ports(gives)
         else:
@@ -147,7 +150,10 @@ class LiteRtSession(CheckedSession):
 
     def _step(self, arrays: list[Array]) -> list[Array]:
         for index, array in zip(self._takes, arrays, strict=True):
-            self._interpreter.set_tensor(index, np.require(array, requirements="C"))
+            if array.ndim == 0:  # the view of a single number would be a copy
+                self._interpreter.set_tensor(index, array)
+            else:
+                _fill(self._interpreter.tensor(index)(), array)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._gives]
 
@@ -155,31 +161,54 @@ class LiteRtSession(CheckedSession):
         self._interpreter = None
 
 
-def _interpreter(module: Any, data: bytes, name: str, threads: int, delegates: list[Any]) -> Any:
-    """An interpreter with its memory. Raises EngineError."""
-    if data[4:8] != IDENTIFIER:
-        raise EngineError(f"LiteRT refuses {name}: it is no TFLite file", hint="convert the model to TFLite")
+def _fill(tensor: Array, array: Array) -> None:
+    """Copy an array, in whatever order its axes lie, into the engine's memory. Raises ValueError for another shape.
+
+    A picture with its channels in front goes in channel by channel: at 224 x 224 x 3 that took 0.07 ms on one core of
+    an EPYC, numpy's own order 0.45 ms, and a TRANSPOSE in the file 0.1 ms.
+    """
+    if tensor.shape != array.shape:
+        raise ValueError(f"the engine's tensor is {tensor.shape}, {array.shape} was brought")
+    if tensor.ndim > 1 and tensor.shape[-1] <= MOST_CHANNELS and not array.flags.c_contiguous:
+        for channel in range(tensor.shape[-1]):
+            tensor[..., channel] = array[..., channel]
+    else:
+        tensor[...] = array
+
+
+def _interpreter(
+    module: Any, data: bytes, name: str, threads: int, delegates: list[Any]
+) -> tuple[Any, list[dict[str, Any]], list[dict[str, Any]]]:
+    """An interpreter with its memory, and what it says of its inputs and outputs. Raises EngineError."""
     try:
         with _quiet():
             made = module.Interpreter(model_content=data, num_threads=threads, experimental_delegates=delegates)
             made.allocate_tensors()
+        return made, made.get_input_details(), made.get_output_details()
     except _ENGINE_ERRORS as error:
         raise EngineError(f"LiteRT refuses {name}: {one_line(error)}") from error
-    return made
 
 
-def _ports(data: bytes) -> tuple[tuple[LitertPort, ...], tuple[LitertPort, ...]] | None:
-    """What our converter wrote about the ends, None for other files. Raises EngineError for a damaged entry."""
+def _ports(data: bytes, name: str) -> tuple[tuple[LitertPort, ...], tuple[LitertPort, ...]] | None:
+    """What our converter wrote about the ends, None for other files.
+
+    Raises:
+        EngineError: it is damaged, or something in the file is what LiteRT dies of.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     try:
         model = schema.Model.GetRootAs(data, 0)
+        check_tensors(model, schema)
+        check_operators(model, schema)
         for place in range(model.MetadataLength()):
             entry = model.Metadata(place)
             if entry.Name() == METADATA.encode():
                 return read_ports(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-    except _UNREADABLE as error:
-        raise EngineError(f"the file's metadata cannot be read: {one_line(error)}") from error
+    except UNREADABLE as error:
+        raise EngineError(f"LiteRT refuses {name}: it is damaged: {one_line(error)}") from error
+    except EngineError as error:
+        raise EngineError(f"LiteRT refuses {name}: {error.message}", hint=error.hint) from error
     return None
 
 

@@ -85,30 +85,30 @@ class NcnnSession(CheckedSession):
 
     def __init__(self, engine: Any, net: Any, network: NcnnFile, dims: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(tuple(port.spec for port in network.inputs), tuple(port.spec for port in network.outputs))
-        self._engine, self._net = engine, net
-        self._network, self._dims = network, dims
+        self._engine, self._net, self._dims = engine, net, dims
+        self._ports = network.inputs, network.outputs  # and not the weights, of which ncnn has its own copy
 
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Examples of a free batch run one after the other: ncnn has no batch."""
-        given = {port.blob: _as_floats(port, feeds[port.spec.name]) for port in self._network.inputs}
-        counts = {len(given[port.blob]) for port in self._network.inputs if _is_free(port)} or {1}
+        given = {port.blob: _as_floats(port, feeds[port.spec.name]) for port in self._ports[0]}
+        counts = {len(given[port.blob]) for port in self._ports[0] if _is_free(port)} or {1}
         if len(counts) > 1:
             raise EngineError(f"the inputs have batches of {sorted(counts)}; they must be of one length")
         runs = [self._run_one(given, number) for number in range(counts.pop())]
-        return {port.spec.name: _answer(port, [run[i] for run in runs]) for i, port in enumerate(self._network.outputs)}
+        return {port.spec.name: _answer(port, [run[i] for run in runs]) for i, port in enumerate(self._ports[1])}
 
     def _run_one(self, given: Mapping[str, Array], number: int) -> list[Array]:
         """The outputs for one example."""
         try:
             with self._net.create_extractor() as extractor:
                 kept = []  # ncnn reads our arrays in place
-                for port in self._network.inputs:
+                for port in self._ports[0]:
                     value = given[port.blob][number if _is_free(port) else 0]
                     kept.append(np.ascontiguousarray(value).reshape(self._dims[port.blob]))
                     code = extractor.input(port.blob, self._engine.Mat(kept[-1]).clone())
                     self._check(code, f"take the input {port.spec.name!r}")
                 answers = []
-                for port in self._network.outputs:
+                for port in self._ports[1]:
                     code, found = extractor.extract(port.blob)
                     self._check(code, f"compute the output {port.spec.name!r}")
                     answers.append(np.array(found, dtype=np.float32))

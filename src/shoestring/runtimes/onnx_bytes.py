@@ -2,7 +2,7 @@
 
 ONNX is a protocol buffer (https://protobuf.dev/programming-guides/encoding/); the field numbers are those of
 https://github.com/onnx/onnx/blob/v1.17.0/onnx/onnx.proto. Only what adapters ask for is read: the names of the graph's
-ends, and tensors whose values lie in other files, wherever a tensor may stand.
+ends, its operators and types, and tensors whose values lie in other files, wherever a tensor may stand.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _INNER = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-_GRAPH_INPUT, _GRAPH_OUTPUT, _VALUE_NAME = 11, 12, 1
-_TENSOR_NAME, _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 8, 13, 14
+_GRAPH_WEIGHT, _GRAPH_INPUT, _GRAPH_OUTPUT, _VALUE_NAME, _NODE_OPERATOR = 5, 11, 12, 1, 4
+_TENSOR_TYPE, _TENSOR_NAME, _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 2, 8, 13, 14
 
 
 @dataclass
-class OnnxEnds:
+class OnnxFacts:
     """What was found.
 
     Args:
@@ -43,50 +43,63 @@ class OnnxEnds:
         outputs: names of its outputs, in order.
         weights: names of the values that the main graph holds.
         external: names of tensors whose values lie outside the file.
+        operators: types of all operators, those of inner graphs included.
+        types: numbers of the element types (TensorProto.DataType) of all tensors that the file holds.
     """
 
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     weights: list[str] = field(default_factory=list)
     external: list[str] = field(default_factory=list)
+    operators: set[str] = field(default_factory=set)
+    types: set[int] = field(default_factory=set)
 
 
-def read_ends(data: bytes) -> OnnxEnds:
-    """Names of the ends, and of tensors kept elsewhere. Raises EngineError when the bytes are no ONNX model."""
-    ends = OnnxEnds()
+def read_facts(data: bytes) -> OnnxFacts:
+    """What adapters ask for. Raises EngineError when the bytes are no ONNX model."""
+    facts = OnnxFacts()
     try:
-        _walk(memoryview(data), "model", ends, 0)
+        _walk(memoryview(data), "model", facts, 0)
     except (ValueError, IndexError, RecursionError):
         raise EngineError("the bytes are no ONNX model, or it is cut short") from None
-    if not ends.outputs:
+    if not facts.outputs:
         raise EngineError("the bytes are no ONNX model, or one without outputs")
-    held = set(ends.weights)
-    ends.inputs = [
-        name for name in ends.inputs if name not in held
-    ]  # before IR version 4 weights were listed as inputs
-    return ends
+    held = set(facts.weights)
+    # Before version 4 of the format weights were listed among the inputs.
+    facts.inputs = [name for name in facts.inputs if name not in held]
+    return facts
 
 
-def _walk(message: memoryview, kind: str, ends: OnnxEnds, depth: int) -> None:
+def _walk(message: memoryview, kind: str, facts: OnnxFacts, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ValueError("too deep")
     inner = _INNER[kind]
-    name, elsewhere = "", False
     for number, value in _fields(message):
         if isinstance(value, int):
-            elsewhere = elsewhere or (kind == "tensor" and number == _TENSOR_DATA_LOCATION and value == _EXTERNAL)
-        elif number in inner:
-            _walk(value, inner[number], ends, depth + 1)
-            if depth == 1 and kind == "graph" and inner[number] == "tensor":
-                ends.weights.append(_name(value, _TENSOR_NAME))
+            continue
+        if number in inner:
+            _walk(value, inner[number], facts, depth + 1)
         elif kind == "graph" and depth == 1 and number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
-            (ends.inputs if number == _GRAPH_INPUT else ends.outputs).append(_name(value, _VALUE_NAME))
-        elif kind == "tensor" and number == _TENSOR_NAME:
-            name = _text(value)
-        elif kind == "tensor" and number == _TENSOR_EXTERNAL_DATA:
-            elsewhere = True
+            (facts.inputs if number == _GRAPH_INPUT else facts.outputs).append(_name(value, _VALUE_NAME))
+        elif kind == "node" and number == _NODE_OPERATOR:
+            facts.operators.add(_text(value))
+    if kind == "graph" and depth == 1:
+        for number, value in _fields(message):
+            if number == _GRAPH_WEIGHT and not isinstance(value, int):
+                facts.weights.append(_name(value, _TENSOR_NAME))
+    elif kind == "tensor":
+        _look_at_tensor(message, facts)
+
+
+def _look_at_tensor(message: memoryview, facts: OnnxFacts) -> None:
+    elsewhere = False
+    for number, value in _fields(message):
+        if number == _TENSOR_TYPE and isinstance(value, int):
+            facts.types.add(value)
+        elsewhere = elsewhere or number == _TENSOR_EXTERNAL_DATA
+        elsewhere = elsewhere or (number == _TENSOR_DATA_LOCATION and value == _EXTERNAL)
     if elsewhere:
-        ends.external.append(name)
+        facts.external.append(_name(message, _TENSOR_NAME))
 
 
 def _name(message: memoryview, field_number: int) -> str:
@@ -133,4 +146,7 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
     raise ValueError("a number of more than 10 bytes")
 
 
-__all__ = ["OnnxEnds", "read_ends"]
+FLOAT16 = 10
+"""In `OnnxFacts.types`."""
+
+__all__ = ["FLOAT16", "OnnxFacts", "read_facts"]

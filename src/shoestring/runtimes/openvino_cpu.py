@@ -16,11 +16,11 @@ import numpy as np
 from shoestring.base.errors import EngineError, MissingExtraError
 from shoestring.domain.model import TensorSpec
 from shoestring.runtimes.checks import check_threads, model_bytes, model_name, one_line
-from shoestring.runtimes.onnx_bytes import OnnxEnds, read_ends
+from shoestring.runtimes.onnx_bytes import OnnxFacts, read_facts
 from shoestring.runtimes.session import CheckedSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from shoestring.runtimes.protocol import Array
@@ -73,55 +73,77 @@ class OpenVinoRuntime:
         engine = engine_module()
         data, name = model_bytes(model), model_name(model)
         try:
-            ends = read_ends(data)
+            facts = read_facts(data)
         except EngineError as error:
             raise EngineError(f"OpenVINO refuses {name}: {error.message}") from error
-        if ends.external:
+        if facts.external:
             raise EngineError(
-                f"OpenVINO refuses {name}: the values of {ends.external[0]!r} lie in another file, which is not read",
+                f"OpenVINO refuses {name}: the values of {facts.external[0]!r} lie in another file, which is not read",
                 hint="save the model as one file",
             )
         try:
             graph = _convert(engine, data)
-            _check_inputs(graph, ends, name)
+            _check_inputs(graph, facts, name)
             _check_quantized(graph, name)
-            compiled = _core(engine).compile_model(graph, "CPU", settings(threads))
-            return OpenVinoSession(compiled, ends)
+            compile_graph = functools.partial(_core(engine).compile_model, device_name="CPU", config=settings(threads))
+            return OpenVinoSession(graph, facts, compile_graph)
         except engine_errors() as error:
             raise EngineError(f"OpenVINO refuses {name}: {reason(error)}") from error
 
 
 class OpenVinoSession(CheckedSession):
-    """A model compiled by OpenVINO.
+    """A model compiled by OpenVINO, for one example at a time; for other batches once there is one.
+
+    With a free batch OpenVINO works out shapes and buffers anew in every run. Small networks took twice as long as when
+    compiled for one example, which is what a device sees; answers were the same. What OpenVINO compiles from shares its
+    weights with what it has compiled, so keeping it takes no memory.
 
     Args:
-        compiled: its CompiledModel.
-        ends: names of the model's inputs and outputs, in the model's order.
+        graph: OpenVINO's form of the model.
+        facts: names of the model's inputs and outputs, in the model's order.
+        compile_graph: makes a CompiledModel of such a form.
     """
 
-    def __init__(self, compiled: Any, ends: OnnxEnds) -> None:
-        inputs = _ports(compiled.inputs, ends.inputs)
-        outputs = _ports(compiled.outputs, ends.outputs)
+    def __init__(self, graph: Any, facts: OnnxFacts, compile_graph: Callable[[Any], Any]) -> None:
+        inputs, outputs = _ports(graph.inputs, facts.inputs), _ports(graph.outputs, facts.outputs)
         super().__init__(
-            tuple(_spec(name, port) for name, port in inputs), tuple(_spec(name, port) for name, port in outputs)
+            tuple(_spec(name, port) for name, _, port in inputs), tuple(_spec(name, port) for name, _, port in outputs)
         )
-        self._compiled = compiled
-        self._request = compiled.create_infer_request()
-        self._places = {name: list(compiled.inputs).index(port) for name, port in inputs}
-        self._outputs = [(name, list(compiled.outputs).index(port)) for name, port in outputs]
+        self._graph = graph
+        self._compile = compile_graph
+        self._places = {name: place for name, place, _ in inputs}
+        self._outputs = [(name, place) for name, place, _ in outputs]
+        self._request: Any = None  # for any shapes
+        self._single: Any = None  # for one example
+        if _has_free_batch(self.inputs):
+            single = graph.clone()
+            single.reshape(
+                {self._places[spec.name]: [1, *spec.shape[1:]] for spec in self.inputs if None in spec.shape}
+            )
+            self._single = compile_graph(single).create_infer_request()
+        else:
+            self._request = compile_graph(graph).create_infer_request()
 
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         # Only what is laid out in C order is handed over without a copy.
         given = {place: np.asarray(feeds[name], order="C") for name, place in self._places.items()}
         try:
-            answers = self._request.infer(given, share_inputs=True, share_outputs=False)
+            answers = self._request_for(feeds).infer(given, share_inputs=True, share_outputs=False)
         except engine_errors() as error:
             raise EngineError(f"OpenVINO failed to run the model: {reason(error)}") from error
         return {name: answers[place] for name, place in self._outputs}
 
+    def _request_for(self, feeds: Mapping[str, Array]) -> Any:
+        if self._single is not None and all(
+            feeds[spec.name].shape[0] == 1 for spec in self.inputs if None in spec.shape
+        ):
+            return self._single
+        if self._request is None:
+            self._request = self._compile(self._graph).create_infer_request()
+        return self._request
+
     def _free(self) -> None:
-        self._request = None
-        self._compiled = None
+        self._request = self._single = self._graph = None
 
 
 def engine_module() -> Any:
@@ -177,9 +199,9 @@ def has_dot_product() -> bool:
     return bool(library.getauxval(_AT_HWCAP) & _HWCAP_ASIMDDP)
 
 
-def _check_inputs(graph: Any, ends: OnnxEnds, name: str) -> None:
+def _check_inputs(graph: Any, facts: OnnxFacts, name: str) -> None:
     kept = {one for port in graph.inputs for one in port.get_names()}
-    unused = [one for one in ends.inputs if one not in kept]
+    unused = [one for one in facts.inputs if one not in kept]
     if unused:
         raise EngineError(
             f"OpenVINO refuses {name}: its input {unused[0]!r} is used by no operator, and would be dropped",
@@ -224,12 +246,18 @@ def _barred(modules: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _ports(ports: Any, names: list[str]) -> list[tuple[str, Any]]:
-    """Ports by the names that the model gives them, in the model's order; weights listed as inputs have no port."""
-    found = [(name, port) for name in names for port in ports if name in port.get_names()]
-    if len({name for name, _ in found}) < len(ports):
+def _ports(ports: Any, names: list[str]) -> list[tuple[str, int, Any]]:
+    """Name, place and port of each end, by the names that the model gives them and in the model's order."""
+    listed = list(enumerate(ports))
+    found = [(name, place, port) for name in names for place, port in listed if name in port.get_names()]
+    if len({name for name, _, _ in found}) < len(listed):
         raise EngineError("OpenVINO names the model's inputs or outputs otherwise than the model does")
     return found
+
+
+def _has_free_batch(inputs: tuple[TensorSpec, ...]) -> bool:
+    """Whether the first dimension of some inputs is free, and no other dimension is."""
+    return any(None in spec.shape for spec in inputs) and not any(None in spec.shape[1:] for spec in inputs)
 
 
 def _spec(name: str, port: Any) -> TensorSpec:

@@ -24,17 +24,24 @@ class _Adapter:
         factory: its class.
         package: that must be installed, or None when nothing is needed.
         library: shared library that must stand in a directory of the system beside it, or None.
+        member: file inside the package that must be there, or None.
     """
 
     module: str
     factory: str
     package: str | None
     library: str | None = None
+    member: str | None = None
 
     def found(self) -> bool:
         """Whether the engine is here, without importing it."""
-        if self.package is not None and find_spec(self.package) is None:
-            return False
+        if self.package is not None:
+            spec = find_spec(self.package)
+            if spec is None:
+                return False
+            folders = spec.submodule_search_locations or ()
+            if self.member is not None and not any((Path(folder) / self.member).exists() for folder in folders):
+                return False
         return self.library is None or any((folder / self.library).exists() for folder in LIBRARY_FOLDERS)
 
 
@@ -53,6 +60,12 @@ _ADAPTERS = {
     "edgetpu": _Adapter("shoestring.runtimes.edge_tpu", "EdgeTpuRuntime", "ai_edge_litert", "libedgetpu.so.1"),
     "ncnn": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnRuntime", "ncnn"),
     "ncnn-vulkan": _Adapter("shoestring.runtimes.ncnn_cpu", "NcnnVulkanRuntime", "ncnn"),
+    "tensorrt": _Adapter(
+        "shoestring.runtimes.tensorrt",
+        "TensorRtRuntime",
+        "onnxruntime",
+        member="capi/libonnxruntime_providers_tensorrt.so",
+    ),
     "null": _Adapter("shoestring.runtimes.null", "NullRuntime", None),
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 import darknet_nets as nets
 from darknet_nets import conv, net, section
-from darknet_reference import Network, draw
+from darknet_reference import Network, decode, draw
 from shoestring.importers import import_model
 from shoestring.importers.darknet import layers
 from shoestring.importers.darknet.activations import ACTIVATIONS
@@ -137,6 +137,16 @@ def test_heads_carry_what_decoding_needs(tmp_path: Path) -> None:
     assert found["heads"][1]["anchors"] == [[10, 14], [23, 27], [37, 58]]
 
 
+def test_importing_again_keeps_the_heads_and_nothing_else_of_the_metadata(tmp_path: Path) -> None:
+    text = nets.yolov3_tiny(64, 4, 3)
+    first = import_model(nets.write(tmp_path, text, draw(text, 64)), tmp_path / "first.onnx")
+    more = onnx.load(first.path)
+    more.metadata_props.add(key="author", value="somebody")
+    onnx.save(more, tmp_path / "more.onnx")
+    second = import_model(tmp_path / "more.onnx", tmp_path / "second.onnx")
+    assert second.sha256 == first.sha256
+
+
 def test_a_region_head_is_raw_too(tmp_path: Path) -> None:
     last = conv(2 * 8, 1, norm=0, activation="linear")
     text = net(32) + conv(4, 3, 2) + last + section("region", anchors="1,2,3,4", num=2, classes=3, softmax=1)
@@ -163,3 +173,14 @@ def test_the_noun_names_both_files_and_the_bytes_are_the_same_each_time(tmp_path
     (tmp_path / "other.bin").write_bytes(bytes(changed))
     again = import_model(source, tmp_path / "c.onnx", weights=tmp_path / "other.bin")
     assert again.source_sha256 != first.source_sha256
+
+
+def test_a_head_decodes_to_the_box_that_was_put_in() -> None:
+    """One anchor of one cell says: a thing of class 1, centred at a quarter of it, twice as wide as the anchor."""
+    raw = np.full((1, 7, 4, 4), -20.0, np.float32)
+    raw[0, :, 1, 2] = [np.log(1 / 3), 0.0, np.log(2), 0.0, 20.0, -20.0, 20.0]
+    head = {"output": "yolo_0", "classes": 2, "anchors": [[8, 16]], "scale_x_y": 1.0}
+    ((kind, score, box),) = decode({"yolo_0": raw}, {"input": {"width": 64, "height": 64}, "heads": [head]})
+    assert kind == 1 and score > 0.999
+    x, y = (2 + 0.25) / 4, (1 + 0.5) / 4
+    np.testing.assert_allclose(box, [x - 8 / 64, y - 8 / 64, x + 8 / 64, y + 8 / 64], rtol=1e-5)

@@ -1,10 +1,11 @@
-"""ReduceMean over all positions becomes GlobalAveragePool, which has an 8-bit kernel."""
+"""Operators without an 8-bit kernel become ones that have one: means over all positions, and hard sigmoids."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
 
+from shoestring.compress.gates import fold_hard_sigmoids
 from shoestring.compress.graph import Graph, attribute, make_node
 from shoestring.compress.passes.protocol import Options, Workshop
 
@@ -12,7 +13,10 @@ SPATIAL = ({2, 3}, {-2, -1}, {2, -1}, {-2, 3})
 
 
 class LowerMean:
-    """mean over (H, W) of (N, C, H, W) -> GlobalAveragePool, then Flatten where the mean dropped its axes."""
+    """mean over (H, W) of (N, C, H, W) -> GlobalAveragePool, then Flatten where the mean dropped its axes.
+
+    Hard sigmoids move into the layers before them (`compress.gates`).
+    """
 
     name = "lower_mean"
 
@@ -35,7 +39,10 @@ class LowerMean:
             nodes.append(make_node("Flatten", [pooled], [node.output[0]], f"{node.name}/flatten"))
         graph.nodes = nodes
         graph.reindex()
-        return graph, (f"{count} mean over positions became GlobalAveragePool",) if count else ()
+        gates = fold_hard_sigmoids(graph)
+        notes = [f"{count} mean over positions became GlobalAveragePool"] if count else []
+        notes += [f"{gates} hard sigmoids moved into the layers before them"] if gates else []
+        return graph, tuple(notes)
 
     def ensures(self, graph: Graph, options: Options) -> str | None:
         return None

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.base.outputs import mean_kl
+from shoestring.base.outputs import divergence
 from shoestring.compress.bias import output_spans
 from shoestring.compress.quantize import to_qdq
 from shoestring.compress.rounding.layerwise import round_layers
-from shoestring.compress.walk import walk
+from shoestring.compress.walk import final_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,20 +49,15 @@ def follow_drift(
     if not learners:
         return False
     spans = output_spans(original, ranges, scheme.activation_limits)
-    wanted = _answers(original, judges, threads)
-    divergence = []
+    wanted = final_outputs(original, judges, threads)
+    found = []
     for drift in (False, True):
         tried = to_qdq(original, ranges, scheme, frozenset())
         round_layers(original, tried, learners, scheme.weight_limit, threads, spans, drift=drift)
-        divergence.append(mean_kl(wanted, _answers(tried, judges, threads)))
-    return divergence[1] < CLEARLY * divergence[0]
+        found.append(divergence(wanted, final_outputs(tried, judges, threads)))
+    return found[1] < CLEARLY * found[0]
 
 
 def _running(batches: list[Batch]) -> Array:
     """Examples up to and with each batch."""
     return np.cumsum([len(next(iter(batch.values()))) for batch in batches])
-
-
-def _answers(graph: Graph, batches: list[Batch], threads: int) -> Array:
-    ((_, parts),) = walk(graph, [dict(batch) for batch in batches], [graph.outputs[0]], threads)
-    return np.concatenate(parts)

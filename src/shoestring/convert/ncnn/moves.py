@@ -11,6 +11,7 @@ from shoestring.convert.ncnn.layers import Param
 from shoestring.native.front.graph import Node, Shape
 
 NEAREST, LINEAR = 1, 2
+WHOLE = 1e-3  # elements by which a scaled side may miss a whole number: float32 scales do
 _PAD_TYPES = {"constant": 0, "edge": 1, "reflect": 2}
 
 
@@ -180,6 +181,11 @@ def resize(builder: Builder, node: Node) -> None:
     before, after = builder.shape(node.inputs[0]), builder.shape(node.outputs[0])
     if len(before) != 4 or before[0] != 1 or before[:2] != after[:2]:
         raise ModelError(f"it resizes {before} to {after}; rows and columns of one image can be resized")
+    scales = builder.numbers(node, 2, "scales") or []
+    if len(scales) == 4 and any(abs(n * scale - m) > WHOLE for n, scale, m in zip(before, scales, after, strict=True)):
+        raise ModelError(
+            f"its scales {scales} do not make {after} of {before}; state sizes, or scales that divide evenly"
+        )
     mode = str(node.attributes.get("mode", "nearest"))
     where = str(node.attributes.get("coordinate_transformation_mode", "half_pixel"))
     rounding = str(node.attributes.get("nearest_mode", "round_prefer_floor"))

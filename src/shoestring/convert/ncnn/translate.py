@@ -93,7 +93,21 @@ def translate(graph: Graph, *, quantized: bool) -> Network:
             hint="rewrite them as said, or run this model with another runtime",
         )
     outputs = [_output(builder, tensor) for tensor in graph.outputs]
-    return Network(builder.layers, inputs, outputs, tuple(builder.notes))
+    return Network(builder.layers, inputs, outputs, (*builder.notes, *_unrounded(builder)))
+
+
+def _unrounded(builder: Builder) -> list[str]:
+    """A note on quantized activations that operators outside 8-bit layers read; outputs are read by nobody."""
+
+    def read(tensor: str) -> bool:
+        return any(
+            node.op_type not in ("QuantizeLinear", "DequantizeLinear") for node in builder.readers.get(tensor, [])
+        )
+
+    found = {id(one) for name, one in builder.on_grid.items() if one.clamped is not None and read(name)}
+    if not found:
+        return []
+    return [f"{len(found)} activations are read as reals that were not rounded to their codes first"]
 
 
 def _input(builder: Builder, tensor: str) -> Blob:

@@ -47,6 +47,7 @@ WRITERS: dict[type[form.Op], Callable[[Emitter, Any], None]] = {
     rewrite.IntegerFunction: functions.integer_function,
     more_ops.LayerNorm: more_writers.layer_norm,
     more_ops.Reduce: more_writers.reduce,
+    more_ops.Lookup: more_writers.lookup,
     more_ops.Extreme: more_writers.extreme,
     more_ops.Power: more_writers.power,
 }
@@ -60,8 +61,8 @@ def convert(model: Path | bytes, precision: str | None = None, *, integer: bool 
     """A TFLite file of an ONNX graph, float32 or quantized in QDQ form, with the very same scales and zero points.
 
     Codes of uint8 are shifted by 128 to TFLite's int8, which changes no arithmetic. Layers that the graph leaves in
-    float stay in float. The file takes one example at a time; its images lie N, H, W, C. Its metadata holds the graph's own
-    names and orders, by which the runtime "litert" feeds it.
+    float stay in float. The file takes one example at a time; its images lie N, H, W, C. Its metadata holds the
+    graph's own names and orders, by which the runtime "litert" feeds it.
 
     Args:
         model: file, or its bytes: as the importers and the quantizer write it.

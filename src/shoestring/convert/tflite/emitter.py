@@ -28,6 +28,7 @@ class Emitter:
         self.program, self.flat, self.weight_scales = program, Flat(), scales
         self.half, self.integer = half, integer
         self.notes: list[str] = []
+        self._makers = {op.output: op for op in program.ops}
         self._places: dict[str, tuple[int, Layout]] = {}
         self._copies: dict[tuple[str, Layout], int] = {}
 
@@ -41,6 +42,10 @@ class Emitter:
     def result(self, op: Op) -> Value:
         """The value that an operator makes."""
         return self.program.values[op.output]
+
+    def maker(self, name: str) -> Op | None:
+        """The operator that makes a value; None for an input."""
+        return self._makers.get(name)
 
     # Where values lie
 

@@ -14,6 +14,7 @@ from shoestring.convert.tflite.emitter import Emitter
 from shoestring.convert.tflite.flat import Scales
 from shoestring.convert.tflite.layout import IMAGE, laid, plain
 from shoestring.native.form import Port, Value
+from shoestring.native.front.translate import INDICES
 from shoestring.runtimes.litert_ports import METADATA, LitertPort, write_ports
 
 
@@ -22,6 +23,10 @@ def enter(emitter: Emitter, port: Port) -> int:
     value = emitter.value(port.value)
     layout = IMAGE if len(value.shape) == 4 else plain(len(value.shape))
     shape = laid(value.shape, layout)
+    if port.dtype in INDICES:
+        made = emitter.flat.tensor(port.name, shape, port.dtype)
+        emitter.place(port.value, made, layout)
+        return made
     if port.dtype != "uint8":
         made = emitter.flat.tensor(port.name, shape, *emitter.kind(value))
         emitter.place(port.value, made, layout)

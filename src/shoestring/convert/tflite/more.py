@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from shoestring.base.errors import ModelError
-from shoestring.convert.tflite.more_ops import Extreme, LayerNorm, Power, Reduce
+from shoestring.convert.tflite.more_ops import Extreme, LayerNorm, Lookup, Power, Reduce
 from shoestring.native.form import Array, Binary, Op, Unary
-from shoestring.native.front import pools
+from shoestring.native.front import moves, pools
 from shoestring.native.front.builder import Builder
 from shoestring.native.front.graph import Node
 from shoestring.native.front.translate import HANDLERS, Handler
@@ -159,6 +159,20 @@ def _number(builder: Builder, node: Node) -> float | None:
     return float(values[0].reshape(-1)[0])
 
 
+def gather(builder: Builder, node: Node) -> None:
+    """Rows of a constant table by an input of whole numbers, as tokens are embedded; else as the compiler reads it."""
+    table, indices = builder.constant(node.inputs[0]), builder.integers.get(node.inputs[1])
+    if table is None or indices is None or node.inputs[1] not in builder.graph.inputs:
+        moves.gather(builder, node)
+        return
+    if int(node.attributes.get("axis", 0)) != 0 or table.dtype != F:
+        raise ModelError(
+            f"its table is {table.dtype} along axis {node.attributes.get('axis', 0)}; rows of floats can go"
+        )
+    made = builder.new(node.outputs[0], builder.shape(node.outputs[0]), None)
+    builder.reals[node.outputs[0]] = builder.emit(Lookup, node.name, (indices,), made, table=table)
+
+
 def refuse(words: str) -> Handler:
     """A handler for what cannot go: the rewrite that would do."""
 
@@ -178,6 +192,7 @@ MORE: dict[str, Handler] = {
     "Gelu": gelu,
     "com.microsoft.Gelu": gelu,
     "Erf": erf,
+    "Gather": gather,
     "Softplus": refuse("TFLite has no Softplus; rewrite it as log(1 + exp(x)), or Mish as HardSwish"),
     "Mish": refuse("TFLite has no Mish; retrain with HardSwish or SiLU"),
     "InstanceNormalization": refuse(

@@ -54,4 +54,11 @@ class Power(Op):
     exponent: float
 
 
-__all__ = ["Extreme", "LayerNorm", "Power", "Reduce"]
+@dataclass(frozen=True, eq=False)
+class Lookup(Op):
+    """Whole numbers -> f32: rows of a constant table."""
+
+    table: Array
+
+
+__all__ = ["Extreme", "LayerNorm", "Lookup", "Power", "Reduce"]

@@ -7,7 +7,7 @@ import numpy as np
 from shoestring.convert.tflite.clamps import fused
 from shoestring.convert.tflite.emitter import Emitter
 from shoestring.convert.tflite.layout import plain
-from shoestring.convert.tflite.more_ops import Extreme, LayerNorm, Power, Reduce
+from shoestring.convert.tflite.more_ops import Extreme, LayerNorm, Lookup, Power, Reduce
 from shoestring.convert.tflite.moves import common
 
 REDUCTIONS = {"mean": "MEAN", "sum": "SUM", "max": "REDUCE_MAX", "min": "REDUCE_MIN"}
@@ -75,4 +75,10 @@ def power(emitter: Emitter, op: Power) -> None:
     emitter.flat.operator("POW", (emitter.own(op.inputs[0]), exponent), made, options="Pow")
 
 
-__all__ = ["extreme", "layer_norm", "power", "reduce"]
+def lookup(emitter: Emitter, op: Lookup) -> None:
+    table = emitter.floats(f"{op.name}/table", op.table)
+    made = emitter.new(op.output, plain(len(emitter.result(op).shape)))
+    emitter.flat.operator("GATHER", (table, emitter.own(op.inputs[0])), made, options="Gather", axis=0)
+
+
+__all__ = ["extreme", "layer_norm", "lookup", "power", "reduce"]

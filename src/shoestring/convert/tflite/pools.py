@@ -11,7 +11,7 @@ from shoestring.convert.tflite.emitter import Emitter
 from shoestring.convert.tflite.flat import Scales
 from shoestring.convert.tflite.layout import IMAGE, plain
 from shoestring.convert.tflite.windows import Framed, framed, padded, padding_name, sides_of
-from shoestring.native.form import Array, Mean, Pool, Value
+from shoestring.native.form import OPEN, Array, Mean, Pool, Unary, Value
 
 F = np.float32
 
@@ -59,7 +59,7 @@ def _pool(emitter: Emitter, op: Pool, made: int) -> None:
     source, result = emitter.source(op), emitter.result(op)
     int8 = source.kind == "i8"
     largest = op.function == "max"
-    fill = _lowest(source) if largest else (source.zero if int8 else 0.0)
+    fill = _lowest(emitter, source) if largest else (source.zero if int8 else 0.0)
     image = framed(emitter, source, op.kernel, op.strides, op.pads, (1, 1), sides_of(result), fill)
     _emit(emitter, "MAX_POOL_2D" if largest else "AVERAGE_POOL_2D", op, image, made, int8)
 
@@ -80,9 +80,13 @@ def _emit(emitter: Emitter, code: str, op: Pool, image: Framed, made: int, int8:
     )
 
 
-def _lowest(value: Value) -> float:
-    """What never wins against an element of the image."""
-    return 0.0 if value.kind == "i8" else float(np.finfo(F).min)
+def _lowest(emitter: Emitter, value: Value) -> float:
+    """What never wins against an element of the image: zero behind a ReLU, whose padding XNNPACK knows."""
+    if value.kind == "i8":
+        return 0.0
+    maker = emitter.maker(value.name)
+    low = maker.a if isinstance(maker, Unary) and maker.function == "clip" else getattr(maker, "clamp", OPEN).low
+    return 0.0 if low is not None and low >= 0 else float(np.finfo(F).min)
 
 
 def _as_depthwise(emitter: Emitter, op: Pool, source: Value, count: int) -> None:

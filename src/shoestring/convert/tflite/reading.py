@@ -11,8 +11,8 @@ from shoestring.convert.tflite.more import MORE
 from shoestring.convert.tflite.rewrite import rewritten
 from shoestring.native.form import Array, Program
 from shoestring.native.front.graph import Graph, Node
-from shoestring.native.front.reading import read_graph
-from shoestring.native.front.translate import translate
+from shoestring.native.front.reading import INPUT_DTYPES, read_graph
+from shoestring.native.front.translate import INDICES, translate
 from shoestring.native.passes.hoist_quantize import hoist_quantize
 from shoestring.native.passes.prune import prune
 
@@ -42,7 +42,7 @@ def read(data: bytes, *, integer: bool = False) -> Read:
     Raises:
         ModelError: not such a file, or operators that cannot be converted; one message names them all.
     """
-    graph = read_graph(data)
+    graph = read_graph(data, (*INPUT_DTYPES, *INDICES))
     program = translate(graph, "model", hashlib.sha256(data).hexdigest(), MORE)
     program = rewritten(hoist_quantize(prune(program)), integer=integer)
     return Read(program, _weight_scales(graph))

@@ -88,8 +88,8 @@ def _elements(examined: Examination, tensor: str) -> int:
 DISEASE = Disease(
     id="float-activations",
     name="activations left in float",
-    what="SiLU, GELU, LeakyRelu and their like cannot be written as a range; where the quantizer leaves them in "
-    "float, every one costs two conversions of its tensor.",
+    what="GELU, ELU, Mish and their like cannot be written as a range; where the quantizer leaves them in float, every "
+    "one costs two conversions of its tensor. Leaky ReLU, SiLU and hard swish it takes.",
     needs="the graph",
     source="shoestring, compress/layers.py: what its quantizer takes",
     look=look,

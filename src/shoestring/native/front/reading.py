@@ -23,14 +23,15 @@ DOMAINS = ("", "ai.onnx")
 MAX_ROUNDS = 16
 """Of shape inference and folding; each lets shapes found by the last one fold more, real files need two or three."""
 
-_INPUT_DTYPES = ("float32", "uint8", "int8")
+INPUT_DTYPES = ("float32", "uint8", "int8")
 
 
-def read_graph(data: bytes) -> Graph:
+def read_graph(data: bytes, taken: tuple[str, ...] = INPUT_DTYPES) -> Graph:
     """Parse a file.
 
     Args:
         data: of an ONNX file without external data.
+        taken: types that inputs may have.
 
     Raises:
         ModelError: not ONNX, too old, external data, an input of a type or shape that no program takes.
@@ -38,7 +39,7 @@ def read_graph(data: bytes) -> Graph:
     proto = _parse(data)
     opset = _opset(proto)
     constants = _constants(proto)
-    free = _fix_batch(proto, constants)
+    free = _fix_batch(proto, constants, taken)
     nodes = _live([_node(node) for node in proto.graph.node], _names(proto.graph.output))
     folded = Folded(nodes, constants, {})
     shapes, dtypes = _infer(proto, constants)
@@ -121,7 +122,7 @@ def _attribute(item: Any) -> Any:
     return value
 
 
-def _fix_batch(proto: Any, constants: dict[str, Array]) -> frozenset[str]:
+def _fix_batch(proto: Any, constants: dict[str, Array], taken: tuple[str, ...]) -> frozenset[str]:
     """Set free first axes to 1, forget what the file says of tensors it computes; the names of free ports.
 
     Raises:
@@ -133,8 +134,8 @@ def _fix_batch(proto: Any, constants: dict[str, Array]) -> frozenset[str]:
             continue
         tensor = value.type.tensor_type
         dtype = _dtype(tensor.elem_type)
-        if dtype not in _INPUT_DTYPES:
-            refused.append(f"input {value.name!r} is {dtype or 'no tensor'}; inputs are one of {_INPUT_DTYPES}")
+        if dtype not in taken:
+            refused.append(f"input {value.name!r} is {dtype or 'no tensor'}; inputs are one of {taken}")
         if not tensor.HasField("shape"):
             refused.append(f"input {value.name!r} has no shape")
             continue

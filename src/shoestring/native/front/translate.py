@@ -45,6 +45,9 @@ HANDLERS: dict[str, Handler] = {
 }
 """Everything that can be compiled."""
 
+INDICES = ("int32", "int64")
+"""Types of inputs that number the rows of a table."""
+
 # Attributes and input counts of a file can be anything; this is what code that reads them raises.
 _MALFORMED = (ArithmeticError, LookupError, TypeError, ValueError)
 
@@ -105,6 +108,9 @@ def _input(builder: Builder, tensor: str, refused: list[str]) -> Port:
     if dtype == "float32":
         value = builder.reals[tensor] = builder.new(tensor, shape, None)
         return builder.port(tensor, value)
+    if dtype in INDICES:  # only a converter's handlers read such a value; programs are never given one
+        value = builder.integers[tensor] = builder.new(tensor, shape, None)
+        return Port(tensor, value.name, dtype, tensor in builder.graph.free_batch)
     try:
         affine = _reader_affine(builder, tensor)
     except ModelError as error:
