@@ -9,7 +9,7 @@ import pytest
 import own_board
 import tiny
 from shoestring.domain.budget import Budget
-from shoestring.fitting import candidates, fit, mixing, programs
+from shoestring.fitting import candidates, fit, mixing, tried
 
 MAX_DROP = 0.05
 
@@ -24,7 +24,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, task: tiny.Task) -> Path:
     """The task fitted on ONNX Runtime."""
     folder = tmp_path_factory.mktemp("bundle")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "DEFAULT", ("onnxruntime",))
+        patch.setattr(tried, "DEFAULT", ("onnxruntime",))
         patch.setattr(candidates, "measure", tiny.known_costs)
         patch.setattr(mixing, "measure_layers", tiny.known_layer_times)
         fit(task.model, task.data, budget=Budget(max_drop=MAX_DROP), cache=folder / "cache", out=folder / "a.shoe")
