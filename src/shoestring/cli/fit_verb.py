@@ -53,8 +53,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtimes",
         metavar="LIST",
-        help="onnxruntime and any of native,openvino,litert,ncnn, with commas between (default: what is installed; native where "
-        "a C compiler is found)",
+        help="onnxruntime and any of native,openvino,litert,ncnn, with commas between (default: what is "
+        "installed; native where a C compiler is found)",
     )
     parser.add_argument(
         "--student",

@@ -18,6 +18,7 @@ from shoestring.evaluate.race import OFF, Standing, standing, verdict
 from shoestring.fitting import candidates
 from shoestring.fitting.candidates import Artefact
 from shoestring.fitting.scoring import part_size
+from shoestring.fitting.soundness import unsound
 from shoestring.fitting.workbench import Workbench
 from shoestring.search.admit import over_budget, overtaken
 
@@ -96,6 +97,9 @@ def _run(
 ) -> tuple[str | None, int]:
     """Why the candidate was stopped and after how many images; (None, all) when it was not."""
     total = len(bench.splits.selection)
+    reason = unsound(bench, one)
+    if reason is not None:
+        return reason, min(total, part_size(total, bench.feeding.batch))
     if rule == OFF:
         return None, total
     original = bench.trace("original", bench.model.path, bench.model.sha256, "selection")
