@@ -11,6 +11,7 @@ from shoestring.convert.ncnn.building import Blob, Builder, canonical, sides
 from shoestring.convert.ncnn.layers import Layer
 from shoestring.convert.ncnn.rewrites import rewrite
 from shoestring.native.front.graph import Graph, Node
+from shoestring.native.front.visiting import visit
 
 Handler = Callable[[Builder, Node], None]
 
@@ -50,9 +51,6 @@ HANDLERS: dict[str, Handler] = {
 }
 """Everything that can go."""
 
-# Attributes and input counts of a file can be anything; this is what code that reads them raises.
-_MALFORMED = (ArithmeticError, LookupError, TypeError, ValueError)
-
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -80,13 +78,7 @@ def translate(graph: Graph, *, quantized: bool) -> Network:
     """
     builder = Builder(graph, quantized)
     inputs = [_input(builder, tensor) for tensor in graph.inputs]
-    refused: list[str] = []
-    for node in graph.nodes:
-        if node in builder.absorbed:
-            continue
-        reason = _try(builder, node)
-        if reason is not None:
-            refused.append(f"{node}: {reason}")
+    refused = visit(graph, builder, HANDLERS, rewrite)
     if refused:
         raise ModelError(
             f"{len(refused)} of the model's operators cannot go to ncnn: " + "; ".join(refused),
@@ -116,24 +108,6 @@ def _input(builder: Builder, tensor: str) -> Blob:
     blob = builder.emit("Input", tensor, [], dims, sides(dims))
     builder.reals[tensor] = blob
     return blob
-
-
-def _try(builder: Builder, node: Node) -> str | None:
-    """Translate a node; the reason if it cannot be. One behind a refused one is left alone: it has nothing to read."""
-    handler = HANDLERS.get(node.op_type)
-    if handler is None:
-        return rewrite(node.op_type)
-    missing = [name for name in node.inputs if name and not builder.known(name)]
-    if missing:
-        nowhere = [name for name in missing if name not in builder.producers]
-        return f"its input {nowhere[0]!r} is made by no node" if nowhere else None
-    try:
-        handler(builder, node)
-    except ModelError as error:
-        return error.message
-    except _MALFORMED as error:
-        return f"it is malformed ({type(error).__name__}: {error})"
-    return None
 
 
 def _output(builder: Builder, tensor: str) -> Blob:

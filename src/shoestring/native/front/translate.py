@@ -9,6 +9,7 @@ from shoestring.native.form import Op, Port, Program, Reshape, Value
 from shoestring.native.front import elementwise, moves, pools, resize, weighted
 from shoestring.native.front.builder import COMMUTES, Affine, Builder
 from shoestring.native.front.graph import Graph, Node
+from shoestring.native.front.visiting import visit
 
 Handler = Callable[[Builder, Node], None]
 
@@ -48,9 +49,6 @@ HANDLERS: dict[str, Handler] = {
 INDICES = ("int32", "int64")
 """Types of inputs that number the rows of a table."""
 
-# Attributes and input counts of a file can be anything; this is what code that reads them raises.
-_MALFORMED = (ArithmeticError, LookupError, TypeError, ValueError)
-
 
 def translate(graph: Graph, name: str, sha256: str, handlers: Mapping[str, Handler] = HANDLERS) -> Program:
     """The typed operators of a graph, in its order.
@@ -67,12 +65,7 @@ def translate(graph: Graph, name: str, sha256: str, handlers: Mapping[str, Handl
     builder = Builder(graph)
     refused: list[str] = []
     inputs = [_input(builder, tensor, refused) for tensor in graph.inputs]
-    for node in graph.nodes:
-        if node in builder.absorbed:
-            continue
-        reason = _try(builder, node, handlers)
-        if reason is not None:
-            refused.append(f"{node}: {reason}")
+    refused += visit(graph, builder, handlers, lambda _: "there is no such operator in a program")
     if refused:
         raise ModelError(
             f"{len(refused)} of the model's operators cannot be compiled: " + "; ".join(refused),
@@ -82,24 +75,6 @@ def translate(graph: Graph, name: str, sha256: str, handlers: Mapping[str, Handl
     return Program(
         name, builder.values, tuple(builder.ops), tuple(inputs), tuple(outputs), sha256, tuple(builder.notes)
     )
-
-
-def _try(builder: Builder, node: Node, handlers: Mapping[str, Handler]) -> str | None:
-    """Translate a node; the reason if it cannot be. One behind a refused one is left alone: it has nothing to read."""
-    handler = handlers.get(node.op_type)
-    if handler is None:
-        return "there is no such operator in a program"
-    missing = [name for name in node.inputs if name and not builder.known(name)]
-    if missing:
-        nowhere = [name for name in missing if name not in builder.producers]
-        return f"its input {nowhere[0]!r} is made by no node" if nowhere else None
-    try:
-        handler(builder, node)
-    except ModelError as error:
-        return error.message
-    except _MALFORMED as error:
-        return f"it is malformed ({type(error).__name__}: {error})"
-    return None
 
 
 def _input(builder: Builder, tensor: str, refused: list[str]) -> Port:
