@@ -82,8 +82,8 @@ def prepare(arm: Path, count: int, cores: Sequence[str], folder: Path) -> tuple[
     """Inputs and subjects, with this machine's answers.
 
     Args:
-        arm: bundle of a fit for an Arm chip: its rungs `fp32` and `int8` (signed activations, 8-bit weights) are taken,
-            and `fp32` is quantized again, with 7-bit weights, which this machine's kernels cannot overflow with.
+        arm: bundle of a fit for an Arm chip. Its rung `fp32` is quantized with signed activations and 8-bit weights, as
+            such chips want, and with 7-bit weights, which no kernel of this machine can overflow with.
         count: inputs, of the golden set of `arm`.
         cores: to compile programs for.
         folder: for the files.
@@ -91,10 +91,10 @@ def prepare(arm: Path, count: int, cores: Sequence[str], folder: Path) -> tuple[
     models: dict[str, bytes] = {}
     with open_bundle(arm) as bundle:
         manifest = bundle.manifest
-        for name in ("fp32", "int8"):
-            models[name] = bundle.read(manifest.ladder.rung(name).candidate.artefact_sha256)
+        models["fp32"] = bundle.read(manifest.ladder.rung("fp32").candidate.artefact_sha256)
         images = tensor(golden_inputs(bundle), manifest.preprocess)
     np.save(folder / "inputs.npy", images[:count])
+    models["int8"] = quantized(models["fp32"], images, "s8s8", folder)
     models["int8, 7-bit weights"] = quantized(models["fp32"], images, "u8s7", folder)
     subjects = []
     for precision, data in models.items():
