@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from typing import Any
 
@@ -87,13 +88,16 @@ def test_a_run_that_failed_while_measuring_goes_on_from_there(task, fitted, tmp_
     assert again.manifest == fitted.manifest
 
 
-def test_a_damaged_answer_is_made_again(task, fitted, warm, work):
-    (path, *_) = sorted((warm / "traces").iterdir())
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    again = fit(task.model, task.data, budget=BUDGET, cache=warm)
-    assert work == {"traces": 1}
-    assert path.read_bytes() == whole and again.manifest == fitted.manifest
+def test_damaged_answers_are_made_again(task, fitted, warm, tmp_path, work):
+    """Of all that are kept: other tests' answers lie in the same cache, and nobody asks for them here."""
+    cache = shutil.copytree(warm, tmp_path / "cache")
+    whole = {path: path.read_bytes() for path in (cache / "traces").iterdir()}
+    for path, data in whole.items():
+        path.write_bytes(data[: len(data) // 2])
+    again = fit(task.model, task.data, budget=BUDGET, cache=cache)
+    made = [path for path, data in whole.items() if path.read_bytes() == data]
+    assert made and work == {"traces": len(made)}
+    assert again.manifest == fitted.manifest
 
 
 def test_changed_images_are_new_questions(task, warm, tmp_path, work):
