@@ -18,7 +18,7 @@ from shoestring.fitting import Fitted, candidates, certify, fit
 from shoestring.fitting.recheck import recheck
 from shoestring.fitting.workbench import Workbench
 
-fit_module: Any = importlib.import_module("shoestring.fitting.fit")
+settling: Any = importlib.import_module("shoestring.fitting.settling")
 BUDGET = Budget(max_drop=0.05)
 
 
@@ -54,7 +54,7 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     seen = Watch()
-    trace, image, admit, certify_all = Workbench.trace, Dataset.image, fit_module.admit, certify.certify_all
+    trace, image, admit, certify_all = Workbench.trace, Dataset.image, settling.admit, certify.certify_all
 
     def spy_trace(self: Workbench, name: str, artefact: Any, sha256: str, split: str, *more: Any) -> Any:
         seen.events.append(("trace", name, split))
@@ -76,7 +76,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
     monkeypatch.setattr(Workbench, "trace", spy_trace)
     monkeypatch.setattr(Dataset, "image", spy_image)
-    monkeypatch.setattr(fit_module, "admit", spy_admit)
+    monkeypatch.setattr(settling, "admit", spy_admit)
     monkeypatch.setattr(certify, "certify_all", spy_certify)
     return seen
 
