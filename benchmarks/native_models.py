@@ -26,8 +26,12 @@ import onnx
 import torch
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import darknet_nets
 import models  # puts examples/ on the path
-from native_nets import MobileNetV1, ResNet, YoloV3Tiny, settle
+from darknet_reference import draw
+from native_nets import CALIBRATION_SEED, MobileNetV1, ResNet, YoloV3Tiny, settle
 from photos import crops, from_wheels
 from shoestring.base import disk
 from shoestring.compress.apply import apply
@@ -122,6 +126,13 @@ def yolo(path: Path, images: Images) -> None:
     fold_pads(path)
 
 
+def yolov3(path: Path, images: Images) -> None:
+    """YOLOv3 in full, with seeded weights, through the importer of Darknet's files."""
+    text, side = darknet_nets.yolov3(images.shape[-1]), images.shape[-1]
+    with tempfile.TemporaryDirectory() as scratch:
+        import_model(darknet_nets.write(Path(scratch), text, draw(text, side, seed=CALIBRATION_SEED)), path)
+
+
 def fold_pads(path: Path) -> None:
     """Edge padding before a max pool becomes the pool's own, as other exporters of this network write it."""
     model = onnx.load(path)
@@ -145,6 +156,7 @@ NETS = {
     "resnet18": Net(224, random_weights(lambda: ResNet((2, 2, 2, 2), bottleneck=False))),
     "resnet50": Net(224, random_weights(lambda: ResNet((3, 4, 6, 3), bottleneck=True))),
     "yolov3_tiny": Net(416, yolo, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "yolov3": Net(416, yolov3, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 
 
@@ -217,7 +229,8 @@ def make(name: str, photos: list[Image.Image], out: Path, scheme: str = SCHEME) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=FOLDER)
-    parser.add_argument("--models", default=",".join(NETS), help="names with commas between")
+    usual = ",".join(name for name in NETS if name != "yolov3")  # 33 billion products an image: asked for by name
+    parser.add_argument("--models", default=usual, help="names with commas between")
     parser.add_argument("--scheme", default=SCHEME, help="8-bit types (compress/schemes.toml)")
     arguments = parser.parse_args()
     out = arguments.out.expanduser()
