@@ -37,8 +37,9 @@ demo: $(VENV)/.fit
 	$(BIN)/shoestring run $(OUT)/demo.shoe examples/cifar10/cat/test_00068.png examples/cifar10/ship/test_00015.png
 	$(BIN)/shoestring report $(OUT)/demo.shoe -o $(OUT)/demo.html
 
+# A worker for each core; the tests of one file stay together, for they share what is dear to make.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations=40
 
 check: $(VENV)/.check
 	$(BIN)/ruff format --check .

@@ -188,7 +188,7 @@ from runtime_forms import null_model, FORMS
 from shoestring.runtimes import guarded
 session = guarded.load("null", null_model({faults}), 1)
 print(session._process.process.pid, flush=True)
-session.run(FEEDS["null"].feeds())
+session.run(FORMS["null"].feeds())
 threading.Event().wait()
 """
 
