@@ -69,6 +69,8 @@ def look(source: Path) -> Archive:
         _check_table(source)
         with zipfile.ZipFile(source) as archive:
             items = archive.infolist()
+    # What zipfile raises on a damaged table: NotImplementedError for a version or packing it does not know,
+    # UnicodeDecodeError for a name that is none, ValueError and EOFError for places outside the file.
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError, EOFError) as error:
         raise ModelError(f"{source} is no sound zip archive: {error}", hint=_DAMAGED) from error
     except OSError as error:
