@@ -67,6 +67,7 @@ class User:
             dataset=SimpleNamespace(labels=self.labels),
             feeding=SimpleNamespace(batch=16),
             threads=1,
+            aim=None,
         )
         bench.of = lambda name: bench
         return bench

@@ -130,7 +130,7 @@ class GuardProcess:
 
     def _exchange(self, question: Question) -> bytes:
         started = deadline = time.monotonic()
-        finished, reply, heard = b"", bytearray(), 0
+        finished, reply, heard = os.pread(self._counter, COUNTER_BYTES, 0), bytearray(), 0
         with contextlib.suppress(OSError):  # a process that is gone cannot be asked: reading will tell
             self._channel.sendall(json.dumps(question.request).encode() + b"\n")
         with selectors.DefaultSelector() as selector:
