@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shoestring.base.errors import ModelError
 from shoestring.convert.ncnn.building import FLOAT_MAX, Builder
-from shoestring.convert.ncnn.grids import HALF, LIMIT, Grid
+from shoestring.convert.ncnn.grids import LIMIT, Grid
 from shoestring.convert.ncnn.layers import Param
 from shoestring.native.form import Array
-from shoestring.native.front.folding import affine_of
+from shoestring.native.front.folding import activation_affine
 from shoestring.native.front.graph import Node
 
 RELU, LEAKY, CLIP, SIGMOID, MISH, HARD_SWISH = 1, 2, 3, 4, 5, 6
@@ -107,18 +106,7 @@ def grid_of(builder: Builder, node: Node) -> Grid:
     Raises:
         ModelError: not constant, one for each channel, or of another type than uint8 and int8.
     """
-    constants = [builder.constant(name) for name in node.inputs[1:] if name]
-    given = [value for value in constants if value is not None]
-    if not given or len(given) != len(constants):
-        raise ModelError("its scale or zero point is computed; they must be constant")
-    integers = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
-    dtype = builder.graph.dtypes.get(integers, "")
-    if dtype not in ("uint8", "int8"):
-        raise ModelError(f"its integers are {dtype or 'of no known type'}; they must be uint8 or int8")
-    scale, zero, axis = affine_of(node, [np.empty(0), *given], len(builder.shape(node.inputs[0])))
-    if axis is not None:
-        raise ModelError(f"it has {scale.size} scales; activations have one")
-    return Grid(float(scale), int(zero) + (HALF if dtype == "int8" else 0))
+    return Grid(*activation_affine(node, builder.constant, builder.graph.dtypes, len(builder.shape(node.inputs[0]))))
 
 
 def integer_weights(builder: Builder, node: Node, axis: int) -> tuple[Array, Array] | str:

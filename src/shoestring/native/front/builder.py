@@ -15,7 +15,7 @@ import numpy as np
 
 from shoestring.base.errors import ModelError
 from shoestring.native.form import Array, Clamp, Dequantize, Op, Port, Quantize, Reshape, Value
-from shoestring.native.front.folding import affine_of
+from shoestring.native.front.folding import activation_affine
 from shoestring.native.front.graph import Graph, Node, Shape
 
 F = np.float32
@@ -231,18 +231,7 @@ class Builder:
         Raises:
             ModelError: not constant, for channels, or of another type than uint8 and int8.
         """
-        constants = [self.constant(name) for name in node.inputs[1:] if name]
-        given = [value for value in constants if value is not None]
-        if not given or len(given) != len(constants):
-            raise ModelError("its scale or zero point is not constant")
-        integers = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
-        dtype = self.graph.dtypes.get(integers, "")
-        if dtype not in ("uint8", "int8"):
-            raise ModelError(f"its integers are {dtype or 'of no known type'}; they must be uint8 or int8")
-        scale, zero, axis = affine_of(node, [np.empty(0), *given], len(self.shape(node.inputs[0])))
-        if axis is not None:
-            raise ModelError(f"it has {scale.size} scales; activations have one")
-        return Affine(float(scale), int(zero) + (128 if dtype == "int8" else 0))
+        return Affine(*activation_affine(node, self.constant, self.graph.dtypes, len(self.shape(node.inputs[0]))))
 
     def quantize(self, name: str, source: Value, tensor: str, affine: Affine) -> Value:
         """Codes of a float value."""

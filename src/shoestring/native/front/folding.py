@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ try:
     from onnx.reference import ReferenceEvaluator
 except ImportError as error:
     raise MissingExtraError("onnx", "fit") from error
+
+SIGNED_SHIFT = 128
+"""From a signed value to its code."""
 
 MAX_FOLDED_BYTES = 64 * MIB
 """Of one result: a few nodes must not turn into gigabytes."""
@@ -105,6 +109,33 @@ def affine_of(node: Node, inputs: list[Array], rank: int) -> tuple[Array, Array,
     if not -rank <= axis < rank:
         raise ModelError(f"{node} has the axis {axis}; its input has {rank} axes")
     return scale, zero.astype(np.int64), axis % rank
+
+
+def activation_affine(
+    node: Node, constant: Callable[[str], Array | None], dtypes: Mapping[str, str], rank: int
+) -> tuple[float, int]:
+    """Scale and zero point of a QuantizeLinear or DequantizeLinear of activations, of codes 0..255.
+
+    Args:
+        node: the operator.
+        constant: value of a tensor, or None where it is computed.
+        dtypes: of all tensors.
+        rank: of its first input.
+
+    Raises:
+        ModelError: not constant, for channels, or of another type than uint8 and int8.
+    """
+    constants = [constant(name) for name in node.inputs[1:] if name]
+    given = [value for value in constants if value is not None]
+    if not given or len(given) != len(constants):
+        raise ModelError("its scale or zero point is not constant")
+    dtype = dtypes.get(node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0], "")
+    if dtype not in ("uint8", "int8"):
+        raise ModelError(f"its integers are {dtype or 'of no known type'}; they must be uint8 or int8")
+    scale, zero, axis = affine_of(node, [np.empty(0), *given], rank)
+    if axis is not None:
+        raise ModelError(f"it has {scale.size} scales; activations have one")
+    return float(scale), int(zero) + (SIGNED_SHIFT if dtype == "int8" else 0)
 
 
 def dequantized(node: Node, inputs: list[Array]) -> Quantized:
