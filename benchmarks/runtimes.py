@@ -144,6 +144,13 @@ def table(costs: dict[str, Cost], near: dict[str, Nearness], threads: Sequence[i
     return align(rows)
 
 
+def answers_table(near: dict[str, Nearness]) -> str:
+    rows = [["", "agreement", "SQNR dB"]]
+    for name, one in near.items():
+        rows.append([name, "" if one.agreement is None else f"{one.agreement:.0%}", f"{one.sqnr_db:.1f}"])
+    return align(rows)
+
+
 def chosen(bundle: Path, scratch: Path) -> tuple[Cell, float | None]:
     """The chosen rung of a bundle as a cell, and the bundle's margin."""
     with open_bundle(bundle) as opened:
@@ -173,6 +180,8 @@ def main() -> None:
     parser.add_argument("--runtimes", default=",".join((HOME, NATIVE, *WRITERS)), help="names with commas between")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=3.0, help="of timing for each cell and thread count")
+    parser.add_argument("--photos", type=int, default=16, help="to compare answers on, at most")
+    parser.add_argument("--no-timing", action="store_true", help="compare answers only")
     parser.add_argument("--bundle", type=Path, help="made by fit of the same model")
     given = parser.parse_args()
     threads = tuple(int(count) for count in given.threads.split(","))
@@ -185,7 +194,11 @@ def main() -> None:
             made, failed = cells(given.folder.expanduser(), model, runtimes, max(threads), Path(name))
             choice, margin = chosen(given.bundle, Path(name)) if given.bundle else (None, None)
             made += [choice] if choice else []
-            near, silent = nearness(made, np.load(given.folder.expanduser() / f"{model}_photos.npy"))
+            near, silent = nearness(made, np.load(given.folder.expanduser() / f"{model}_photos.npy")[: given.photos])
+            if given.no_timing:
+                print(f"\n{model}, {given.photos} photographs at most\n{answers_table(near)}")
+                print("\n".join(f"not there: {words}" for words in (*failed, *silent)))
+                continue
             able = [
                 Measured(one.name, one.path, one.runtime, one.path.stat().st_size) for one in made if one.name in near
             ]
