@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnx_elements import KINDS, check_named
 from shoestring.base.errors import EngineError
 from shoestring.runtimes import openvino_cpu, registry
 
@@ -50,25 +51,9 @@ def quantized(rows: int = 8) -> bytes:
     return save(nodes, *ends, [numpy_helper.from_array(np.asarray(one), name) for name, one in weights.items()])
 
 
-@pytest.mark.parametrize(
-    ("kind", "dtype"),
-    [
-        (TensorProto.FLOAT, "float32"),
-        (TensorProto.DOUBLE, "float64"),
-        (TensorProto.FLOAT16, "float16"),
-        (TensorProto.BOOL, "bool"),
-        (TensorProto.UINT8, "uint8"),
-        (TensorProto.INT8, "int8"),
-        (TensorProto.INT32, "int32"),
-        (TensorProto.INT64, "int64"),
-        (TensorProto.UINT64, "uint64"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "dtype"), KINDS)
 def test_element_types_go_by_numpys_names(kind, dtype):
-    model = save([helper.make_node("Identity", ["x"], ["y"])], [value("x", kind, [2])], [value("y", kind, [2])])
-    with RUNTIME.load(model, 1) as session:
-        assert session.inputs[0].dtype == session.outputs[0].dtype == dtype
-        assert session.run({"x": np.ones(2, dtype)})["y"].dtype == np.dtype(dtype)
+    check_named(RUNTIME, kind, dtype)
 
 
 @pytest.mark.parametrize("kind", [TensorProto.BFLOAT16, TensorProto.STRING])
