@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from shoestring.costmodel.heat.fitting import ROOMS, Belief, ThermalFit, fit_thermal, learnt
-from shoestring.costmodel.heat.poles import Poles
 from shoestring.costmodel.heat.traces import Trace
+from shoestring.domain.heat.poles import Poles
 
 TRUE = ThermalFit(Poles(180.0, 8.0, 0.35), 6.5, 26.0, 1.0, 0.0, 0.0)
 

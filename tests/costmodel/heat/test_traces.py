@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from shoestring.base.errors import DataError
-from shoestring.costmodel.heat.poles import Poles
 from shoestring.costmodel.heat.traces import Trace, respond, trace_of, utilised
+from shoestring.domain.heat.poles import Poles
 from shoestring.domain.measured import HeatSample, HeatSeries
 
 GOOD = Trace((0, 1, 2, 3), (40, 41, 42, 43), (3, 5, 5, 5), 3.0, watts_measured=True)

@@ -1,5 +1,5 @@
 """Temperature, throttling and what a board keeps up when it is hot."""
 
-from shoestring.costmodel.heat.sustained import Load, Outlook, cooling_of, outlook
+from shoestring.costmodel.heat.sustained import Load, Outlook, outlook
 
-__all__ = ["Load", "Outlook", "cooling_of", "outlook"]
+__all__ = ["Load", "Outlook", "outlook"]

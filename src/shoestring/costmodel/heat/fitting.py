@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoestring.costmodel.heat.poles import Poles
 from shoestring.costmodel.heat.traces import Trace, respond
+from shoestring.domain.heat.poles import Poles
 
 if TYPE_CHECKING:
     from shoestring.costmodel.heat.traces import Numbers

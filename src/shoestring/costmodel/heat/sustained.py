@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shoestring.base.errors import UsageError
-from shoestring.costmodel.heat.poles import Poles
-from shoestring.costmodel.heat.simulate import Moment, Plant, simulate
 from shoestring.domain.estimate import Estimate, NoClaim
 from shoestring.domain.forecast import Sustained
+from shoestring.domain.heat.plant import cooling_of, plant_of
+from shoestring.domain.heat.simulate import Moment, Plant, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shoestring.domain.chip import Chip, Cooling
-
-PREFERENCE = ("fan", "heatsink", "bare")
-"""The best cooling first; what is assumed when none is named."""
 
 DOUBT = 0.25
 """Published thermal constants of one board differ by this share: cases, orientation, paste and firmware."""
@@ -140,38 +137,6 @@ def check(chip: Chip, load: Load) -> None:
             f"ambient {load.ambient_celsius:g} C is outside the {low:g} to {high:g} C that {chip.name} is made for",
             hint="give the temperature of the air around the board with --ambient",
         )
-
-
-def cooling_of(chip: Chip, kind: str | None) -> Cooling | None:
-    """The cooling of that kind, or the best; None when the chip file describes none at all.
-
-    Raises:
-        UsageError: the chip file describes others.
-    """
-    kinds = {cooling.kind: cooling for cooling in chip.coolings}
-    if not kinds:
-        return None
-    if kind is None:
-        return next(kinds[name] for name in PREFERENCE if name in kinds)
-    if kind not in kinds:
-        raise UsageError(
-            f"{chip.name} has no thermal model for cooling {kind!r}", hint=f"known for it: {', '.join(kinds)}"
-        )
-    return kinds[kind]
-
-
-def plant_of(chip: Chip, cooling: Cooling, ambient_celsius: float) -> Plant:
-    """The chip file's constants, as they stand. `chip.power` must be there."""
-    assert chip.power is not None
-    return Plant(
-        poles=Poles(cooling.slow.value, cooling.fast.value, cooling.fast_share.value),
-        resistance=cooling.resistance.value,
-        fan=tuple((step.on.value, step.resistance.value) for step in cooling.steps),
-        throttle=tuple((step.at.value, step.clock.value) for step in chip.throttle),
-        idle_watts=chip.power.idle.value,
-        load_watts=chip.power.load.value,
-        ambient_celsius=ambient_celsius,
-    )
 
 
 def tail_rate(moments: tuple[Moment, ...]) -> float:

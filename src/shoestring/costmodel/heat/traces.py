@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shoestring.base.errors import DataError
-from shoestring.costmodel.heat.poles import Poles
+from shoestring.domain.heat.poles import Poles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoestring.costmodel.heat.poles import Poles
+from shoestring.domain.heat.poles import Poles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoestring.costmodel.heat import simulate as room
-from shoestring.costmodel.heat.poles import Poles
-from shoestring.costmodel.heat.simulate import CLOCK_POWER, Plant, fan_level, next_clock, simulate
+from shoestring.domain.heat import simulate as room
+from shoestring.domain.heat.poles import Poles
+from shoestring.domain.heat.simulate import CLOCK_POWER, Plant, fan_level, next_clock, simulate
 
 POLES = Poles(150.0, 6.0, 0.35)
 COOL = Plant(POLES, 5.0, (), (), 2.0, 6.0, 25.0)
