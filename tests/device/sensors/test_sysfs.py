@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shoestring.device import sensors
 from shoestring.device.sensors import Reading
+from shoestring.device.sensors import sysfs as sensors
 
 
 def put(root: Path, **files: str) -> None:

@@ -1,0 +1,16 @@
+"""What a board says of its heat, power, clock and memory. A sensor that is not there is None, never a number."""
+
+from shoestring.device.sensors.readings import Fault, Readings, Sensors
+from shoestring.device.sensors.sysfs import Reading, board_watts, highest_ghz, package_energy, package_watts, read
+
+__all__ = [
+    "Fault",
+    "Reading",
+    "Readings",
+    "Sensors",
+    "board_watts",
+    "highest_ghz",
+    "package_energy",
+    "package_watts",
+    "read",
+]
