@@ -11,8 +11,8 @@ from shoestring.base.errors import UsageError
 from shoestring.device.governor.nouns import Work
 from shoestring.device.sensors.readings import Fault, Readings
 from shoestring.device.simulated.faults import during, lie
-from shoestring.domain.heat.poles import Poles
 from shoestring.domain.heat.plant import cooling_of, plant_of
+from shoestring.domain.heat.poles import Poles
 from shoestring.domain.heat.simulate import CLOCK_POWER, Plant, fan_level, next_clock
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 STEP_S = 1.0
 """Longest step of the physics; the clock's governor moves once in it."""
 WEAK_CLOCK = 0.4
-"""Share of the clock that firmware leaves when the supply is too weak: 600 of 1500 MHz, as a Pi 4 does (general knowledge,
-unverified)."""
+"""Share of the clock that firmware leaves when the supply is too weak: 600 of 1500 MHz, as a Pi 4 does (general
+knowledge, unverified)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class SimulatedBoard:
         truth: how far it is from its chip file.
         faults: what goes wrong, and when.
         battery_wh: at the start; None without a battery.
-        throttle_at: where the kernel begins to lower the clock, C, its later steps moved with it; None as the chip file.
+        throttle_at: where the kernel begins to lower the clock, C, its later steps moved with it; None as in the chip
+            file.
         noise: standard deviation of the thermal sensor's error, K.
         quantum: the steps in which it counts, K.
         metered: whether a meter tells the board's watts.
@@ -275,7 +276,9 @@ def true_plant(chip: Chip, cooling: str | None, truth: Truth, throttle_at: float
     found = cooling_of(chip, cooling)
     if found is None or chip.power is None:
         missing = "thermal constants" if found is None else "watts"
-        raise UsageError(f"{chip.name} has no {missing}: it cannot be simulated", hint="`shoestring probe` measures them")
+        raise UsageError(
+            f"{chip.name} has no {missing}: it cannot be simulated", hint="`shoestring probe` measures them"
+        )
     plant = plant_of(chip, found, 0.0)
     moved = 0.0 if throttle_at is None or not plant.throttle else throttle_at - plant.throttle[0][0]
     poles = plant.poles
