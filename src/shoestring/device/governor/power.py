@@ -26,7 +26,7 @@ KEEP = 0.97
 WEAK, WEAK_BACKOFF_S, WEAK_MOST_S = 0.7, 300.0, 3600.0
 """A supply that sagged is asked for this share of the load from then on, and for more after the back-off."""
 LAST_SHARE = 0.02
-"""Of the hours: the last of a battery's time is not divided further. What is left over then is about the gauge's error."""
+"""Of the hours: the last of a battery's time is not divided further. What is left then is about the gauge's error."""
 
 
 def learnt_watts(energy: Energy, model: BoardModel | None, watts: float | None, done: float, seconds: float) -> Energy:
