@@ -99,7 +99,7 @@ def matched(fits: Floats) -> dict[int, int]:
 
 
 def _augment(start: int, choices: list[list[int]], owner: dict[int, int]) -> None:
-    """Give `start` a column, moving others along the shortest chain that ends at a free one; nothing where none does."""
+    """Give `start` a column, moving others along the shortest chain that ends at a free one; else change nothing."""
     came: dict[int, int] = {}  # column -> row that asked for it
     asked = [start]
     for row in asked:
