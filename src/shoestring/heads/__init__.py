@@ -3,7 +3,8 @@
 The workshop's verdicts and the device's pictures come from this one decoder.
 """
 
-from shoestring.heads.alike import DEFAULT_RULE, Compared, Rule, compare
+from shoestring.domain.detection import Rule
+from shoestring.heads.alike import DEFAULT_RULE, Compared, compare
 from shoestring.heads.check import flat_length, head_problems
 from shoestring.heads.decode import decode
 from shoestring.heads.detect import detect

@@ -7,26 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoestring.domain.detection import Rule
 from shoestring.heads.found import overlaps
 
 if TYPE_CHECKING:
     from shoestring.heads.found import Floats, Found
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When two pictures' boxes are alike.
-
-    Args:
-        sure: score from which a box counts as a confident object, 0 to 1.
-        seen: score from which a box of the other side may stand for it; at most `sure`, so that a score that moves
-            across one line is no change.
-        overlap: intersection over union that it must have with it at least.
-    """
-
-    sure: float = 0.5
-    seen: float = 0.25
-    overlap: float = 0.5
 
 
 DEFAULT_RULE = Rule()
