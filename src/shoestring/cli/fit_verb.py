@@ -106,7 +106,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_bytes, parse_drop, parse_ms
     from shoestring.cli import console
-    from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade
+    from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade, show_detections
     from shoestring.domain.budget import Budget
     from shoestring.engines import open_engine
     from shoestring.evaluate.dataset_labels import read_label_names
@@ -166,6 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
     for note in fitted.notes:
         console.say(note)
     show_candidates(fitted.rows())
+    show_detections(fitted.evidence)
     show_cascade(fitted.ladder)
     console.say(f"chosen: {fitted.ladder.chosen}" + (f"; wrote {arguments.out}" if arguments.out else ""))
     return 0

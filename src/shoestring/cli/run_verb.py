@@ -1,4 +1,7 @@
-"""Answer images with a bundle: classes, or of a detector boxes. The golden set is replayed first: a bundle that answers otherwise here is not used."""
+"""Answer images with a bundle: classes, or the boxes of a detector.
+
+The golden set is replayed first: a bundle that answers otherwise here is not used.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,7 @@ def _detect(arguments: argparse.Namespace, player: Player, spec: Preprocess, fil
     for path in files:
         picture = read_picture(path, spec)
         width, height = picture[1]
-        boxes = [
+        boxes: list[dict[str, Any]] = [
             {
                 "index": box.index,
                 "label": box.label,
