@@ -1,4 +1,7 @@
-"""Answer images with a bundle. The golden set is replayed first: a bundle that answers otherwise here is not used."""
+"""Answer images with a bundle: classes, or the boxes of a detector.
+
+The golden set is replayed first: a bundle that answers otherwise here is not used.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shoestring.device import Player
+    from shoestring.domain.preprocess import Preprocess
 
 EXAMPLE = "shoestring run camera.shoe photo.jpg photos/"
 MAX_TOP = 5  # classes that an answer keeps
+SIDES = ("left", "top", "right", "bottom")
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         spec = bundle.manifest.preprocess
         console.say(f"{_what(player)}; {player.replayed} golden inputs replayed")
+        if bundle.manifest.head is not None:
+            return _detect(arguments, player, spec, files)
         rows = []
         for path, answer in zip(files, player.classify(read_image(path, spec) for path in files), strict=True):
             shown = answer.top[: arguments.top]
@@ -79,6 +88,39 @@ def run(arguments: argparse.Namespace) -> int:
     elif player.cascade:
         counts = ", ".join(f"{rung.name} {_count(rows, rung.name)}" for rung in player.rungs)
         console.say(f"answered by: {counts} of {len(rows)}")
+    return 0
+
+
+def _detect(arguments: argparse.Namespace, player: Player, spec: Preprocess, files: Sequence[Path]) -> int:
+    """One line a box, in pixels of the picture as it is shown; `nothing` for a picture without one."""
+    from shoestring.cli import console
+    from shoestring.device import read_picture
+
+    rows = []
+    for path in files:
+        picture = read_picture(path, spec)
+        width, height = picture[1]
+        boxes: list[dict[str, Any]] = [
+            {
+                "index": box.index,
+                "label": box.label,
+                "score": box.score,
+                "left": box.left * width,
+                "top": box.top * height,
+                "right": box.right * width,
+                "bottom": box.bottom * height,
+            }
+            for box in next(player.detect([picture]))
+        ]
+        rows.append({"file": path, "width": width, "height": height, "boxes": boxes, "rung": player.rung.name})
+        if not arguments.json:
+            words = [
+                f"{box['label']} {100 * box['score']:.1f} % ({', '.join(f'{box[side]:.0f}' for side in SIDES)})"
+                for box in boxes
+            ]
+            print(f"{path}: {'; '.join(words) or 'nothing'}", flush=True)
+    if arguments.json:
+        console.show_json({"rung": player.rung.name, "threads": player.threads, "answers": rows})
     return 0
 
 

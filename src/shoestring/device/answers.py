@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from shoestring.base.errors import EngineError
 from shoestring.base.outputs import softmax
+from shoestring.device.pipelines.nouns import Box
+
+if TYPE_CHECKING:
+    from shoestring.heads import Found
 
 TOP = 5
 _SUM_TOLERANCE = 0.02  # an int8 softmax rounds each of its probabilities to 1/256
@@ -70,3 +74,24 @@ def to_answer(
     top = tuple((i, labels[i] if i < len(labels) else str(i), float(scores[i])) for i in best)
     index, label, score = top[0]
     return Answer(label=label, index=index, score=score, top=top, rung=rung, stages=stages)
+
+
+def boxes_of(
+    found: Found, labels: tuple[str, ...], part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+) -> tuple[Box, ...]:
+    """Boxes with class names, in the order found, in 0..1 of the picture.
+
+    Args:
+        found: in 0..1 of the model's input.
+        labels: class names in order; may be shorter.
+        part: left, top, right, bottom of the picture that the model sees (see `inputs.window.seen_part`).
+    """
+    corner = np.array([part[0], part[1], part[0], part[1]])
+    scale = np.array([part[2] - part[0], part[3] - part[1]] * 2)
+    places = (corner + found.corners * scale).tolist()
+    return tuple(
+        Box(left, top, right, bottom, index, labels[index] if index < len(labels) else str(index), score)
+        for (left, top, right, bottom), index, score in zip(
+            places, found.classes.tolist(), found.scores.tolist(), strict=True
+        )
+    )

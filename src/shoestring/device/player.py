@@ -10,16 +10,19 @@ import numpy.typing as npt
 
 from shoestring.base.errors import DataError, EngineError, UsageError
 from shoestring.base.sureness import sureness
-from shoestring.device.answers import Answer, to_answer
+from shoestring.device.answers import Answer, boxes_of, to_answer
 from shoestring.device.choose import choose_rung
 from shoestring.device.loading import Loaded
 from shoestring.domain.cascade import stands
+from shoestring.heads import detect
+from shoestring.inputs.window import seen_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from shoestring.bundle import Bundle
+    from shoestring.device.pipelines.nouns import Box
     from shoestring.domain.cascade import Cascade
     from shoestring.domain.ladder import Ladder, Rung
     from shoestring.domain.preprocess import Preprocess
@@ -79,7 +82,7 @@ class Player:
         self.rung = self.rungs[-1]
         counts = [one.threads if threads is None else threads for one in self.rungs]
         self.threads = counts[-1]
-        self._labels = manifest.labels
+        self._labels, self._head = manifest.labels, manifest.head
         self._loaded: list[Loaded] = []
         try:
             for one, count in zip(self.rungs, counts, strict=True):
@@ -98,13 +101,31 @@ class Player:
         Raises:
             DataError: an image of another shape or type.
             EngineError: the engine fails, or its output is not a finite number.
+            UsageError: the bundle is of a detector.
         """
-        for image in images:
-            if not isinstance(image, np.ndarray):
-                raise DataError(
-                    f"an image is a {type(image).__name__}, not a numpy array", hint="read files with read_image"
-                )
+        if self._head is not None:
+            raise UsageError("this bundle is of a detector, which answers boxes and no class", hint="use detect")
+        for given in images:
+            image = _checked(given)
             yield self._answer(image) if self.cascade is None else self._climb(image, self.cascade)
+
+    def detect(self, pictures: Iterable[tuple[npt.NDArray[np.uint8], tuple[int, int]]]) -> Iterator[tuple[Box, ...]]:
+        """Objects in pictures, one by one, as they come; best first, from the head's threshold on.
+
+        Args:
+            pictures: pixels as for `classify`, and (width, height) of the picture that they are made from.
+
+        Raises:
+            UsageError: the bundle is of no detector.
+            DataError, EngineError: as for `classify`.
+        """
+        if self._head is None:
+            raise UsageError("this bundle classifies whole images and sees no boxes", hint="use classify")
+        only = self._loaded[0]
+        spec = only.single.spec
+        for image, size in pictures:
+            found = detect(self._head, only.single.infer(_checked(image)), (spec.height, spec.width))
+            yield boxes_of(found, self._labels, seen_part(spec, size))
 
     def close(self) -> None:
         """Free the engines' memory; a second call does nothing."""
@@ -138,6 +159,12 @@ class Player:
                     outputs, self._labels, probabilities=stage.probabilities, rung=stage.rung, stages=place
                 )
         raise EngineError("no stage of the cascade answered", hint="make the bundle again")
+
+
+def _checked(image: object) -> Array:
+    if not isinstance(image, np.ndarray):
+        raise DataError(f"an image is a {type(image).__name__}, not a numpy array", hint="read files with read_image")
+    return image
 
 
 def _pick_cascade(ladder: Ladder, wanted: bool | None, named: bool) -> Cascade | None:

@@ -27,6 +27,7 @@ from shoestring.compress.scheme import Scheme, scheme_for
 from shoestring.compress.walk import Batch
 from shoestring.domain.cost import Machine
 from shoestring.domain.evidence import Sensitivity, Trace
+from shoestring.domain.head import Head
 from shoestring.domain.manifest import student_name
 from shoestring.domain.model import Model, Profile
 from shoestring.domain.preprocess import Preprocess
@@ -93,6 +94,7 @@ class Workbench:
         through: for a student, the original's pre-processing, from whose pixels its own are made.
         students: workbenches of other models whose candidates stand beside the original's, by name.
         aim: the chip that candidates are for; None for this machine.
+        head: of a detector, whose outputs are joined; None for a classifier.
     """
 
     model: Model
@@ -107,6 +109,7 @@ class Workbench:
     through: Preprocess | None = None
     students: Mapping[str, Workbench] = field(default_factory=dict)
     aim: Aim | None = None
+    head: Head | None = None
 
     def of(self, candidate: str) -> Workbench:
         """The workbench that a candidate of this name comes from: a student's, or this one."""
@@ -222,7 +225,7 @@ class Workbench:
         """From pixels to outputs."""
         batch = self.batch(self.profile.peak_activation_bytes)
         return scoring.Feeding(
-            self.spec, self.model.inputs[0].name, self.model.outputs[0].name, batch, self.fixed_batch
+            self.spec, self.model.inputs[0].name, self.model.outputs[0].name, batch, self.fixed_batch, self.head
         )
 
     def ranges(self, scheme: Scheme) -> Mapping[str, Range]:
@@ -276,6 +279,7 @@ class Workbench:
             "images": self.calibration_digest,
             "scheme": scheme,
             "walk": WALK_BYTES,
+            **({} if self.head is None else {"head": self.head, "heads": sources_digest("heads")}),
         }
 
         def compute() -> tuple[Sensitivity, ...]:
@@ -290,6 +294,7 @@ class Workbench:
                 self.machine.cores,
                 say,
                 None if self.engine is None else spread.probes(self.engine),
+                self.head,
             )
 
         return self.cache.noun("sensitivity", question, tuple[Sensitivity, ...], compute)

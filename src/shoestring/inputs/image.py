@@ -18,6 +18,7 @@ from shoestring.base.errors import DataError
 from shoestring.base.limits import MAX_IMAGE_PIXELS
 from shoestring.domain.preprocess import Preprocess
 from shoestring.inputs.spec import check_preprocess
+from shoestring.inputs.window import crop_corner, resized_size
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -204,14 +205,11 @@ def _fit(image: Image.Image, spec: Preprocess, name: str) -> Image.Image:
                 hint="set resize to 'stretch' or 'shorter-side'",
             )
         return image
-    side = spec.resize_to or max(wanted)
-    shorter, longer = sorted(image.size)
-    long_side = side * longer // shorter
-    if side * long_side > MAX_IMAGE_PIXELS:
-        raise _too_large(f"{name} of {image.width}x{image.height}, resized", f"{side}x{long_side}")
-    size = (side, long_side) if image.width <= image.height else (long_side, side)
+    size = resized_size(spec, image.size)
+    if size[0] * size[1] > MAX_IMAGE_PIXELS:
+        raise _too_large(f"{name} of {image.width}x{image.height}, resized", f"{size[0]}x{size[1]}")
     image = image.resize(size, resample)
-    left, top = round((size[0] - wanted[0]) / 2), round((size[1] - wanted[1]) / 2)
+    left, top = crop_corner(spec, size)
     return image.crop((left, top, left + wanted[0], top + wanted[1]))
 
 
