@@ -71,16 +71,27 @@ def read_image(path: Path, spec: Preprocess) -> Pixels:
     Raises:
         DataError: it cannot be read, is not a regular file, is larger than MAX_FILE_BYTES, or is not an image.
     """
+    return pixels(decode(read_bytes(path), str(path)), spec, str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What an image file holds.
+
+    Args:
+        path: of a regular file.
+
+    Raises:
+        DataError: it cannot be read, is not a regular file, or is larger than MAX_FILE_BYTES.
+    """
     path = Path(path)
     try:
         with _open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_FILE_BYTES:
                 raise DataError(f"{path} has {size} bytes, the limit is {MAX_FILE_BYTES}", hint="leave it out")
-            data = stream.read(MAX_FILE_BYTES)
+            return stream.read(MAX_FILE_BYTES)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", hint="check the path") from error
-    return pixels(decode(data, str(path)), spec, str(path))
 
 
 def _open_regular(path: Path) -> BinaryIO:
