@@ -15,7 +15,6 @@ from shoestring.device.choose import choose_rung
 from shoestring.device.loading import Loaded
 from shoestring.domain.cascade import stands
 from shoestring.heads import detect
-from shoestring.inputs.window import seen_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -125,7 +124,7 @@ class Player:
         spec = only.single.spec
         for image, size in pictures:
             found = detect(self._head, only.single.infer(_checked(image)), (spec.height, spec.width))
-            yield boxes_of(found, self._labels, seen_part(spec, size))
+            yield boxes_of(found, self._labels, spec, size)
 
     def close(self) -> None:
         """Free the engines' memory; a second call does nothing."""

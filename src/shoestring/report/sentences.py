@@ -126,6 +126,8 @@ def preprocess_steps(spec: Preprocess) -> list[str]:
     elif spec.resize == "shorter-side":
         steps.append(f"Resize it so that the shorter side is {spec.resize_to} pixels ({how}).")
         steps.append(f"Cut {size} out of the centre.")
+    elif spec.resize == "letterbox":
+        steps.append(f"Resize it so that it just fits into {size} ({how}), and fill the rest with grey bars.")
     else:
         steps.append(f"Do not resize: it has to be {size}.")
     if spec.dtype == "uint8":
