@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,23 @@ if TYPE_CHECKING:
     from shoestring.runtimes.protocol import Runtime
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the models say of one image, before anything is made of it.
+
+    Args:
+        values: float (M,), one flat vector.
+        rung: that gave it.
+        stages: of a cascade that ran before the answer stood; 1 for a single rung.
+        probabilities: whether the values are probabilities already.
+    """
+
+    values: Array
+    rung: str
+    stages: int
+    probabilities: bool
 
 
 class Player:
@@ -104,7 +121,17 @@ class Player:
                 raise DataError(
                     f"an image is a {type(image).__name__}, not a numpy array", hint="read files with read_image"
                 )
-            yield self._answer(image) if self.cascade is None else self._climb(image, self.cascade)
+            said = self.outputs(image)
+            yield to_answer(
+                said.values, self._labels, probabilities=said.probabilities, rung=said.rung, stages=said.stages
+            )
+
+    def outputs(self, image: Array) -> Outputs:
+        """What stands before an answer. Arguments and errors as of `classify`, except that values are not looked at."""
+        if self.cascade is not None:
+            return self._climb(image, self.cascade)
+        only = self._loaded[0]
+        return Outputs(only.single.infer(image), only.rung.name, 1, only.probabilities)
 
     def close(self) -> None:
         """Free the engines' memory; a second call does nothing."""
@@ -119,11 +146,7 @@ class Player:
     ) -> None:
         self.close()
 
-    def _answer(self, image: Array) -> Answer:
-        only = self._loaded[0]
-        return to_answer(only.single.infer(image), self._labels, probabilities=only.probabilities, rung=only.rung.name)
-
-    def _climb(self, image: Array, cascade: Cascade) -> Answer:
+    def _climb(self, image: Array, cascade: Cascade) -> Outputs:
         """Stage after stage, until an answer stands by the rule that was certified."""
         prepared: dict[Preprocess, Array] = {}
         for place, (stage, loaded) in enumerate(zip(cascade.stages, self._loaded, strict=True), start=1):
@@ -134,9 +157,7 @@ class Player:
             last = stage.threshold is None
             level = 0 if last else sureness(outputs, probabilities=stage.probabilities)[cascade.measure]
             if stands(level, stage.threshold):
-                return to_answer(
-                    outputs, self._labels, probabilities=stage.probabilities, rung=stage.rung, stages=place
-                )
+                return Outputs(outputs, stage.rung, place, stage.probabilities)
         raise EngineError("no stage of the cascade answered", hint="make the bundle again")
 
 
