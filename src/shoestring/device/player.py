@@ -65,6 +65,7 @@ class Player:
         rung: the last of them, the only one without a cascade.
         threads: in use by `rung`.
         replayed: number of golden inputs that were compared, for each rung.
+        golden_s: that one of them took here on average, s; of a cascade the sum over its stages.
 
     Raises:
         UsageError: no such rung, thread count, runtime or cascade.
@@ -105,6 +106,7 @@ class Player:
             self.close()
             raise
         self.replayed = self._loaded[-1].replayed
+        self.golden_s = sum(loaded.golden_s for loaded in self._loaded)
 
     def classify(self, images: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Answer]:
         """Answer images one by one, as they come.

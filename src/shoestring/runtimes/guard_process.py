@@ -36,6 +36,9 @@ CALM_SECONDS = 0.25
 """Between two looks at an engine whose memory is its own affair: looking takes time from what may be timed."""
 DYING_SECONDS = 5.0
 """That a process which has closed its channel gets to end by itself, so that we can say how it did."""
+REAPING_SECONDS = 2.0
+"""That a killed process is waited for. One that hangs in a driver may not end before that lets go of it; it is reaped
+later, when another process is started."""
 _CHUNK = 65_536
 
 
@@ -87,6 +90,9 @@ class GuardProcess:
         serve: `module:function` that the process runs, as `guard_child.serve`.
         files: more descriptors that it gets under the same numbers.
         popen: that starts it; for callers whose own thread may end before the process shall.
+
+    Raises:
+        EngineFaultError: no process can be started.
     """
 
     def __init__(
@@ -110,7 +116,7 @@ class GuardProcess:
         os.ftruncate(self._counter, COUNTER_BYTES)
         passed = (theirs.fileno(), *shared)
         numbers = map(str, (*passed, os.getpid()))
-        with theirs:
+        try:
             self.process = popen(
                 [sys.executable, "-I", "-c", BOOTSTRAP, json.dumps(sys.path), serve, *numbers],
                 stdin=subprocess.DEVNULL,
@@ -119,6 +125,14 @@ class GuardProcess:
                 pass_fds=(*passed, *files),
                 start_new_session=True,
             )
+        except OSError as error:  # no memory, no more processes, no more descriptors
+            ours.close()
+            for descriptor in shared:
+                os.close(descriptor)
+            reason = error.strerror or error
+            raise EngineFaultError(f"{who}: no process can be started: {reason}", "crashed") from error
+        finally:
+            theirs.close()
         self._channel = ours
         assert self.process.stderr is not None  # we asked for a pipe
         self._stderr = self.process.stderr
@@ -144,6 +158,9 @@ class GuardProcess:
 
     def put(self, question: Question) -> None:
         """Put a question and go on; one at a time. Raises EngineFaultError when the process is gone."""
+        if self._pending is not None and self._gone is None:  # nobody took the answer: it would be taken for this one
+            self._gone = EngineFaultError(f"{self.who} was interrupted", "crashed")
+            self.close()
         self.check_there()
         now = time.monotonic()
         self._pending = _Pending(question, os.pread(self._counter, COUNTER_BYTES, 0), now, now)
@@ -163,17 +180,13 @@ class GuardProcess:
         pending = self._pending
         if pending is None:
             raise EngineFaultError(f"{self.who} was asked nothing", "crashed")
-        done = None
         try:
-            done = self._advance(pending, seconds)
-            return done
-        except EngineFaultError as fault:
-            self._gone = fault
+            return self._advance(pending, seconds)
+        except BaseException as error:  # also when we were interrupted: its answer would be taken for a later one
+            interrupted = EngineFaultError(f"{self.who} was interrupted", "crashed")
+            self._gone = error if isinstance(error, EngineFaultError) else interrupted
+            self.close()
             raise
-        finally:
-            if done is None:  # also when we were interrupted: its answer would be taken for that to the next question
-                self._gone = self._gone or EngineFaultError(f"{self.who} was interrupted", "crashed")
-                self.close()
 
     def take(self) -> Any:
         """The answer that `poll` has found. Raises as `ask`."""
@@ -201,6 +214,13 @@ class GuardProcess:
     def peak_rss_bytes(self) -> int | None:
         """Peak resident memory so far, Python and engine included; None when the process is gone."""
         return peak_of(self.process.pid) if self._end.alive else None
+
+    def alive(self) -> bool:
+        """Whether the process is there. It is not reaped by asking, so that its number stays its own."""
+        try:
+            return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False
 
     def resident_bytes(self) -> int | None:
         """Memory that it holds now; None when it is gone."""
@@ -270,10 +290,13 @@ class GuardProcess:
                 break
             time.sleep(0.005)
         _kill(self.process)
-        code = self.process.wait()
+        code = _reap(self.process)
         while self._listen():
             pass
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+        if code is None:
+            how = "and does not end when it is killed: a driver holds it"
+        else:
+            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
         hint = "the system may have run out of memory" if code == -signal.SIGKILL else None
         return self._fault(question, "crashed", f"its process died {how} after {seconds:.1f} s", hint)
 
@@ -291,12 +314,20 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def _reap(process: subprocess.Popen[bytes]) -> int | None:
+    """Its exit status, or None when it does not end."""
+    try:
+        return process.wait(REAPING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def _end(
     process: subprocess.Popen[bytes], channel: socket.socket, stderr: Any, watch: Watch, descriptors: tuple[int, ...]
 ) -> None:
     """Kill, reap, and give every descriptor back."""
     _kill(process)
-    process.wait()
+    _reap(process)
     watch.close()
     channel.close()
     stderr.close()
