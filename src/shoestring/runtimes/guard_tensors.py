@@ -62,10 +62,14 @@ class TensorFile:
             arrays[str(record["name"])] = flat.reshape(shape)
         return arrays
 
-    def write_bytes(self, data: bytes) -> int:
+    def write_bytes(self, data: bytes | memoryview) -> int:
         """Put bytes into the file, over what was there. Returns how many."""
         _write_all(self.descriptor, memoryview(data), 0)
         return len(data)
+
+    def read_into(self, array: Array) -> None:
+        """Fill an array of C order with what `write_bytes` put there. Raises ValueError when the file is shorter."""
+        _read_all(self.descriptor, array.reshape(-1).view(np.uint8).data, 0)
 
     def read_bytes(self, count: int) -> bytes:
         """What `write_bytes` put there."""
