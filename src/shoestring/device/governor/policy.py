@@ -170,9 +170,7 @@ class Policy:
     ) -> tuple[Cap | None, Numbers]:
         """The limit that leaves the fewest watts."""
         load = (self._asked(state), self._cheapest, self._most)
-        heat, numbers = caps.heat_cap(
-            self.board, self._moments, state, readings, celsius, load, self.limits, now_s
-        )
+        heat, numbers = caps.heat_cap(self.board, self._moments, state, readings, celsius, load, self.limits, now_s)
         supply = state.energy.supply
         found = [
             heat,
@@ -188,9 +186,7 @@ class Policy:
         binding = most if self._asked(state) > most.most_watts else least
         return caps.Cap(binding.reason, least.watts, most.most_watts), numbers
 
-    def _options(
-        self, state: State, binding: Cap | None, clock: float, now_s: float
-    ) -> tuple[list[Option], bool]:
+    def _options(self, state: State, binding: Cap | None, clock: float, now_s: float) -> tuple[list[Option], bool]:
         """Certified rungs; those below the floor join them where no certified one gets anywhere and it is allowed."""
         may, kept = allowed.options(self.plans, state, self.limits, self._loads, clock, now_s, True)
         if not self.limits.allow_degraded:
@@ -223,8 +219,10 @@ class Policy:
                 return self._give_up(state, here), "no effect"
             course = replace(course, trial=None)
         value = self._value(course)
-        taken = None if here.celsius is None and self.limits.celsius is not None else moves.may_climb(
-            course, pick, value, now_s
+        taken = (
+            None
+            if here.celsius is None and self.limits.celsius is not None
+            else moves.may_climb(course, pick, value, now_s)
         )
         if taken is None:
             return course, "steady"
@@ -253,9 +251,7 @@ class Policy:
             pick = Pick(back.name, rate, 0.0, 0.0)
         backoff = min(max(moves.BACKOFF_S, 2 * course.climb_backoff_s), moves.MOST_BACKOFF_S)
         after = moves.moved_to(course, pick, here.now_s)
-        return replace(
-            after, trial=None, climbed_s=None, climb_from_s=here.now_s + backoff, climb_backoff_s=backoff
-        )
+        return replace(after, trial=None, climbed_s=None, climb_from_s=here.now_s + backoff, climb_backoff_s=backoff)
 
     def _value(self, course: Course) -> float:
         if course.rung is None:

@@ -11,8 +11,8 @@ from shoestring.base.errors import UsageError
 from shoestring.device.governor.nouns import Work
 from shoestring.device.sensors.readings import Fault, Readings
 from shoestring.device.simulated.faults import during, lie
-from shoestring.domain.heat.poles import Poles
 from shoestring.domain.heat.plant import cooling_of, plant_of
+from shoestring.domain.heat.poles import Poles
 from shoestring.domain.heat.simulate import CLOCK_POWER, Plant, fan_level, next_clock
 
 if TYPE_CHECKING:
@@ -272,7 +272,9 @@ def true_plant(chip: Chip, cooling: str | None, truth: Truth, throttle_at: float
     found = cooling_of(chip, cooling)
     if found is None or chip.power is None:
         missing = "thermal constants" if found is None else "watts"
-        raise UsageError(f"{chip.name} has no {missing}: it cannot be simulated", hint="`shoestring probe` measures them")
+        raise UsageError(
+            f"{chip.name} has no {missing}: it cannot be simulated", hint="`shoestring probe` measures them"
+        )
     plant = plant_of(chip, found, 0.0)
     moved = 0.0 if throttle_at is None or not plant.throttle else throttle_at - plant.throttle[0][0]
     poles = plant.poles
