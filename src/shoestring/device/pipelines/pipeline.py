@@ -115,7 +115,14 @@ class Pipeline:
         """The pixels that the model takes, uint8 (height, width, channels). Raises DataError as `prepare.prepare`."""
         return prepare(frame.pixels, self.reading.spec, self.sparing.resizer)
 
-    def finish(self, frame: Frame, outputs: Floats, rung: str = "", stages: int = 1) -> Result:
+    @property
+    def follows(self) -> bool:
+        """Whether a tracker could tell the boxes of a frame that the model does not see."""
+        return self._tracker is not None and self._last is not None
+
+    def finish(
+        self, frame: Frame, outputs: Floats, rung: str = "", stages: int = 1, probabilities: bool | None = None
+    ) -> Result:
         """The result of a frame that the model answered.
 
         Args:
@@ -123,6 +130,7 @@ class Pipeline:
             outputs: flat float32 of the model.
             rung: that answered.
             stages: of a cascade that ran.
+            probabilities: of a classifier: whether these outputs are probabilities; None: as the reading says.
 
         Raises:
             EngineError: the output is not what the reading says, or not a number.
@@ -131,7 +139,8 @@ class Pipeline:
         boxes: tuple[Box, ...] = ()
         answer = None
         if reading.head is None:
-            answer = to_answer(outputs, reading.labels, probabilities=reading.probabilities, rung=rung, stages=stages)
+            certain = reading.probabilities if probabilities is None else probabilities
+            answer = to_answer(outputs, reading.labels, probabilities=certain, rung=rung, stages=stages)
         else:
             found = detect(reading.head, outputs, (reading.spec.height, reading.spec.width))
             boxes = boxes_of(found, reading.labels, reading.spec, frame.size)
