@@ -77,11 +77,11 @@ def heat_cap(
         above = ceiling(model, moments, heat, model.idle_watts + asked, limit)
         reason = "fan" if heat.stopped or above.fan else "heat"
         numbers = {
-            "air_celsius": round(heat.line.offset, 2),
-            "gain": round(heat.line.gain, 3),
-            "gain_error": round(heat.line.gain_error, 3),
+            "air_celsius": heat.line.offset,
+            "gain": heat.line.gain,
+            "gain_error": heat.line.gain_error,
             "fan_stopped": heat.stopped if model.fan else None,
-            "peak_celsius": round(above.celsius, 2),
+            "peak_celsius": above.celsius,
             "peak_in_s": above.seconds,
         }
         return Cap(reason, above.watts - model.idle_watts, above.most_watts - model.idle_watts), numbers
@@ -93,7 +93,7 @@ def heat_cap(
     hard = allowed if times < 1 else max(allowed, asked)
     return Cap("heat", allowed, hard), {
         "thermal_model": False,
-        "peak_celsius": round(state.slope.forecast(), 2),
+        "peak_celsius": state.slope.forecast(),
         "peak_in_s": 60.0,
     }
 

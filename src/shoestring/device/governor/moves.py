@@ -20,7 +20,7 @@ TRIM_GAIN, CLIMB_GAIN = 1.02, 1.05
 HOUR_S = 3600.0
 MOST_MOVES = 6
 """In an hour. A climb leaves room for the drop that may have to undo it and for one more."""
-DEEPER = {2: 0.05, 3: 0.1, 4: 0.15, 5: 0.25}
+DEEPER = {4: 0.1, 5: 0.2}
 """Moves of the last hour -> share by which a drop goes below what is aimed at, so that few more follow."""
 UNDONE_S = 300.0
 """A climb that is undone within this was none."""

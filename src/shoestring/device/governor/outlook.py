@@ -15,6 +15,8 @@ AHEAD_S = (4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0)
 """Moments at which the forecast is held against the limit, as far as three of the slow time constant."""
 LEAD_S = 20.0
 """The air's trend is believed to go on for so long."""
+LEAST_DRIFT = 0.015
+"""K/s of a trend that noise makes as well."""
 MARGIN = 1.5
 """Kelvin between the limit and what is aimed at: three steps of a sensor."""
 SOFT = 0.7
@@ -84,7 +86,7 @@ def ceiling(model: BoardModel, moments: tuple[Step, ...], heat: Heat, watts: flo
     resistance = _resistance_at(model, heat, limit - MARGIN)
     gain, error = heat.line.gain, heat.line.gain_error
     up, down = gain + error, max(gain - error, COLDEST_GAIN * gain)
-    drift = max(0.0, heat.drift)
+    drift = max(0.0, heat.drift - LEAST_DRIFT)
     kelvin = watts * resistance
     air, slow, fast = heat.line.offset, heat.slow, heat.fast
     aim = most = float("inf")
@@ -117,7 +119,7 @@ def forecast(model: BoardModel, heat: Heat, watts: float, seconds: float) -> flo
         level = fan_level(model.fan, celsius, level)
         state = model.poles.stepped(state, watts * model.at(0 if heat.stopped else level), left)
         celsius = heat.line.at(sum(state))
-    return celsius + max(0.0, heat.drift) * min(seconds, LEAD_S)
+    return celsius + max(0.0, heat.drift - LEAST_DRIFT) * min(seconds, LEAD_S)
 
 
 def blind_watts(model: BoardModel, heat: Heat | None, limit: float, doubt: float) -> float:

@@ -259,21 +259,21 @@ class Policy:
         return worth(self.plans[self._of[course.rung]].quality, course.rate, self.limits.least_rate)
 
     def _numbers(self, state: State, here: Situation, moved: bool) -> Numbers:
-        """What the decision rests on."""
+        """What the decision rests on; of a move also what is foretold of it."""
         course, binding = state.course, here.binding
         numbers = here.numbers
         numbers["celsius"] = here.celsius
         numbers["limit_celsius"] = self.limits.celsius
         numbers["clock"] = here.clock
-        numbers["watts_asked"] = round(self._asked(state), 4)
+        numbers["watts_asked"] = self._asked(state)
         if binding is not None:
             numbers["binding"] = binding.reason
-            numbers["watts_allowed"] = round(binding.watts, 4)
-        numbers["value"] = round(self._value(course), 4)
+            numbers["watts_allowed"] = binding.watts
+        numbers["value"] = self._value(course)
         numbers["moves_last_hour"] = float(len(course.moves))
         if moved and self.board is not None and state.heat is not None:
             watts = self.board.idle_watts + self._asked(state)
-            numbers["forecast_celsius"] = round(outlook.forecast(self.board, state.heat, watts, FORECAST_S), 2)
+            numbers["forecast_celsius"] = outlook.forecast(self.board, state.heat, watts, FORECAST_S)
             numbers["forecast_in_s"] = FORECAST_S
         return numbers
 

@@ -232,7 +232,7 @@ class SimulatedBoard:
         plant, at = self.plant, self.now_s
         if seconds != self._step_s:
             self._step_s, self._left = seconds, plant.poles.left(seconds)
-        resistance = self._resistance(at)
+        resistance = self._resistance()
         if self._battery_wh is not None and self._battery_wh <= 0:
             load = rate = 0.0
         most = self._clock / busy_s
@@ -240,7 +240,12 @@ class SimulatedBoard:
         share = did / most
         idle = plant.idle_watts if self._battery_wh is None or self._battery_wh > 0 else 0.0
         watts = idle + load * share * self._clock**CLOCK_POWER
-        self._parts = plant.poles.stepped(self._parts, watts * resistance, self._left)
+        kelvin = watts * resistance
+        parts = plant.poles.stepped(self._parts, kelvin, self._left)
+        covered = during(self._faults, "air", at) if self._faults else None
+        if covered is not None:
+            parts = plant.poles.stepped(self._parts, kelvin * covered.value, self._left)[0], parts[1]
+        self._parts = parts
         self.now_s = at + seconds
         self._air = self._ambient(self.now_s)
         self._watts = watts
@@ -251,13 +256,11 @@ class SimulatedBoard:
         self._supply(at, watts)
         return did * seconds, share
 
-    def _resistance(self, at_s: float) -> float:
+    def _resistance(self) -> float:
         plant = self.plant
         self._level = fan_level(plant.fan, self.celsius, self._level)
-        turning = self._level and not (self._faults and during(self._faults, "fan", at_s))
-        resistance = plant.fan[self._level - 1][1] if turning else plant.resistance
-        covered = during(self._faults, "air", at_s) if self._faults else None
-        return resistance if covered is None else resistance * covered.value
+        turning = self._level and not (self._faults and during(self._faults, "fan", self.now_s))
+        return plant.fan[self._level - 1][1] if turning else plant.resistance
 
     def _supply(self, at_s: float, watts: float) -> None:
         """A weak supply lets the clock fall while more is drawn than it gives, and for some seconds after."""
