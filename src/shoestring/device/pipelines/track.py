@@ -1,9 +1,11 @@
 """Tracks: the same thing keeps its number, and is told where it should be between two runs of the model.
 
 Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016: association by intersection over union alone, motion of
-constant velocity. In place of its Kalman filter an alpha-beta filter with fixed gains (Kalata, "The Tracking Index",
-IEEE TAES 1984), which is that filter's steady state and costs a few operations on all tracks at once; in place of the
-Hungarian assignment the pairs are taken best first.
+constant velocity. In place of its Kalman filter an alpha-beta filter: while a track is young its gains are those of a
+least-squares line through all that was seen, 2 (2k - 1) / (k (k + 1)) and 6 / (k (k + 1)) at the k-th sight, and no
+less than fixed gains later (Brookner, "Tracking and Kalman Filtering Made Easy", 1998, sections 1.2 and 1.3). Sizes are
+smoothed and have no speed: a detector's sizes tremble more than things grow. In place of the Hungarian assignment the
+pairs are taken best first.
 """
 
 from __future__ import annotations
@@ -31,17 +33,19 @@ class Tracking:
 
     Args:
         overlap: intersection over union from which a box continues a track, above 0 to 1.
-        position_gain, speed_gain: of the alpha-beta filter, 0 to 1: what part of a surprise is believed.
+        position_gain, speed_gain: least gains of the alpha-beta filter, 0 to 1: what part of a surprise is believed.
+        size_gain: likewise, of the smoothing of sizes.
         keep_s: a track that was not seen for longer, and missed by three answers, is forgotten, s.
         shown_misses: for so many answers after it was last seen a track is still told, with a lesser score.
         fade: factor on the score for each such answer, 0 to 1.
     """
 
-    overlap: float = 0.3
+    overlap: float = 0.15
     position_gain: float = 0.8
     speed_gain: float = 0.4
+    size_gain: float = 0.5
     keep_s: float = 1.0
-    shown_misses: int = 0
+    shown_misses: int = 1
     fade: float = 0.5
 
 
@@ -49,9 +53,11 @@ class Tracking:
 class _Track:
     number: int
     box: Box
-    state: Array  # centre x, y, width, height
-    speed: Array  # of the state, a second
+    centre: Array  # x, y
+    size: Array  # width, height
+    speed: Array  # of the centre, a second
     seen_s: float
+    sights: int = 1
     misses: int = 0
 
 
@@ -112,24 +118,28 @@ class Tracker:
         return tuple(_placed(track) for track in seen) + self._shown(missed)
 
     def _begin(self, box: Box, at_s: float) -> _Track:
-        track = _Track(self._next, box, _state(box), np.zeros(4), at_s)
+        track = _Track(self._next, box, *_state(box), np.zeros(2), at_s)
         self._next += 1
         return track
 
     def _move(self, at_s: float) -> None:
         elapsed = max(0.0, at_s - self._at_s)
         for track in self._tracks:
-            track.state = track.state + track.speed * elapsed
-            track.state[2:] = np.maximum(track.state[2:], 1e-6)
+            track.centre = track.centre + track.speed * elapsed
         self._at_s = at_s
 
     def _correct(self, track: _Track, box: Box, at_s: float) -> None:
-        elapsed = at_s - track.seen_s
-        surprise = _state(box) - track.state
-        track.state = track.state + self._how.position_gain * surprise
+        how, elapsed = self._how, at_s - track.seen_s
+        track.sights += 1
+        pairs = track.sights * (track.sights + 1)
+        position = max(how.position_gain, 2 * (2 * track.sights - 1) / pairs)
+        speed = max(how.speed_gain, 6 / pairs)
+        centre, size = _state(box)
+        surprise = centre - track.centre
+        track.centre = track.centre + position * surprise
+        track.size = track.size + how.size_gain * (size - track.size)
         if elapsed > 0:
-            speed = track.speed + self._how.speed_gain * surprise / elapsed
-            track.speed = np.clip(speed, -_MOST_SPEED, _MOST_SPEED)
+            track.speed = np.clip(track.speed + speed * surprise / elapsed, -_MOST_SPEED, _MOST_SPEED)
         track.box, track.seen_s, track.misses = box, at_s, 0
 
     def _associate(self, boxes: tuple[Box, ...]) -> list[tuple[int, int]]:
@@ -137,7 +147,7 @@ class Tracker:
         if not boxes or not self._tracks:
             return []
         given = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes])
-        matrix = overlaps(given, np.array([_corners(track.state) for track in self._tracks]))
+        matrix = overlaps(given, np.array([_corners(track) for track in self._tracks]))
         classes = np.array([track.box.index for track in self._tracks])
         matrix[np.array([box.index for box in boxes])[:, None] != classes[None]] = 0
         pairs: list[tuple[int, int]] = []
@@ -155,16 +165,18 @@ class Tracker:
         )
 
 
-def _state(box: Box) -> Array:
-    width, height = box.right - box.left, box.bottom - box.top
-    return np.array([box.left + width / 2, box.top + height / 2, width, height])
+def _state(box: Box) -> tuple[Array, Array]:
+    """Centre and size."""
+    size = np.array([box.right - box.left, box.bottom - box.top])
+    return np.array([box.left, box.top]) + size / 2, size
 
 
-def _corners(state: Array) -> tuple[float, float, float, float]:
-    x, y, width, height = state.tolist()
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+def _corners(track: _Track) -> tuple[float, float, float, float]:
+    left, top = (track.centre - track.size / 2).tolist()
+    right, bottom = (track.centre + track.size / 2).tolist()
+    return left, top, right, bottom
 
 
 def _placed(track: _Track) -> Box:
-    left, top, right, bottom = (min(1.0, max(0.0, side)) for side in _corners(track.state))
+    left, top, right, bottom = (min(1.0, max(0.0, side)) for side in _corners(track))
     return replace(track.box, left=left, top=top, right=right, bottom=bottom, track=track.number)
