@@ -170,8 +170,7 @@ def _look_up(table: npt.NDArray[np.float32], plane: Pixels, made: npt.NDArray[np
     if plane.size < _FEW:
         made[...] = table[plane]
     else:
-        # Every uint8 is a place of the table. Told to clip, numpy looks up without a check and without a copy, and takes
-        # half the time: 0.16 instead of 0.34 ms for 224x224x3.
+        # Every uint8 is a place of the table: told to clip, numpy looks up without a check and without a copy.
         np.take(table, plane, out=made, mode="clip")
 
 
