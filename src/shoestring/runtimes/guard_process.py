@@ -50,11 +50,13 @@ class Question:
         request: plain JSON values.
         doing: what messages call it, like "loading".
         seconds: without an answer, and without a finished run, before the engine is taken to hang.
+        often: whether it is one of many small ones: memory is then looked at when it is time to, not at every answer.
     """
 
     request: Mapping[str, Any]
     doing: str
     seconds: float
+    often: bool = False
 
 
 @dataclass
@@ -109,6 +111,7 @@ class GuardProcess:
         self._gone: EngineFaultError | None = None
         self._pending: _Pending | None = None
         self._words = bytearray()
+        self._looked_s = 0.0
         self._look_seconds = CALM_SECONDS if memory_bytes is None else LOOK_SECONDS
         ours, theirs = socket.socketpair()
         shared = [anonymous_file() for _ in range(3)]
@@ -273,6 +276,11 @@ class GuardProcess:
     def _check_memory(self, question: Question) -> None:
         if self._memory_bytes is None:
             return
+        if question.often:
+            now = time.monotonic()
+            if now - self._looked_s < self._look_seconds:
+                return
+            self._looked_s = now
         peak = self._watch.peak_bytes()
         if peak is not None and peak > self._memory_bytes:
             raise self._fault(

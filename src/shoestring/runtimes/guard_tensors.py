@@ -62,13 +62,17 @@ class TensorFile:
             arrays[str(record["name"])] = flat.reshape(shape)
         return arrays
 
-    def write_bytes(self, data: bytes | memoryview) -> int:
+    def write_bytes(self, data: bytes) -> int:
         """Put bytes into the file, over what was there. Returns how many."""
         _write_all(self.descriptor, memoryview(data), 0)
         return len(data)
 
+    def write_from(self, array: Array) -> None:
+        """Put the bytes of an array of C order into the file, over what was there."""
+        _write_all(self.descriptor, array.reshape(-1).view(np.uint8).data, 0)
+
     def read_into(self, array: Array) -> None:
-        """Fill an array of C order with what `write_bytes` put there. Raises ValueError when the file is shorter."""
+        """Fill an array of C order with what lies in the file. Raises ValueError when there is less."""
         _read_all(self.descriptor, array.reshape(-1).view(np.uint8).data, 0)
 
     def read_bytes(self, count: int) -> bytes:

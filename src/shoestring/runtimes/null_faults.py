@@ -33,6 +33,7 @@ MARK = (251, 13, 241)
 """First values of a poisoned input; the next one is the place of the fault in POISONS."""
 POISONS = ("crash", "abort", "exit", "killed", "hang", "flood", "leak", "nan", "shape", "fail")
 _LINE = b"the null engine complains, as its model says\n"
+_FLOOD = 1000 * _LINE
 
 
 class Faults:
@@ -89,8 +90,8 @@ class Faults:
         elif poison == "leak":
             _HOARD.append(_touched(_HOARD_BYTES))
         elif poison == "flood":
-            for _ in range(-(-_FLOOD_BYTES // len(_LINE))):
-                os.write(2, _LINE)
+            for _ in range(-(-_FLOOD_BYTES // len(_FLOOD))):
+                os.write(2, _FLOOD)
         return poison
 
     def after(self, answers: dict[str, Array], poison: str | None = None) -> dict[str, Array]:

@@ -16,6 +16,7 @@ from shoestring.base.errors import BundleError, EngineError
 from shoestring.bundle import open_bundle
 from shoestring.device.player import Player
 from shoestring.device.supervise.nouns import CASCADE
+from shoestring.device.supervise.passing import pack
 from shoestring.runtimes.guard_child import Desk, answer_all
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class RungDesk(Desk):
         super().__init__(inputs, outputs, counter)
         self._player: Player | None = None
         self._pixels = np.empty(0, np.uint8)
+        self._names: list[str] = []
 
     def _do_load(self, request: dict[str, Any]) -> dict[str, Any]:
         with open_bundle(Path(f"/proc/self/fd/{request['file']}")) as bundle:
@@ -50,24 +52,22 @@ class RungDesk(Desk):
             else:
                 self._player = Player(bundle, rung=rung, threads=threads)
             spec = bundle.manifest.preprocess
-        self._pixels = np.empty((spec.height, spec.width, spec.channels), np.uint8)
-        return {"golden": self._player.replayed, "frame_s": self._player.golden_s}
+        self._pixels = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
+        self._names = [one.name for one in self._player.rungs]
+        return {
+            "golden": self._player.replayed,
+            "frame_s": self._player.golden_s,
+            "names": self._names,
+            "count": self._player.outputs(self._pixels).values.size,
+        }
 
-    def _do_infer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _do_infer(self, request: dict[str, Any]) -> None:
         self._inputs.read_into(self._pixels)
         start = time.perf_counter()
         said = self._loaded().outputs(self._pixels)
         busy_s = time.perf_counter() - start
-        values = np.ascontiguousarray(said.values, dtype=np.float32)
-        self._outputs.write_bytes(values.view(np.uint8).data)
+        self._outputs.write_from(pack(said, self._names.index(said.rung), busy_s))
         self._finished()
-        return {
-            "count": values.size,
-            "rung": said.rung,
-            "busy_s": busy_s,
-            "stages": said.stages,
-            "probabilities": said.probabilities,
-        }
 
     def _loaded(self) -> Player:
         if self._player is None:

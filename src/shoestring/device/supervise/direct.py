@@ -12,6 +12,7 @@ from shoestring.base.errors import EngineDownError, EngineError, EngineFaultErro
 from shoestring.bundle import open_bundle
 from shoestring.device.player import Player
 from shoestring.device.supervise.nouns import CASCADE, Pixels, Reply, RungState
+from shoestring.device.supervise.passing import are_finite
 from shoestring.device.supervise.supervised import check_pixels, choose
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class DirectEngine:
         try:
             said = self._players[self._running].outputs(pixels)
             values = np.ascontiguousarray(said.values, dtype=np.float32)
-            if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            if not are_finite(values):
                 raise EngineFaultError(f"rung {said.rung!r} answered values that are not finite numbers", "nan")
         except EngineError:
             self._failures[self._running] = self._failures.get(self._running, 0) + 1

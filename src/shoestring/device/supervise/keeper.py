@@ -138,7 +138,7 @@ class Keeper:
         if looking:
             self._next_look_s = now + LOOK_S
             self._look()
-        self._decide(now, looking)
+        self._decide(self._world.clock(), looking)  # after what was just lost, whose restart may be due at once
 
     def infer(self, pixels: Pixels) -> Reply:
         """See `Engine.infer`; the pixels are known to fit."""
@@ -338,7 +338,7 @@ class Keeper:
         """Whether a process with `rung` finds memory beside those that are there; alone it always may try."""
         if self._active is None and self._warm is None:
             return True
-        expected = self._expected.get(rung, 0)
+        expected = self._expected.get(rung) or self._held_bytes()  # of the one that runs, where nobody measured it
         limit, available = self._care.memory_bytes, self._world.available()
         within = limit is None or self._held_bytes() + expected <= limit
         return within and (available is None or available - expected >= self._care.spare_bytes)
