@@ -216,11 +216,12 @@ class LiveState:
         return recent / window
 
     def _line(self, what: str, column: int, now: float, forecast: tuple[float, float] | None) -> dict[str, Any]:
+        latest: float | None = None if self._readings is None else getattr(self._readings, what)
         points = [(now - point[0], point[column]) for point in self._history if now - point[0] <= HISTORY_S]
         return {
-            "now": None if self._readings is None else getattr(self._readings, what),
+            "now": latest,
             "limit": self._limits[what],
-            "forecast": None if forecast is None else list(forecast),
+            "forecast": None if forecast is None or latest is None else list(forecast),
             "history": points,
         }
 

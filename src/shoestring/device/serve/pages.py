@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).with_name("static")
 POLICY: Header = (
     b"content-security-policy",
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
 """Nothing from elsewhere, nothing inline, and no other site may frame us."""
@@ -59,7 +59,7 @@ def _file(name: str) -> bytes:
 def _docs() -> bytes:
     described: dict[str, Any] = msgspec.json.decode(_file("openapi.json"))
     parts = [
-        _route(path, method, operation)
+        _route(path, method, operation, described["components"]["responses"])
         for path, operations in described["paths"].items()
         for method, operation in operations.items()
         if method in ("get", "post")
@@ -68,9 +68,9 @@ def _docs() -> bytes:
     return page.replace("ROUTES", "\n".join(parts)).encode()
 
 
-def _route(path: str, method: str, operation: dict[str, Any]) -> str:
+def _route(path: str, method: str, operation: dict[str, Any], shared: dict[str, Any]) -> str:
     answers = "".join(
-        f"<tr><th scope='row'>{escape(code)}</th><td>{escape(_words(answer))}</td></tr>"
+        f"<tr><th scope='row'>{escape(code)}</th><td>{escape(_words(answer, shared))}</td></tr>"
         for code, answer in operation["responses"].items()
     )
     return (
@@ -85,6 +85,7 @@ def _route(path: str, method: str, operation: dict[str, Any]) -> str:
     )
 
 
-def _words(answer: dict[str, Any]) -> str:
-    words: str = answer["$ref"].rpartition("/")[2] if "$ref" in answer else answer["description"]
+def _words(answer: dict[str, Any], shared: dict[str, Any]) -> str:
+    found = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+    words: str = found["description"]
     return words

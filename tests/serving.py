@@ -1,6 +1,6 @@
 """A server in a process of its own, for tests that speak real HTTP.
 
-    python served.py '{"queue": 4}' [--engine null|slow|broken|faulty] [--classes 4] [--live]
+    python tests/serving.py '{"queue": 4}' [--seconds 0.1] [--every 5] [--scene well]
 
 It prints its port as one line of JSON on stdout, and what it says on stderr.
 """
@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from serving_scenes import SCENES
 from shoestring.base.errors import EngineFaultError
 from shoestring.device.serve import LiveState, Service, Settings, Token, build_app, run_server
 from shoestring.domain.preprocess import Preprocess
 
+ROOT = Path(__file__).parents[1]
 SIDE = 8
 LABELS = ("cat", "dog", "tree")
 
@@ -82,6 +90,59 @@ def settings_of(given: dict[str, Any]) -> Settings:
     return Settings(**given)
 
 
+class Server:
+    """A server in a process of its own.
+
+    Args:
+        settings: see `settings_of`.
+        flags: of this file.
+    """
+
+    def __init__(self, settings: dict[str, Any], *flags: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, json.dumps(settings), *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(self.process.communicate()[1].decode())
+        self.port: int = json.loads(line)["port"]
+        scheme = "https" if "certificate" in settings else "http"
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"{scheme}://{self.address}"
+
+    def ask(self) -> socket.socket:
+        """A connection for bytes of one's own."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def end(self, sign: int = signal.SIGTERM) -> tuple[int, str]:
+        """Tell it to end; returns its status and what it said."""
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        said = self.process.communicate(timeout=60)[1].decode()
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts servers, and ends them."""
+    started: list[Server] = []
+
+    def start(settings: dict[str, Any] | None = None, *flags: str) -> Server:
+        started.append(Server(settings or {}, *flags))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.communicate()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("settings", type=json.loads)
@@ -89,10 +150,12 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=0, help="every n-th answer is a fault")
     parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--scene", choices=SCENES, help="what the live page shows")
     arguments = parser.parse_args()
     engine = PlainEngine(arguments.classes, arguments.seconds, arguments.every)
     settings = settings_of(arguments.settings)
-    app = build_app(make_service(engine, arguments.classes, side=arguments.side), settings)
+    live = None if arguments.scene is None else SCENES[arguments.scene]()
+    app = build_app(make_service(engine, arguments.classes, side=arguments.side, live=live), settings)
     run_server(app, settings, started=lambda port: print(json.dumps({"port": port}), flush=True))
     print(json.dumps({"calls": engine.calls}), flush=True)
     sys.exit(0)
