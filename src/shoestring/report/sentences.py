@@ -69,8 +69,8 @@ def statement(given: Certificate) -> str:
     if given.metric == DETECTION_AGREEMENT:
         return (
             f"With {level} confidence, on images like those of the certification split, it loses a confident object of "
-            f"the original or invents one on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} of every "
-            f"1,000."
+            f"the original or invents one on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} of "
+            f"every 1,000."
         )
     if given.metric == AGREEMENT:
         return (
