@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.base.outputs import divergence, relative_error, sqnr_db
+from shoestring.base.outputs import sqnr_db
 from shoestring.compress.bias import correct_biases, float_means, output_spans
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.observe import Range
@@ -21,7 +21,7 @@ from shoestring.compress.quantize import to_qdq
 from shoestring.compress.scheme import Scheme
 from shoestring.compress.walk import Batch, final_outputs
 from shoestring.domain.evidence import Sensitivity
-from shoestring.heads.pieces import pieces
+from shoestring.heads.pieces import distance
 
 if TYPE_CHECKING:
     from shoestring.compress.graph import Graph
@@ -65,12 +65,8 @@ class Probing:
         spans = output_spans(self.graph, self.ranges, self.scheme.activation_limits)
         _, outputs = correct_biases(alone, self.wanted, self.batches, self.threads, spans)
         operator = next(node.op_type for node in self.graph.nodes if node.name == name)
-        return Sensitivity(name, operator, self._divergence(outputs), _sqnr_db(self.reference, outputs))
-
-    def _divergence(self, outputs: Sequence[Array]) -> float:
-        if self.head is None:
-            return divergence(self.reference, outputs)
-        return relative_error(pieces(self.head, self.reference[0]), pieces(self.head, outputs[0]))
+        loss = distance(self.head, self.reference, outputs)
+        return Sensitivity(name, operator, loss, _sqnr_db(self.reference, outputs))
 
 
 def _sqnr_db(references: Sequence[Array], values: Sequence[Array]) -> float:

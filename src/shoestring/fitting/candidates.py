@@ -10,7 +10,6 @@ import numpy as np
 
 from shoestring.base.canonical import digest, sha256_hex
 from shoestring.base.errors import EngineError, ModelError
-from shoestring.base.outputs import mean_kl, relative_error
 from shoestring.compress.apply import apply
 from shoestring.compress.candidates import REFERENCE, dynamic_recipes, float_recipes, static_recipes
 from shoestring.compress.candidates_matrix import matrix_recipes
@@ -29,9 +28,8 @@ from shoestring.evaluate.statistics import drop_interval
 from shoestring.fitting.mixing import find_mixtures
 from shoestring.fitting.progress import Progress
 from shoestring.fitting.sessions import blame
-from shoestring.fitting.sources import sources_digest
 from shoestring.fitting.workbench import Workbench
-from shoestring.heads.pieces import pieces
+from shoestring.heads.pieces import distance
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array
 
@@ -125,15 +123,13 @@ def with_loss(bench: Workbench, artefact: Artefact) -> Artefact:
         "loss of": artefact.sha256,
         "original": bench.model.sha256,
         "images": digest([bench.dataset.hashes[i] for i in indices]),
-        **({} if bench.head is None else {"head": bench.head, "heads": sources_digest("heads")}),
+        **bench.head_basis,
     }
 
     def compute() -> float:
         bench.progress(f"comparing outputs of {artefact.name}", 0, 0)
         before, after = (_outputs(bench, path, indices) for path in (bench.model.path, artefact.path))
-        if bench.head is None:
-            return mean_kl(before, after)
-        return relative_error(pieces(bench.head, before), pieces(bench.head, after))
+        return distance(bench.head, [before], [after])
 
     loss = bench.cache.noun("losses", question, float, compute)
     return replace(artefact, recipe=replace(artefact.recipe, loss=loss))

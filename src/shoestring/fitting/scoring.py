@@ -22,7 +22,6 @@ from shoestring.domain.preprocess import Preprocess
 from shoestring.evaluate.metrics import top_classes
 from shoestring.fitting.sessions import blame, open_session
 from shoestring.fitting.sights import RULE, Sights, compared, sights_of, verdicts
-from shoestring.fitting.sources import sources_digest
 from shoestring.inputs.image import Pixels, tensor
 from shoestring.runtimes.protocol import Array, Session
 
@@ -147,9 +146,7 @@ def _kind(bench: Workbench) -> str:
 def _question(bench: Workbench, subject: Subject, part: Sequence[int]) -> dict[str, object]:
     images = digest([bench.dataset.hashes[i] for i in part])
     asked = {**bench.basis_on(subject.runtime), "artefact": subject.sha256, "images": images}
-    if bench.head is None:
-        return asked
-    return {**asked, "head": bench.head, "seen": RULE.seen, "heads": sources_digest("heads")}
+    return asked if bench.head is None else {**asked, **bench.head_basis, "seen": RULE.seen}
 
 
 def _path(bench: Workbench, subject: Subject, part: Sequence[int]) -> Path:

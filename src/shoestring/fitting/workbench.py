@@ -130,6 +130,11 @@ class Workbench:
             **({} if self.aim is None else {"made for": self.aim.isa}),
         }
 
+    @property
+    def head_basis(self) -> dict[str, Any]:
+        """What else every answer depends on that reads a detector's output; nothing for a classifier."""
+        return {} if self.head is None else {"head": self.head, "heads": sources_digest("heads")}
+
     def basis_on(self, runtime: str) -> dict[str, Any]:
         """`basis`, for an answer that another runtime gives."""
         return {**self.basis, "runtime": runtime, "runtime_version": registry.get(runtime).version()}
@@ -279,7 +284,7 @@ class Workbench:
             "images": self.calibration_digest,
             "scheme": scheme,
             "walk": WALK_BYTES,
-            **({} if self.head is None else {"head": self.head, "heads": sources_digest("heads")}),
+            **self.head_basis,
         }
 
         def compute() -> tuple[Sensitivity, ...]:
@@ -301,12 +306,18 @@ class Workbench:
 
     def follow_drift(self, scheme: Scheme) -> bool:
         """Whether weights should make up for the rounding of earlier layers; kept."""
-        question = {**self.basis, "model": self.model.sha256, "images": self.calibration_digest, "scheme": scheme}
+        question = {
+            **self.basis,
+            "model": self.model.sha256,
+            "images": self.calibration_digest,
+            "scheme": scheme,
+            **self.head_basis,
+        }
 
         def compute() -> bool:
             self.progress("trying how to round", 0, 0)
             ranges, threads = self.ranges(scheme), self.machine.cores
-            return rounding.follow_drift(self.graph, ranges, scheme, self.rounding_batches, threads)
+            return rounding.follow_drift(self.graph, ranges, scheme, self.rounding_batches, threads, self.head)
 
         return self.cache.noun("drift", question, bool, compute)
 

@@ -28,7 +28,7 @@ class Pacer:
             self._next_s = None
             return False
         step_s = 1.0 / rate
-        if self._next_s is None or self._next_s > now_s + step_s:  # the first, or the rate has risen
+        if self._next_s is None or self._next_s > now_s + 1.5 * step_s:  # the first, or the rate has risen
             self._next_s = now_s
         if now_s < self._next_s - EARLY * step_s:
             return False
