@@ -1,7 +1,7 @@
 """Which sensors sit where the work is done, and which only look like it.
 
-Sources: Linux, Documentation/ABI/testing/sysfs-class-thermal, Documentation/hwmon/{sysfs-interface,coretemp}.rst; NVIDIA
-Jetson Linux developer guide, "Thermal Management"; google/gasket-driver, apex_driver.c (`temp`, millidegrees).
+Sources: Linux, Documentation/ABI/testing/sysfs-class-thermal, Documentation/hwmon/{sysfs-interface,coretemp}.rst;
+NVIDIA Jetson Linux developer guide, "Thermal Management"; google/gasket-driver, apex_driver.c (`temp`, millidegrees).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ON_THE_DIE = (*PROCESSOR, "gpu", "tj-", "soctherm")
-"""Words in the names of zones that share the silicon with the processor. `tj-thermal` is the hottest of a Jetson Orin."""
+"""Words in the names of zones on the processor's own silicon. `tj-thermal` is the hottest of a Jetson Orin."""
 
 CONSTANT = ("pmic-die", "pmic_die")
 """Zones that say one number whatever happens: a Jetson Nano's and TX2's PMIC-Die says 100 C for ever, because the power

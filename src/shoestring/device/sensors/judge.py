@@ -44,10 +44,10 @@ class Silicon:
 
 def silicon_of(plant: Plant) -> Silicon:
     """Of a board whose constants are known: its steepest slope is that of an idle board that gets busy."""
-    kelvin = (plant.load_watts - plant.idle_watts) * plant.resistance
-    share = plant.poles.fast_share
-    steepest = kelvin * (share / plant.poles.fast_s + (1 - share) / plant.poles.slow_s)
-    return Silicon(plant.poles, kelvin, 15.0, max(4.0, STEEPEST_TIMES * steepest))
+    watts, share = plant.load_watts - plant.idle_watts, plant.poles.fast_share
+    steepest = watts * plant.resistance * (share / plant.poles.fast_s + (1 - share) / plant.poles.slow_s)
+    least = min([plant.resistance, *(resistance for _, resistance in plant.fan)])
+    return Silicon(plant.poles, watts * least, 15.0, max(4.0, STEEPEST_TIMES * steepest))
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,15 @@ def kernel_sources(root: Path) -> tuple[Source, ...]:
 
 
 def capped_share(policies: Sequence[Path]) -> float:
-    """The present cap over the hardware's maximum, of the most capped core. Raises as `number_of`."""
-    return min(number_of(core / "scaling_max_freq") / number_of(core / "cpuinfo_max_freq") for core in policies)
+    """The present cap over the hardware's maximum, of the most capped core.
+
+    Raises:
+        OSError, GarbledError: as `number_of`; also when a core's cap is above its maximum, which the others would hide.
+    """
+    shares = [number_of(core / "scaling_max_freq") / number_of(core / "cpuinfo_max_freq") for core in policies]
+    if max(shares) > 1:
+        raise GarbledError(f"{max(shares):g} of the highest clock")
+    return min(shares)
 
 
 def some_avg10(said: str) -> float:
@@ -54,11 +61,11 @@ def some_avg10(said: str) -> float:
 
 
 def available_bytes(said: str) -> float:
-    """MemAvailable of /proc/meminfo. Raises GarbledError."""
-    match = re.search(r"^MemAvailable:\s+(\d+) kB$", said, re.MULTILINE)
-    if match is None:
+    """MemAvailable of /proc/meminfo. Raises GarbledError where it is not there, or more than there is."""
+    found = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", said, re.MULTILINE))
+    if len(found) != 2 or int(found["MemAvailable"]) > int(found["MemTotal"]):
         raise GarbledError(said)
-    return float(int(match[1]) * 1024)
+    return float(int(found["MemAvailable"]) * 1024)
 
 
 class BusyShare:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shoestring.device.sensors.source import Source, folders, number_of, word_of
+from shoestring.device.sensors.source import GarbledError, Source, folders, number_of, text_of, word_of
 from shoestring.device.sensors.sysfs import INPUT_RAILS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+STATUSES = {"Unknown", "Charging", "Discharging", "Not charging", "Full"}
+OVERFULL = 1.2
+"""Gauges overshoot a little after a charge."""
 SHORTEST_S = 0.05
 """Between two looks at an energy counter; it moves about every millisecond, and a shorter look is all rounding."""
 
@@ -120,19 +123,30 @@ def _thousandths(path: Path) -> float:
 def _watt_hours(cell: Path) -> float:
     """Microwatt-hours; or microampere-hours times volts, the lower of the present and the nominal ones."""
     if (cell / "energy_now").exists() or not (cell / "charge_now").exists():
-        return number_of(cell / "energy_now") / 1e6
+        return _up_to_full(cell, "energy") / 1e6
     volts = number_of(cell / "voltage_now") / 1e6
     if (cell / "voltage_min_design").exists():  # nominal, despite its name; a full cell's own voltage promises too much
         volts = min(volts, number_of(cell / "voltage_min_design") / 1e6)
-    return number_of(cell / "charge_now") / 1e6 * volts
+    return _up_to_full(cell, "charge") / 1e6 * volts
+
+
+def _up_to_full(cell: Path, what: str) -> float:
+    """What is in it, if that is not far more than it holds. Raises as `number_of`."""
+    now = number_of(cell / f"{what}_now")
+    full = cell / f"{what}_full"
+    if full.exists() and now > OVERFULL * number_of(full):
+        raise GarbledError(f"{now:g} of {number_of(full):g}")
+    return now
 
 
 def _discharging(cells: Sequence[Path], mains: Sequence[Path]) -> bool:
     """Whether a battery gives. A supply that is plugged in but too weak leaves the battery discharging, and counts."""
-    said = {word_of(cell / "status").lower() for cell in cells}
-    if "discharging" in said:
+    said = {text_of(cell / "status") for cell in cells}
+    if not said <= STATUSES:
+        raise GarbledError(" ".join(said))
+    if "Discharging" in said:
         return True
-    if said <= {"charging", "full", "not charging"}:
+    if "Unknown" not in said:
         return False
     return not any(number_of(one / "online") > 0 for one in mains)
 

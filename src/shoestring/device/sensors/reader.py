@@ -22,8 +22,8 @@ MOST_LEFT = 3
 REST_SHARE = 0.5
 """Of the deadline, for the sensors behind one that blocks."""
 BENCH_S, MOST_BENCH_S = 1.0, 64.0
-"""A sensor that came back is read at once; when it blocks again it rests for BENCH_S after it came back, and twice as long
-each time more: every try can cost a whole deadline."""
+"""A sensor that came back is read at once; when it blocks again it rests for BENCH_S after it came back, and twice as
+long each time more: every try can cost a whole deadline."""
 FORGIVEN_S = 120.0
 """After so long without blocking it starts afresh."""
 
@@ -161,6 +161,8 @@ def _answer(source: Source) -> Answer:
         value = source.read()
     except GarbledError as error:
         return Answer(None, "impossible", repr(error.said))
+    except TimeoutError as error:  # of a child process
+        return Answer(None, "late", str(error))
     except OSError as error:
         return Answer(None, "missing", error.strerror or str(error))
     return Answer(value, "", "" if value is None else f"{value:g}")

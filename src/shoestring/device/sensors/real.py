@@ -43,8 +43,8 @@ class RealSensors:
         root: of the file system; another one in tests.
         clock: s, monotonic.
         silicon: how the processor's temperature can move; `judge.silicon_of` makes it from a chip file's constants.
-        busy: share of the time that the engine computes, 0 to 1, where the processor's own load does not show it, as with
-            an accelerator. The higher of both counts.
+        busy: share of the time that the engine computes, 0 to 1, where the processor's own load does not show it, as
+            with an accelerator. The higher of both counts.
         deadline_s: for all reads of one look, s.
     """
 
