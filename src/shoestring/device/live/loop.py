@@ -41,6 +41,7 @@ class Loop:
         ticker: whose decisions are followed; started and closed by the caller.
         tally: that the ticker takes its work from.
         listeners: told of everything.
+        pacer: keeps the model to the rate, with whoever else asks the engine.
         clock: monotonic, s.
         sleep: waits so many seconds.
     """
@@ -54,13 +55,14 @@ class Loop:
         tally: Tally,
         listeners: Listeners,
         *,
+        pacer: Pacer | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._source, self._pipeline, self._engine = source, pipeline, engine
         self._ticker, self._tally, self._listeners = ticker, tally, listeners
         self._clock, self._sleep = clock, sleep
-        self._pacer = Pacer()
+        self._pacer = pacer or Pacer()
         self._asked: str | None = None
         self._dropped = source.dropped
 

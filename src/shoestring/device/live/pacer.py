@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 
 EARLY = 0.05
 """Share of a step that an example may come early: a camera's frames jitter, and the grid keeps the mean."""
@@ -11,11 +13,12 @@ class Pacer:
     """Says for each moment whether the model may be asked. The clock is the caller's.
 
     Moments are due 1 / rate apart on a fixed grid, so that a camera's own jitter does not lower the rate; a moment that
-    was missed by more than one step is not made up for, so that there is no burst after a pause.
+    was missed by more than one step is not made up for, so that there is no burst after a pause. Any thread may ask.
     """
 
     def __init__(self) -> None:
         self._next_s: float | None = None
+        self._lock = threading.Lock()
 
     def due(self, now_s: float, rate: float) -> bool:
         """Whether an example may be taken now; if so, the next one is due a step later.
@@ -24,6 +27,10 @@ class Pacer:
             now_s: monotonic, s.
             rate: examples a second; 0 or less: never.
         """
+        with self._lock:
+            return self._due(now_s, rate)
+
+    def _due(self, now_s: float, rate: float) -> bool:
         if rate <= 0:
             self._next_s = None
             return False

@@ -186,10 +186,10 @@ def choose(manifest: Manifest, rungs: Sequence[str] | None, rung: str | None) ->
     if ladder.cascade is not None:
         known[CASCADE] = ladder.cascade.expected_ms
     names = tuple(sorted(known, key=known.__getitem__)) if rungs is None else tuple(rungs)
-    offered = {one.name for one in ladder.offered or ()}
+    others = tuple(one.name for one in ladder.runnable if one.name not in known)  # below the floor, or not measured
     for name in names if rung is None else (*names, rung):
-        if name not in known and name not in offered:
-            raise UsageError(f"there is no rung {name!r}", hint=f"the rungs are: {', '.join((*known, *offered))}")
+        if name not in known and name not in others:
+            raise UsageError(f"there is no rung {name!r}", hint=f"the rungs are: {', '.join((*known, *others))}")
     if not names or len(set(names)) < len(names):
         raise UsageError(f"{len(names)} rungs were named, {len(set(names))} different ones", hint="name each once")
     if rung is not None:
