@@ -87,7 +87,7 @@ class Governed:
             if self._clock() - arrived_s >= PATIENCE_S:
                 self._tally.dropped()
                 why = "the board must rest" if decision.rung is None else f"{decision.rate:.3g} a second are allowed"
-                raise EngineDownError(f"{why} ({decision.reason})", "hung", PATIENCE_S, hint="ask again later")
+                raise EngineDownError(f"{why} ({decision.reason})", "resting", PATIENCE_S, hint="ask again later")
             self._sleep(WAIT_S)
 
 

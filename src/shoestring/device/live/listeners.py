@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shoestring.device.governor.nouns import Decision, Work
+    from shoestring.device.governor.state import State
     from shoestring.device.pipelines.nouns import Frame, Result
     from shoestring.device.sensors.readings import Readings
 
+Forecast = tuple[float, float]
+"""(seconds from now, degrees Celsius)."""
 REST_S = 60.0
 """After a full or missing disk a listener is left alone for so long: what it would keep is lost, the rest goes on."""
 
@@ -29,8 +32,16 @@ class Listener:
     def dropped(self, count: int) -> None:
         """Frames were let go."""
 
-    def decision(self, decision: Decision, readings: Readings, work: Work) -> None:
-        """The governor decided. Called in the ticker's thread. Raises StorageError."""
+    def decision(
+        self, before: State, decision: Decision, readings: Readings, work: Work, forecast: Forecast | None
+    ) -> None:
+        """The governor decided. Called in the ticker's thread. Raises StorageError.
+
+        Args:
+            before: state that it decided from.
+            decision, readings, work: its answer, and what it was told.
+            forecast: what it expects the temperature to be; None without a thermal model.
+        """
 
     def trouble(self, what: str, words: str | None) -> None:
         """Something is wrong, or with None well again.
@@ -65,9 +76,11 @@ class Listeners:
         """See `Listener.dropped`."""
         self._each(lambda listener: listener.dropped(count))
 
-    def decision(self, decision: Decision, readings: Readings, work: Work) -> None:
+    def decision(
+        self, before: State, decision: Decision, readings: Readings, work: Work, forecast: Forecast | None = None
+    ) -> None:
         """See `Listener.decision`."""
-        self._each(lambda listener: listener.decision(decision, readings, work))
+        self._each(lambda listener: listener.decision(before, decision, readings, work, forecast))
 
     def trouble(self, what: str, words: str | None) -> None:
         """See `Listener.trouble`; that all is well is told once, and only after trouble."""
@@ -105,4 +118,4 @@ class Listeners:
                     self.trouble(listener.name, None)
 
 
-__all__ = ["REST_S", "Listener", "Listeners"]
+__all__ = ["REST_S", "Forecast", "Listener", "Listeners"]
