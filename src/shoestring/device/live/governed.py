@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from shoestring.device.live.ticker import Ticker
     from shoestring.device.supervise.nouns import Engine, Pixels, Reply
 
-WAIT_S = 0.005
+WAIT_S = 0.02
+"""At most, between two looks."""
 PATIENCE_S = 2.0
 """A question waits so long for its turn; slower rates than one in this time are told as "come back later"."""
 
@@ -88,7 +89,7 @@ class Governed:
                 self._tally.dropped()
                 why = "the board must rest" if decision.rung is None else f"{decision.rate:.3g} a second are allowed"
                 raise EngineDownError(f"{why} ({decision.reason})", "resting", PATIENCE_S, hint="ask again later")
-            self._sleep(WAIT_S)
+            self._sleep(self._pacer.wait_s(self._clock(), WAIT_S))
 
 
 __all__ = ["Governed"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TRIES = 2
 """Of a file's frame on engines that break on it, before it is let go: a picture that breaks two is to blame itself."""
 WAIT_S = 0.02
-"""Between two looks while a file, which loses nothing by waiting, waits for the governor or the engine."""
+"""At most, between two looks while a file, which loses nothing by waiting, waits for the governor or the engine."""
 
 
 class Loop:
@@ -112,7 +112,7 @@ class Loop:
             if self._source.live or stop.is_set() or not tries:
                 return self._without(frame)
             self._engine.tend()
-            self._sleep(WAIT_S)
+            self._sleep(self._pacer.wait_s(self._clock(), WAIT_S))
             self._ticker.check()
 
     def _follow(self) -> Decision:

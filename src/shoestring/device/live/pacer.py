@@ -8,6 +8,8 @@ import threading
 EARLY = 0.05
 """Share of a step that an example may come early: a camera's frames jitter, and the grid keeps the mean."""
 
+SHORTEST_WAIT_S = 2e-4
+
 
 class Pacer:
     """Says for each moment whether the model may be asked. The clock is the caller's.
@@ -42,3 +44,9 @@ class Pacer:
         late = now_s - self._next_s > step_s
         self._next_s = now_s + step_s if late else self._next_s + step_s
         return True
+
+    def wait_s(self, now_s: float, most_s: float) -> float:
+        """Seconds until the next example is due, at most `most_s`; never nothing at all."""
+        with self._lock:
+            due_s = most_s if self._next_s is None else self._next_s - now_s
+        return min(most_s, max(due_s, SHORTEST_WAIT_S))

@@ -12,6 +12,7 @@ from shoestring.device.governor.model import board_model
 from shoestring.device.governor.policy import FORECAST_S, Policy
 from shoestring.device.live.asked import Asked, limits_of
 from shoestring.device.live.governed import Governed
+from shoestring.device.live.keeping import Moves
 from shoestring.device.live.listeners import Listener, Listeners
 from shoestring.device.live.loop import Loop
 from shoestring.device.live.pacer import Pacer
@@ -53,6 +54,7 @@ class Running:
         asked: by the operator.
         chip: that this is, or None where nobody says so: then no thermal model helps the governor.
         listeners: told of everything; closed here.
+        journal: file for the governor's moves, or None.
         source_rate: frames a second of the source, or None.
         sensors: of the board, closed here; None takes this machine's own.
         clock: monotonic, s.
@@ -73,6 +75,7 @@ class Running:
         *,
         chip: Chip | None = None,
         listeners: Sequence[Listener] = (),
+        journal: Path | None = None,
         source_rate: float | None = None,
         sensors: Sensors | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -86,7 +89,8 @@ class Running:
         )
         self.limits = limits_of(asked, self.plans, chip, source_rate)
         self._policy = Policy(self.plans, self.limits, None if chip is None else board_model(chip, asked.cooling))
-        self._listeners = Listeners(listeners, clock)
+        kept = () if journal is None else (Moves(journal, self._policy, clock),)
+        self._listeners = Listeners((*kept, *listeners), clock)
         self._clock = clock
         self._tally, self._pacer = Tally(), Pacer()
         names = [plan.name for plan in self.plans]
@@ -103,6 +107,11 @@ class Running:
             self._free()
             raise
         self.governed = Governed(self.engine, self.ticker, self._tally, self._pacer, clock=clock)
+
+    @property
+    def has_thermal_model(self) -> bool:
+        """Whether the governor forecasts the temperature; without one it goes by its slope."""
+        return self._policy.board is not None
 
     def run(self, source: Source, sparing: Sparing, stop: threading.Event) -> None:
         """Answer the frames of a source until it ends or `stop` is set.
