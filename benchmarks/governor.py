@@ -3,12 +3,13 @@
     python benchmarks/governor.py                     # ten seeds of 24 hours
     python benchmarks/governor.py --seeds 200 --jobs 2
 
-Every board differs from its chip file (resistances and time constants by up to 25 %, watts by 15 %, time of an example by
-10 %), its sensor counts in half kelvins with noise, and no meter tells its watts. Days and faults: governor_days.py. Ladders with
-sources: governor_ladders.toml.
+Every board differs from its chip file (resistances and time constants by up to 25 %, watts by 15 %, time of an example
+by 10 %), its sensor counts in half kelvins with noise, and no meter tells its watts. Days and faults: governor_days.py.
+Ladders with sources: governor_ladders.toml.
 
-Value is certified quality x examples a second, mean of the day. All the work of the kernel's contestants counts, also while the
-chip is over the limit; `fixed` is the certified rung and rate that did most on that very day without one excursion.
+Value is certified quality x examples a second, mean of the day. All the work of the kernel's contestants counts, also
+while the chip is over the limit; `fixed` is the certified rung and rate that did most on that very day without one
+excursion.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="one line a seed")
     wish = parser.parse_args()
     seeds = range(wish.first, wish.first + wish.seeds)
-    print(f"{wish.seeds} seeds of {wish.hours:g} h, {'no faults' if wish.no_faults else 'with faults of the cooling'}\n")
+    print(
+        f"{wish.seeds} seeds of {wish.hours:g} h, {'no faults' if wish.no_faults else 'with faults of the cooling'}\n"
+    )
     every = cases(tuple(wish.ladder), tuple(wish.board))
     with ProcessPoolExecutor(wish.jobs) as pool:
         for case in every:
@@ -74,8 +77,11 @@ def play(case: Case, seed: int, hours: float, faulty: bool) -> Result:
 def show(case: Case, results: list[Result], each: bool, seeds: range) -> None:
     """The table of one board."""
     ours, dear, cheap = ([getattr(one, name) for one in results] for name in ("ours", "dearest", "cheapest"))
-    print(f"{case.chip.title}, {case.cooling}, air {case.air:g} C, limit {case.limit:g} C; ladder {case.ladder}, "
-          f"{case.wanted:g}/s wanted; a day took {statistics.median(one.seconds for one in results):.1f} s")  # fmt: skip
+    took = statistics.median(one.seconds for one in results)
+    print(
+        f"{case.chip.title}, {case.cooling}, air {case.air:g} C, limit {case.limit:g} C; ladder {case.ladder}, ", end=""
+    )
+    print(f"{case.wanted:g}/s wanted; a day took {took:.1f} s")
     print("| contestant | value a second: median (least to most) | longest excursion | highest | over the limit |")
     print("|---|---|---|---|---|")
     for name, runs in (
@@ -83,10 +89,10 @@ def show(case: Case, results: list[Result], each: bool, seeds: range) -> None:
         (f"kernel, {case.dearest.name}", dear),
         (f"kernel, {case.cheapest.name}", cheap),
     ):
-        print(
-            f"| {name} | {_spread([run.value for run in runs])} | {max(run.longest_s for run in runs):.0f} s "
-            f"| {max(run.highest_k for run in runs):.2f} K | {100 * statistics.mean(run.over_share for run in runs):.2f} % |"
-        )
+        over = statistics.mean(run.over_share for run in runs)
+        longest, highest = max(run.longest_s for run in runs), max(run.highest_k for run in runs)
+        values = _spread([run.value for run in runs])
+        print(f"| {name} | {values} | {longest:.0f} s | {highest:.2f} K | {100 * over:.2f} % |")
     print(f"| fixed, in hindsight | {_spread([one.fixed[0] for one in results])} | 0 s | 0 K | 0 % |")
     moves = [len(run.moves) for run in ours]
     hours = [run.worst_hour for run in ours]
@@ -103,9 +109,12 @@ def show(case: Case, results: list[Result], each: bool, seeds: range) -> None:
         print(f"value, times {name}: {_spread(ratios)}; at least {RATIO:g} on {reached} of {len(ratios)} days")
     if each:
         for seed, one in zip(seeds, results, strict=True):
-            print(f"  seed {seed}: {one.ours.value:.3f} {one.dearest.value:.3f} {one.cheapest.value:.3f} "
-                  f"{one.fixed[0]:.3f} ({one.fixed[1]} at {one.fixed[2]:.3g}/s); {one.ours.longest_s:.0f} s "
-                  f"{one.ours.highest_k:.2f} K; {len(one.ours.moves)} moves, {one.ours.worst_hour} in an hour")  # fmt: skip
+            mine, value, name, rate = one.ours, *one.fixed
+            print(
+                f"  seed {seed}: {mine.value:.3f} {one.dearest.value:.3f} {one.cheapest.value:.3f} "
+                f"{value:.3f} ({name} at {rate:.3g}/s); {mine.longest_s:.0f} s {mine.highest_k:.2f} K; "
+                f"{len(mine.moves)} moves, {mine.worst_hour} in an hour"
+            )
     print(flush=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from governor_days import Case, Day
-
 from shoestring.device.governor import Limits, Policy, RungPlan, Work
 from shoestring.device.simulated.board import SimulatedBoard, true_plant
 from shoestring.device.simulated.faults import during
@@ -100,8 +99,8 @@ def closed(run: Run, watch: Watch, hours: float) -> Run:
 def fixed(case: Case, day: Day, hours: float) -> tuple[float, str, float]:
     """The certified rung and the rate that did most on this very day without one excursion.
 
-    Heat knows only watts, so the most of them above idle that never lead over the limit are found by bisection; each rung
-    then runs as fast as they let it.
+    Heat knows only watts, so the most of them above idle that never lead over the limit are found by bisection; each
+    rung then runs as fast as they let it.
 
     Returns:
         Quality x rate, rung and rate.

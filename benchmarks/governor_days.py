@@ -1,4 +1,4 @@
-"""Days for simulated boards: air that swings and faults of the cooling, drawn from a seed; and the boards with their ladders."""
+"""Days for simulated boards, drawn from a seed: air that swings, cooling that fails. And the boards with their ladders."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def cases(ladders: tuple[str, ...] = (), boards: tuple[str, ...] = ()) -> list[C
 def day(case: Case, seed: int, hours: float, faulty: bool = True) -> Day:
     """The day of that seed.
 
-    Air: the board's mean, a daily wave of 5 to 9 K either way, weather (1 K, over an hour or so), and one to three spells of
-    sun on the box (4 to 8 K more for half an hour to two hours, within ten minutes); never outside what the chip file
-    permits. Cooling: two faults of 20 to 90 minutes each. A fan stands still; on a board without one the vents are
-    covered, and board and heat sink shed their heat over 1.2 to 1.5 times the resistance.
+    Air: the board's mean, a daily wave of 5 to 9 K either way, weather (1 K, over an hour or so), and one to three
+    spells of sun on the box (4 to 8 K more for half an hour to two hours, within ten minutes); never outside what the
+    chip file permits. Cooling: two faults of 20 to 90 minutes each. A fan stands still; on a board without one the
+    vents are covered, and board and heat sink shed their heat over 1.2 to 1.5 times the resistance.
     """
     chance = random.Random(f"day {case.chip.name} {seed}")
     wave, phase = chance.uniform(5.0, 9.0), chance.uniform(0, 2 * math.pi)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import UsageError
-from shoestring.device.governor import allowed, caps, moves, outlook, thermal
+from shoestring.device.governor import allowed, caps, moves, outlook, power, thermal
 from shoestring.device.governor.checks import check
 from shoestring.device.governor.choice import REST, Option, Pick, best, capacity, floored, worth
 from shoestring.device.governor.nouns import Decision, Limits, RungPlan, Work
 from shoestring.device.governor.slope import Slope
-from shoestring.device.governor.state import State
+from shoestring.device.governor.state import Energy, State
 from shoestring.device.sensors.sysfs import COLDEST, HOTTEST
 
 if TYPE_CHECKING:
-    from shoestring.device.governor.caps import Cap
+    from shoestring.device.governor.caps import Cap, Numbers
     from shoestring.device.governor.model import BoardModel
     from shoestring.device.governor.state import Course
     from shoestring.device.sensors.readings import Readings
@@ -32,8 +32,6 @@ ACHIEVED_S, ACHIEVED_EXAMPLES = 10.0, 5.0
 CROWDED = 1.1
 """More work than the engine can do by this factor is asked: another rung, or less of it."""
 FORECAST_S = 60.0
-
-Numbers = dict[str, float | str | bool | None]
 
 
 @dataclass(frozen=True)
@@ -152,9 +150,9 @@ class Policy:
 
     def _energy(
         self, state: State, readings: Readings, watts: float | None, done: float, seconds: float, now_s: float
-    ) -> caps.Energy:
-        energy = caps.learnt_watts(state.energy, self.board, watts, done, 0.0 if state.at_s is None else seconds)
-        supply = caps.supply_after(energy.supply, readings.under_voltage, self._asked(state), now_s)
+    ) -> Energy:
+        energy = power.learnt_watts(state.energy, self.board, watts, done, 0.0 if state.at_s is None else seconds)
+        supply = power.supply_after(energy.supply, readings.under_voltage, self._asked(state), now_s)
         return energy if supply is energy.supply else replace(energy, supply=supply)
 
     def _asked(self, state: State) -> float:
@@ -174,8 +172,8 @@ class Policy:
         supply = state.energy.supply
         found = [
             heat,
-            caps.watts_cap(state, self.limits, self._cheapest),
-            caps.battery_cap(state, readings, self.limits, now_s),
+            power.watts_cap(state, self.limits, self._cheapest),
+            power.battery_cap(state, readings, self.limits, now_s),
             None if supply is None else caps.Cap("under-voltage", supply.watts, supply.watts * 1.001),
         ]
         there = [cap for cap in found if cap is not None]

@@ -94,7 +94,8 @@ class Energy:
     """What is known of watts.
 
     Args:
-        line: watts of the board from the watts above idle that its load has by the plans; None before anything is known.
+        line: watts of the board from the watts above idle that its load has by the plans; None before anything is
+            known.
         spent_wh: since the start.
         supply: while the supply is not trusted.
     """

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 STEP_S = 1.0
 """Longest step of the physics; the clock's governor moves once in it."""
 WEAK_CLOCK = 0.4
-"""Share of the clock that firmware leaves when the supply is too weak: 600 of 1500 MHz, as a Pi 4 does (general knowledge,
-unverified)."""
+"""Share of the clock that firmware leaves when the supply is too weak: 600 of 1500 MHz, as a Pi 4 does (general
+knowledge, unverified)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class SimulatedBoard:
         truth: how far it is from its chip file.
         faults: what goes wrong, and when.
         battery_wh: at the start; None without a battery.
-        throttle_at: where the kernel begins to lower the clock, C, its later steps moved with it; None as the chip file.
+        throttle_at: where the kernel begins to lower the clock, C, its later steps moved with it; None as in the chip
+            file.
         noise: standard deviation of the thermal sensor's error, K.
         quantum: the steps in which it counts, K.
         metered: whether a meter tells the board's watts.
