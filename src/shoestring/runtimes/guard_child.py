@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from shoestring.runtimes.protocol import Array, Session
 
 COUNTER_BYTES = 8
+_NOTHING = {"result": None}
+NOTHING = json.dumps(_NOTHING).encode() + b"\n"
+"""The reply to what has no result, or leaves it in the file of tensors."""
 BOOTSTRAP = (
     "import sys, json, importlib; sys.path[:] = json.loads(sys.argv[1]); "
     "module, _, name = sys.argv[2].partition(':'); "
@@ -56,8 +59,12 @@ def answer_all(kind: type[Desk], channel: int, inputs: int, outputs: int, counte
     os.dup2(2, 1)  # an engine's words on stdout go where those on stderr go
     desk = kind(TensorFile(inputs), TensorFile(outputs), mmap.mmap(counter, COUNTER_BYTES))
     with socket.socket(fileno=channel) as connection, connection.makefile("rb") as lines:
+        last, request = b"", {}
         for line in lines:
-            connection.sendall(json.dumps(desk.answer(json.loads(line))).encode() + b"\n")
+            if line != last:  # frames all ask the same
+                last, request = line, json.loads(line)
+            answer = desk.answer(request)
+            connection.sendall(NOTHING if answer == _NOTHING else json.dumps(answer).encode() + b"\n")
 
 
 class Desk:
@@ -154,4 +161,4 @@ def _tie_to(parent: int) -> None:
         Path("/proc/self/oom_score_adj").write_bytes(_MOST_KILLABLE)
 
 
-__all__ = ["BOOTSTRAP", "COUNTER_BYTES", "Desk", "Work", "answer_all", "serve"]
+__all__ = ["BOOTSTRAP", "COUNTER_BYTES", "NOTHING", "Desk", "Work", "answer_all", "serve"]

@@ -13,6 +13,7 @@ import sys
 import time
 import weakref
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from shoestring.base import child
@@ -21,7 +22,7 @@ from shoestring.base.limits import MAX_CHILD_REPLY_BYTES, MAX_CHILD_STDERR_BYTES
 from shoestring.base.resident import Watch, peak_of
 from shoestring.base.units import format_bytes
 from shoestring.runtimes.checks import one_line
-from shoestring.runtimes.guard_child import BOOTSTRAP, COUNTER_BYTES
+from shoestring.runtimes.guard_child import BOOTSTRAP, COUNTER_BYTES, NOTHING
 from shoestring.runtimes.guard_tensors import TensorFile, anonymous_file
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Question:
     doing: str
     seconds: float
     often: bool = False
+
+    @cached_property
+    def line(self) -> bytes:
+        """As it goes over the channel; made once for a question that is put again and again."""
+        return json.dumps(self.request).encode() + b"\n"
 
 
 @dataclass
@@ -168,7 +174,7 @@ class GuardProcess:
         now = time.monotonic()
         self._pending = _Pending(question, os.pread(self._counter, COUNTER_BYTES, 0), now, now)
         with contextlib.suppress(OSError):  # a process that is gone cannot be asked: reading will tell
-            self._channel.sendall(json.dumps(question.request).encode() + b"\n")
+            self._channel.sendall(question.line)
 
     def poll(self, seconds: float) -> bool:
         """Whether the answer is there, after waiting for news of it for so long at most.
@@ -196,6 +202,8 @@ class GuardProcess:
         pending, self._pending = self._pending, None
         if pending is None:
             raise EngineFaultError(f"{self.who} was asked nothing", "crashed")
+        if pending.reply == NOTHING:
+            return None
         try:
             return child.unpack_reply(self.who, bytes(pending.reply))
         except (ValueError, KeyError, TypeError) as error:

@@ -69,6 +69,9 @@ class RungDesk(Desk):
         self._outputs.write_from(pack(said, self._names.index(said.rung), busy_s))
         self._finished()
 
+    def _do_nothing(self, request: dict[str, Any]) -> None:
+        """A question that costs only the way: for who measures it, or wants to know whether anybody is there."""
+
     def _loaded(self) -> Player:
         if self._player is None:
             raise EngineError("no rung is loaded")

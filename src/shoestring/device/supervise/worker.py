@@ -95,6 +95,7 @@ class ProcessWorker:
         self._shape = (spec.height, spec.width, spec.channels)
         self._count = count
         self._names: list[str] = []
+        self._frame = Question(_INFER, "running", 0.0, often=True)
         self._process = GuardProcess(
             f"the engine of rung {order.rung!r}",
             order.memory_bytes,
@@ -132,7 +133,9 @@ class ProcessWorker:
         """See `Worker`."""
         self._process.check_there()
         self._process.inputs.write_from(pixels)
-        self._process.ask(Question(_INFER, "running", seconds, often=True))
+        if self._frame.seconds != seconds:
+            self._frame = Question(_INFER, "running", seconds, often=True)
+        self._process.ask(self._frame)
         block = empty(self._count or 0)
         try:
             self._process.outputs.read_into(block)
