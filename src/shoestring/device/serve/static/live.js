@@ -354,6 +354,7 @@ function histogram(times) {
   draw("times", "Distribution of the latency", words, (svg, width) => {
     const most = Math.max(...times.counts);
     const each = (width - LEFT - RIGHT) / (end - first);
+    const every = Math.ceil(62 / each); // labels must not run into each other
     const y = (count) => TOP + 14 + (HEIGHT - TOP - 14 - BOTTOM) * (1 - count / most);
     svg.append(shape("line", { x1: LEFT, x2: width - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM, class: "axis" }));
     for (let place = first; place < end; place += 1) {
@@ -361,9 +362,9 @@ function histogram(times) {
       if (count > 0) {
         svg.append(shape("rect", { x: middle - 0.4 * each, width: 0.8 * each, y: y(count), height: HEIGHT - BOTTOM - y(count), class: "column" }));
         const share = 100 * count / times.n;
-        svg.append(shape("text", { x: middle, y: y(count) - 4, "text-anchor": "middle" }, share < 1 ? "< 1 %" : share.toFixed(0) + " %"));
+        svg.append(shape("text", { x: middle, y: y(count) - 4, "text-anchor": "middle" }, share < 1 ? "< 1 %" : (share > 99 && share < 100 ? "> 99" : share.toFixed(0)) + " %"));
       }
-      svg.append(shape("text", { x: middle, y: HEIGHT - 6, "text-anchor": "middle" }, label(place)));
+      if ((place - first) % every === 0) svg.append(shape("text", { x: middle, y: HEIGHT - 6, "text-anchor": "middle" }, label(place)));
     }
   });
 }
