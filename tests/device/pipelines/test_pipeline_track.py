@@ -49,6 +49,7 @@ def test_between_two_answers_it_tells_where_things_are() -> None:
         truth = walk(step)
         if step % 2 == 0:
             last = tracker.update(tuple(truth), step / 10)
+            assert len(last) == len(truth)
         else:
             told = {one.track: one for one in tracker.predict(step / 10)}
             where = {one.track: truth[place] for place, one in enumerate(last)}
