@@ -72,6 +72,20 @@ def test_every_other_frame_is_told_by_the_tracker_where_the_thing_is_by_then() -
     assert {box.track for result in results for box in result.boxes} == {1}
 
 
+def test_a_film_moves_from_frame_to_frame_however_fast_it_is_worked_off() -> None:
+    eye, pipeline = Eye(), Pipeline(READING, Sparing(every=2), rate=10.0)
+    for number in range(12):
+        at_s = 5 + number // 2 * 0.07 + number % 2 * 0.001  # the model takes long, the tracker nothing
+        result = pipeline.answer(replace(frame(number, 20 + 4 * number), at_s=at_s), eye)
+        if number > 2:
+            assert result.boxes[0].left == pytest.approx((20 + 4 * number) / 128, abs=0.02)
+    by_arrival = Pipeline(READING, Sparing(every=2))
+    for number in range(12):
+        at_s = 5 + number // 2 * 0.07 + number % 2 * 0.001
+        result = by_arrival.answer(replace(frame(number, 20 + 4 * number), at_s=at_s), eye)
+    assert result.boxes[0].left < (20 + 4 * 11) / 128 - 0.02  # what the rate is for
+
+
 def test_while_nothing_moves_the_last_answer_holds_under_the_new_frame() -> None:
     eye, pipeline = Eye(), Pipeline(READING, Sparing(gate=Gating(force_s=0.55)))
     results = [pipeline.answer(frame(number), eye) for number in range(12)]

@@ -69,7 +69,7 @@ def test_a_stream_that_takes_no_more_is_a_storage_error() -> None:
     stream.close()
     with pytest.raises(StorageError):
         sink.write(RESULT)
-    full = Path("/dev/full").open("w")
+    full = Path("/dev/full").open("w")  # noqa: SIM115
     with pytest.raises(StorageError, match="space"):
         JsonLines(full).write(RESULT)
     with pytest.raises(OSError, match="space"):  # what it could not write is still there
