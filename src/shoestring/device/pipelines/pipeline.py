@@ -75,6 +75,8 @@ class Pipeline:
     Args:
         reading: what the model's output means.
         sparing: what spares it work.
+        rate: frames a second of a source that is not live. Things move from frame to frame of a film, however fast its
+            frames are worked off; None goes by the time of arrival.
         clock: monotonic, s.
 
     Raises:
@@ -82,7 +84,12 @@ class Pipeline:
     """
 
     def __init__(
-        self, reading: Reading, sparing: Sparing | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        reading: Reading,
+        sparing: Sparing | None = None,
+        *,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         sparing = sparing or Sparing()
         if sparing.every < 1:
@@ -95,7 +102,7 @@ class Pipeline:
         if sparing.resizer not in RESIZERS:
             raise UsageError(f"resizer {sparing.resizer!r} is not one of {', '.join(RESIZERS)}")
         self.reading, self.sparing = reading, sparing
-        self._clock = clock
+        self._clock, self._rate = clock, rate
         self._gate = None if sparing.gate is None else MotionGate(sparing.gate)
         self._tracker = None if sparing.tracking is None or reading.head is None else Tracker(sparing.tracking)
         self._since = 0
@@ -103,7 +110,7 @@ class Pipeline:
 
     def decide(self, frame: Frame) -> str:
         """Who is to answer a frame, one of `nouns.BY`. Call it once for each frame, before anything else."""
-        still = self._gate is not None and self._gate.still(frame.pixels, frame.at_s)
+        still = self._gate is not None and self._gate.still(frame.pixels, self._moment(frame))
         self._since += 1
         if self._last is None:
             return "model"
@@ -145,9 +152,9 @@ class Pipeline:
             found = detect(reading.head, outputs, (reading.spec.height, reading.spec.width))
             boxes = boxes_of(found, reading.labels, reading.spec, frame.size)
             if self._tracker is not None:
-                boxes = self._tracker.update(boxes, frame.at_s)
+                boxes = self._tracker.update(boxes, self._moment(frame))
         if self._gate is not None:
-            self._gate.asked(frame.at_s)
+            self._gate.asked(self._moment(frame))
         self._since = 0
         self._last = Result(frame.number, frame.at_s, self._clock(), rung, "model", boxes, answer, frame.name)
         return self._last
@@ -166,7 +173,7 @@ class Pipeline:
             raise UsageError("no frame was answered by the model yet", hint="ask `decide`")
         boxes = self._last.boxes
         if by == "track" and self._tracker is not None:
-            boxes = self._tracker.predict(frame.at_s)
+            boxes = self._tracker.predict(self._moment(frame))
         return replace(
             self._last,
             frame=frame.number,
@@ -190,3 +197,6 @@ class Pipeline:
         """
         by = self.decide(frame)
         return self.finish(frame, infer(self.prepare(frame)), rung) if by == "model" else self.repeat(frame, by)
+
+    def _moment(self, frame: Frame) -> float:
+        return frame.at_s if self._rate is None else frame.number / self._rate
