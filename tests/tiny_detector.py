@@ -16,6 +16,8 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from shoestring.domain.head import Head, Part
+
 SIZE, CELL = 64, 8
 CLASSES = ("red", "green", "blue")
 SPARE = 5  # channels of the first convolution beside the colours
@@ -23,15 +25,22 @@ BOX = 5
 SLOPE, MIDDLE = 16.0, 0.85  # of the logit of objectness in the brightness of the brightest colour, 0 to 1
 ANCHORS = (((16.0, 16.0),), ((8.0, 8.0),))  # of the coarse head, of the fine one
 
+LENGTH = (BOX + len(CLASSES)) * ((SIZE // CELL) ** 2 * 5 // 4)
+HEAD = Head(
+    "yolo-anchors",
+    (
+        Part("coarse", (BOX + len(CLASSES), SIZE // CELL // 2, SIZE // CELL // 2)),
+        Part("fine", (BOX + len(CLASSES), SIZE // CELL, SIZE // CELL)),
+    ),
+    len(CLASSES),
+    ANCHORS,
+)
 HEAD_TOML = """kind = "yolo-anchors"
 classes = 3
 outputs = ["coarse", "fine"]
 anchors = [[[16.0, 16.0]], [[8.0, 8.0]]]
 """
 PREPROCESS_TOML = f"height = {SIZE}\nwidth = {SIZE}\n"
-
-KNOWN_MS = {"fp32": 4.0, "fp16-weights": 3.9}
-OTHERS_MS = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,8 @@ def make_weights(seed: int = 0) -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
-def make_model(weights: dict[str, np.ndarray] | None = None) -> Any:
-    """Conv and ReLU; the coarse head behind a pool, the fine head beside it. Two outputs, raw."""
+def make_model(weights: dict[str, np.ndarray] | None = None, *, joined: bool = False) -> Any:
+    """Conv and ReLU; the coarse head behind a pool, the fine head beside it. Two raw outputs, or one of both."""
     weights = weights or make_weights()
     cells, channels = SIZE // CELL, BOX + len(CLASSES)
     nodes = [
@@ -98,14 +107,21 @@ def make_model(weights: dict[str, np.ndarray] | None = None) -> Any:
         helper.make_node("Conv", ["p", "coarse.w", "coarse.b"], ["coarse"], name="coarse"),
         helper.make_node("Conv", ["r", "fine.w", "fine.b"], ["fine"], name="fine"),
     ]
+    outputs = [
+        helper.make_tensor_value_info("coarse", TensorProto.FLOAT, ["n", channels, cells // 2, cells // 2]),
+        helper.make_tensor_value_info("fine", TensorProto.FLOAT, ["n", channels, cells, cells]),
+    ]
+    if joined:
+        nodes += [
+            helper.make_node("Flatten", [name], [f"{name}/flat"], name=f"{name}/flat") for name in ("coarse", "fine")
+        ]
+        nodes.append(helper.make_node("Concat", ["coarse/flat", "fine/flat"], ["detections"], name="join", axis=1))
+        outputs = [helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["n", LENGTH])]
     graph = helper.make_graph(
         nodes,
         "squares",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])],
-        [
-            helper.make_tensor_value_info("coarse", TensorProto.FLOAT, ["n", channels, cells // 2, cells // 2]),
-            helper.make_tensor_value_info("fine", TensorProto.FLOAT, ["n", channels, cells, cells]),
-        ],
+        outputs,
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
