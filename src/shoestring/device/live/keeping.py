@@ -81,19 +81,19 @@ class Page(Listener):
     Args:
         name: of the model.
         source: of the pictures, for people; None where there are only questions over HTTP.
-        celsius, watts: limits.
         rate: of the source, 1/s, so that a slow one is not called stale; None where nobody knows.
     """
 
     name = "page"
 
-    def __init__(
-        self, name: str, source: str | None, celsius: float | None, watts: float | None, rate: float | None = None
-    ) -> None:
+    def __init__(self, name: str, source: str | None, rate: float | None = None) -> None:
         self._said: tuple[float, str] | None = None
         stale_s = STALE_S if rate is None or rate > 1 else 2.5 / rate
-        self.state = LiveState(name, source=source, celsius=celsius, watts=watts, stale_s=stale_s, words=self._words)
+        self.state = LiveState(name, source=source, stale_s=stale_s, words=self._words)
         self._pictured_s: float | None = None
+
+    def begins(self, limits: Limits) -> None:
+        self.state.keep_below(limits.celsius, limits.watts)
 
     def result(self, frame: Frame, result: Result) -> None:
         picture = None

@@ -10,7 +10,7 @@ from shoestring.base.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shoestring.device.governor.nouns import Decision, Work
+    from shoestring.device.governor.nouns import Decision, Limits, Work
     from shoestring.device.governor.state import State
     from shoestring.device.pipelines.nouns import Frame, Result
     from shoestring.device.sensors.readings import Readings
@@ -25,6 +25,9 @@ class Listener:
     """Hears of everything and does nothing; a listener overrides what it wants to hear."""
 
     name = "listener"
+
+    def begins(self, limits: Limits) -> None:
+        """The governor is about to decide for the first time, and keeps these limits."""
 
     def result(self, frame: Frame, result: Result) -> None:
         """One frame was answered. Called in the thread that runs the frames. Raises StorageError."""
@@ -67,6 +70,11 @@ class Listeners:
         self._listeners, self._clock = tuple(listeners), clock
         self._rests_until: dict[Listener, float] = {}
         self._troubled: set[str] = set()
+
+    def begins(self, limits: Limits) -> None:
+        """See `Listener.begins`."""
+        for listener in self._listeners:
+            listener.begins(limits)
 
     def result(self, frame: Frame, result: Result) -> None:
         """See `Listener.result`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-
 EARLY = 0.05
 """Share of a step that an example may come early: a camera's frames jitter, and the grid keeps the mean."""
 

@@ -101,6 +101,7 @@ class Running:
             self.engine.wait_ready(READY_S)
             if self._sensors is None:
                 self._sensors = RealSensors(clock=clock, silicon=_silicon(chip, asked.cooling))
+            self._listeners.begins(self.limits)
             self.ticker = Ticker(self._policy, self._sensors, self._tally, self._told, clock)
             self.ticker.start()
         except BaseException:

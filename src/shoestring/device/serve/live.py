@@ -105,6 +105,11 @@ class LiveState:
             if forecast is not None:
                 self._forecast = forecast
 
+    def keep_below(self, celsius: float | None, watts: float | None) -> None:
+        """Show these limits from now on."""
+        with self._lock:
+            self._limits = {"celsius": celsius, "watts": watts}
+
     def answered(self, arrived_s: float, answered_s: float, rung: str) -> None:
         """Count an answer that had no frame: a request over HTTP."""
         with self._lock:
