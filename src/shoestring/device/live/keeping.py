@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from shoestring.device.governor.nouns import Decision, Work
+    from shoestring.device.governor.nouns import Decision, Limits, Work
     from shoestring.device.governor.policy import Policy
     from shoestring.device.governor.state import State
     from shoestring.device.pipelines.nouns import Frame, Result
