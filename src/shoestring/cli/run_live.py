@@ -31,7 +31,8 @@ def is_live(arguments: argparse.Namespace) -> bool:
     """Whether the governor is to run this."""
     from shoestring.device.pipelines.sources.opening import kind_of
 
-    return any(getattr(arguments, name) for name in LIMITS) or any(kind_of(n) != "images" for n in arguments.files)
+    named = any(value is not None and value is not False for value in (getattr(arguments, name) for name in LIMITS))
+    return named or any(kind_of(name) != "images" for name in arguments.files)
 
 
 def run_live(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 
 import pytest
-from governing import blind_and_hot, board, busiest_hour, climbs_without_room, drive, excursions, ladder, model_of, sound
+from governing import (
+    blind_and_hot,
+    board,
+    busiest_hour,
+    climbs_without_room,
+    drive,
+    excursions,
+    ladder,
+    model_of,
+    sound,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
