@@ -7,7 +7,7 @@ A case is a simulated board whose true constants are up to 25 % off its chip fil
 sensors reading that tree, and the governor deciding once a second, with work that comes and goes. At a moment drawn
 from the seed the sensor breaks. Counted are the seconds until a look says None with a fault, and until a decision is
 safe: a rung and rate that hold the limit for ever in the hottest air that the chip file permits, or rest. `hot` are the
-cases in which a rung ran that was not safe in that sense.
+cases in which a rung ran that was not safe in that sense; the columns `told` and `safe` count those within GOAL_S.
 
 A stuck sensor tells the truth until the truth moves away from it. Its seconds count from the moment at which the chip
 is more than STUCK_KELVIN hotter or colder than the sensor says.
@@ -157,7 +157,7 @@ def table(title: str, outcomes: list[Outcome], seconds: float) -> bool:
         rows = [one for one in outcomes if one.case.fault == fault and not one.harmless]
         told = [one.told_s for one in rows if one.told_s is not None and one.told_s <= GOAL_S]
         safe = [one.safe_s for one in rows if one.safe_s is not None and one.safe_s <= GOAL_S]
-        met &= len(told) == len(safe) == len(rows)
+        met &= len(safe) == len(rows)
         hot = sum(one.hot_before for one in rows)
         print(f"{fault:12} {len(rows):5} {hot:4} {len(told):5} {len(safe):5}   {spread(told)}   {spread(safe)}")
     harmless = sum(one.harmless for one in outcomes)
@@ -216,7 +216,7 @@ def main() -> None:
     steady(arguments.steady)
     judged_h, false = honest(arguments.hours)
     print(f"\nhonest sensors: {judged_h} h of looks, {false} of them called a lie")
-    print(f"\ntold and safe within {GOAL_S:g} s in all of our cases: {'yes' if met else 'NO'}")
+    print(f"\nsafe within {GOAL_S:g} s in all of our cases: {'yes' if met else 'NO'}")
 
 
 if __name__ == "__main__":

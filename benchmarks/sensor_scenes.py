@@ -36,6 +36,15 @@ BOARDS = {
     "x86": ("n100-mini-pc-8gb", "fan"),
 }
 """Kind of tree -> chip file and cooling."""
+STEPS = {
+    "raspberry-pi-4": 0.487,
+    "raspberry-pi-5": 0.55,
+    "jetson-nano": 0.5,
+    "jetson-orin-nano": 0.031,
+    "coral-dev-board": 1.0,
+    "x86": 1.0,
+}
+"""Kelvin between two values of such a board's thermal sensor (general knowledge, unverified)."""
 STEADY, STEADY_S = "stuck, steady", 400
 CHIPS = catalogue()
 
@@ -97,7 +106,7 @@ class Scene:
             cooling=cooling,
             truth=drawn(case.seed),
             seed=case.seed,
-            quantum=chance.choice((0.1, 0.5, 1.0)),
+            quantum=STEPS[case.kind],
             faults=(BoardFault("air", STEADY_S, 1e9, 1.5),) if case.fault == STEADY else (),
         )
         self.burst_s = chance.uniform(15.0, 60.0)
@@ -171,7 +180,7 @@ def honest(hours: int) -> tuple[int, int]:
         name, cooling = BOARDS[kind]
         power = CHIPS[name].power
         air, steady = chance.uniform(0.0, 35.0), seed // len(BOARDS) % 2
-        noise, quantum = chance.choice((0.0, 0.1, 0.25, 0.5)), chance.choice((0.1, 0.5, 1.0))
+        noise, quantum = chance.choice((0.0, 0.1, 0.25, 0.5)), STEPS[kind]
         board = SimulatedBoard(
             CHIPS[name],
             lambda _, at=air: at,

@@ -24,6 +24,7 @@ class Rules:
     Args:
         low, high: it says more than the one and less than the other.
         moved: when its driver moved by so much, the value has moved too; None where nothing drives it.
+        step: of a sensor that has not shown its own yet; twice its step is added to `moved`.
         jump, jump_each_s: as in `Silicon`; None for no such limit.
         no_zero: a bare 0 is what dead sensors say; it is believed only from a sensor that was near it before.
         trust_again_s: a sensor that lied is heard for so long before it is believed, s.
@@ -32,6 +33,7 @@ class Rules:
     low: float
     high: float
     moved: float | None = None
+    step: float = 0.0
     jump: float | None = None
     jump_each_s: float = 0.0
     no_zero: bool = False
@@ -67,7 +69,9 @@ PLAIN = {
 
 def heat_rules(silicon: Silicon) -> Rules:
     """For a sensor of temperature."""
-    return Rules(COLDEST, HOTTEST, silicon.moved, silicon.jump, silicon.jump_each_s, no_zero=True, trust_again_s=10.0)
+    return Rules(
+        COLDEST, HOTTEST, silicon.moved, 1.0, silicon.jump, silicon.jump_each_s, no_zero=True, trust_again_s=10.0
+    )
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Memory:
     Args:
         value, at_s: what it said last within its range, and when.
         looks: how often it has said just that.
+        step: least difference between two values that followed each other; None before the first.
         low, high: least and most of its driver meanwhile; None where the driver was not known.
         good: the last value that was believed.
         lied_s: since when it has had to speak well again; None while it is trusted.
@@ -91,6 +96,7 @@ class Memory:
     value: float | None = None
     at_s: float = 0.0
     looks: int = 0
+    step: float | None = None
     low: float | None = None
     high: float | None = None
     good: float | None = None
@@ -157,6 +163,9 @@ def _kept(memory: Memory, value: float, at_s: float, driver: float | None, busy:
         low, high = min(known, default=None), max(known, default=None)
         busy_s = None if not busy else at_s if memory.busy_s is None else memory.busy_s
         return replace(memory, at_s=at_s, looks=memory.looks + 1, low=low, high=high, busy_s=busy_s)
+    step = memory.step
+    if memory.value is not None:
+        step = abs(value - memory.value) if step is None else min(step, abs(value - memory.value))
     ended = memory.busy_s is not None
     run_s = at_s - memory.busy_s if memory.busy_s is not None else 0.0
     return replace(
@@ -164,6 +173,7 @@ def _kept(memory: Memory, value: float, at_s: float, driver: float | None, busy:
         value=value,
         at_s=at_s,
         looks=1,
+        step=step,
         low=driver,
         high=driver,
         changes=memory.changes + (memory.value is not None),
@@ -179,7 +189,8 @@ def _stands(memory: Memory, at_s: float, rules: Rules) -> bool:
     """Whether the value stands where it should have moved."""
     if rules.moved is None or memory.looks < LEAST_LOOKS:
         return False
-    if memory.low is not None and memory.high is not None and memory.high - memory.low >= rules.moved:
+    step = rules.step if memory.step is None else min(rules.step, memory.step)
+    if memory.low is not None and memory.high is not None and memory.high - memory.low >= rules.moved + 2 * step:
         return True
     if memory.busy_s is None or memory.runs < HABIT_RUNS or memory.returns < HABIT_RETURNS * memory.runs:
         return False

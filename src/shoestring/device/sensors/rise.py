@@ -15,9 +15,9 @@ STEEPEST_TIMES = 3.0
 """A chip's temperature is let move this many times faster than its constants say: they are known to 25 %, and there are
 loads that take more than the one they were measured under."""
 
-MOVED_KELVIN, MOVED_WITH_FAN_KELVIN = 4.0, 6.0
-"""No sensor of a processor has steps above 1 K, and the model errs by half at most; a fan that turns up just as the load
-does can hide some kelvin more."""
+MOVED_KELVIN, MOVED_WITH_FAN_KELVIN = 2.0, 4.0
+"""A value has moved too when the load moved it by so much, and by two of its sensor's steps: the model errs by half at
+most. A fan that turns up just as the load does can hide some kelvin more."""
 USUAL_POLES = Poles(150.0, 6.0, 0.35)
 """As fitted on a bare Raspberry Pi 4 (its chip file); other boards' fast poles are not far."""
 
@@ -29,7 +29,7 @@ class Silicon:
     Args:
         poles: of chip and board.
         kelvin: rise of a busy board over an idle one, at rest, K. Too low is safe: less is then called stuck.
-        moved: a value has moved too when the load alone moved it by so much, K.
+        moved: a value has moved too when the load alone moved it by so much and two of its sensor's steps, K.
         idle_kelvin: rise of an idle board over the air, at rest, K. It matters only where a fan changes it.
         fan: (degrees Celsius from which on, share of the resistance that is left), by rising temperature.
         jump: that is believed between two looks, however close, K.
