@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoestring.device.sensors.judge import PLAIN, Memory, Rules, Silicon, expected_rise, heat_rules, judge, silicon_of
+from shoestring.device.sensors.judge import PLAIN, Memory, Rules, heat_rules, judge
+from shoestring.device.sensors.rise import Rise, Silicon, silicon_of
 from shoestring.domain.heat.simulate import Plant
 from shown_board import PI_4, PI_4_KELVIN, Board
 
@@ -26,10 +27,10 @@ IMPOSSIBLE = (-256.0, -89.0, -40.0, 0.0, 150.0, 1e6, math.inf, -math.inf, math.n
 
 def watch(values: Sequence[float], loads: Sequence[float], rules: Rules, judging: Judge = judge) -> Iterator[str]:
     """The verdict on each value, one a second, as real sensors are judged."""
-    memory, rise = Memory(), None
+    memory, rise = Memory(), Rise()
     for second, (value, load) in enumerate(zip(values, loads, strict=True)):
-        rise = expected_rise(rise, load, 1.0, SILICON)
-        memory, kind = judging(memory, value, float(second), rules, driver=sum(rise), busy=load >= 0.25)
+        rise = rise.after(load, 1.0, SILICON)
+        memory, kind = judging(memory, value, float(second), rules, driver=rise.kelvin, busy=load >= 0.25)
         yield kind
 
 
@@ -186,19 +187,3 @@ def test_watts_that_stand_while_the_load_changes_are_stuck() -> None:
         memory, kind = judge(memory, 4.321, float(second), PLAIN["watts"], driver=load)
         kinds.append(kind)
     assert kinds == ["", "", "stuck", "stuck"]
-
-
-def test_the_rise_follows_the_poles() -> None:
-    assert expected_rise(None, None, 1.0, SILICON) is None
-    rest = expected_rise(None, 0.5, 1.0, SILICON)
-    assert rest is not None
-    assert sum(rest) == pytest.approx(0.5 * SILICON.kelvin)
-    assert expected_rise(rest, 0.5, 100.0, SILICON) == pytest.approx(rest)
-    assert expected_rise(rest, 0.9, 0.0, SILICON) == rest
-
-
-def test_silicon_from_a_chip_file() -> None:
-    assert pytest.approx(40.8) == SILICON.kelvin
-    assert 7.0 < SILICON.jump_each_s < 9.0
-    cooled = silicon_of(Plant(PI_4, 9.5, ((50.0, 4.0),), (), 2.8, 9.7, 25.0))
-    assert cooled.kelvin == pytest.approx(6.9 * 4.0)

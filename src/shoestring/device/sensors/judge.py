@@ -1,8 +1,8 @@
 """What is not believed: out of range, a jump that no silicon makes, the same value while it must have moved. No I/O.
 
 A value that repeats proves nothing: a quiet board at rest says the same for hours, in steps of half a degree. So a
-sensor is stuck only when its value stands while two thermal poles (`domain.heat.poles`), driven by the load, say that
-it should have moved by more than any step; or when it stands, under load, far longer than it ever did before.
+sensor is stuck only when its value stands while the load alone (`rise.py`) should have moved it by more than any step;
+or when a sensor that trembles stands, under load, far longer than it ever did before.
 """
 
 from __future__ import annotations
@@ -12,42 +12,9 @@ from typing import TYPE_CHECKING
 
 from shoestring.device.sensors.pi import HIGHEST_BITS
 from shoestring.device.sensors.sysfs import COLDEST, HOTTEST
-from shoestring.domain.heat.poles import Poles
 
 if TYPE_CHECKING:
-    from shoestring.domain.heat.simulate import Plant
-
-STEEPEST_TIMES = 3.0
-"""A chip's temperature is let move this many times faster than its constants say: they are known to 25 %, and there are
-loads that take more than the one they were measured under."""
-
-USUAL_POLES = Poles(150.0, 6.0, 0.35)
-"""As fitted on a bare Raspberry Pi 4 (its chip file); other boards' fast poles are not far."""
-
-
-@dataclass(frozen=True)
-class Silicon:
-    """How a processor's temperature can move.
-
-    Args:
-        poles: of chip and board.
-        kelvin: rise of a busy board over an idle one, at rest, K. Too low is safe: less is then called stuck.
-        jump: that is believed between two looks, however close, K.
-        jump_each_s: and for every second between them, K/s.
-    """
-
-    poles: Poles = USUAL_POLES
-    kelvin: float = 12.0
-    jump: float = 40.0
-    jump_each_s: float = 20.0
-
-
-def silicon_of(plant: Plant) -> Silicon:
-    """Of a board whose constants are known: its steepest slope is that of an idle board that gets busy."""
-    watts, share = plant.load_watts - plant.idle_watts, plant.poles.fast_share
-    steepest = watts * plant.resistance * (share / plant.poles.fast_s + (1 - share) / plant.poles.slow_s)
-    least = min([plant.resistance, *(resistance for _, resistance in plant.fan)])
-    return Silicon(plant.poles, watts * least, 15.0, max(4.0, STEEPEST_TIMES * steepest))
+    from shoestring.device.sensors.rise import Silicon
 
 
 @dataclass(frozen=True)
@@ -57,6 +24,7 @@ class Rules:
     Args:
         low, high: it says more than the one and less than the other.
         moved: when its driver moved by so much, the value has moved too; None where nothing drives it.
+        step: of a sensor that has not shown its own yet; twice its step is added to `moved`.
         jump, jump_each_s: as in `Silicon`; None for no such limit.
         no_zero: a bare 0 is what dead sensors say; it is believed only from a sensor that was near it before.
         trust_again_s: a sensor that lied is heard for so long before it is believed, s.
@@ -65,6 +33,7 @@ class Rules:
     low: float
     high: float
     moved: float | None = None
+    step: float = 0.0
     jump: float | None = None
     jump_each_s: float = 0.0
     no_zero: bool = False
@@ -75,13 +44,11 @@ NEAR_ZERO = 5.0
 """A bare 0 is honest from a sensor that said no more than this before."""
 LEAST_LOOKS = 3
 """A value that was seen less often is not called stuck."""
-MOVED_KELVIN = 4.0
-"""No processor's sensor has steps above 1 K, and the model errs by half at most."""
 MOVED_LOAD = 0.4
 """Watts of a board that gets so much busier are not the same to the last digit."""
-HABIT_RUNS, HABIT_TIMES, HABIT_S = 30, 8.0, 60.0
-"""Under load, a value that stands HABIT_TIMES longer than in any of HABIT_RUNS runs before, and for HABIT_S, is
-stuck."""
+HABIT_RUNS, HABIT_RETURNS, HABIT_TIMES, HABIT_S = 30, 0.5, 8.0, 30.0
+"""A sensor trembles when, of HABIT_RUNS runs of one value under load, HABIT_RETURNS ended in the value before. When one
+that does stands HABIT_TIMES longer than ever before, and for HABIT_S, under load, it is stuck."""
 BUSY = 0.25
 """Share of the processor from which on a board counts as under load."""
 
@@ -102,7 +69,9 @@ PLAIN = {
 
 def heat_rules(silicon: Silicon) -> Rules:
     """For a sensor of temperature."""
-    return Rules(COLDEST, HOTTEST, MOVED_KELVIN, silicon.jump, silicon.jump_each_s, no_zero=True, trust_again_s=10.0)
+    return Rules(
+        COLDEST, HOTTEST, silicon.moved, 1.0, silicon.jump, silicon.jump_each_s, no_zero=True, trust_again_s=10.0
+    )
 
 
 @dataclass(frozen=True)
@@ -112,18 +81,22 @@ class Memory:
     Args:
         value, at_s: what it said last within its range, and when.
         looks: how often it has said just that.
+        step: least difference between two values that followed each other; None before the first.
         low, high: least and most of its driver meanwhile; None where the driver was not known.
         good: the last value that was believed.
         lied_s: since when it has had to speak well again; None while it is trusted.
         fault: what it did then.
         changes: how often its value changed since.
         busy_s: since when the value has stood under load.
-        runs, longest_s: runs of one value under load that ended, and the longest, s.
+        before: the value before this one.
+        runs, returns, longest_s: runs of one value under load that ended, how many of them in the value before, and the
+            longest, s.
     """
 
     value: float | None = None
     at_s: float = 0.0
     looks: int = 0
+    step: float | None = None
     low: float | None = None
     high: float | None = None
     good: float | None = None
@@ -131,7 +104,9 @@ class Memory:
     fault: str = ""
     changes: int = 0
     busy_s: float | None = None
+    before: float | None = None
     runs: int = 0
+    returns: int = 0
     longest_s: float = 0.0
 
 
@@ -166,25 +141,6 @@ def judge(
     return replace(kept, good=value), ""
 
 
-def expected_rise(
-    state: tuple[float, float] | None, load: float | None, seconds: float, silicon: Silicon
-) -> tuple[float, float] | None:
-    """The rise over an idle board that a load of 0 to 1 makes, in both poles. Unknown loads leave it unknown.
-
-    Args:
-        state: before; None where it was not known, and the load is then taken to have lasted for ever.
-        load: since then.
-        seconds: that went by.
-        silicon: of the board.
-    """
-    if load is None:
-        return None
-    kelvin = load * silicon.kelvin
-    if state is None:
-        return silicon.poles.rest(kelvin)
-    return state if seconds <= 0 else silicon.poles.step(state, kelvin, seconds)
-
-
 def _distrusted(memory: Memory, at_s: float, fault: str) -> tuple[Memory, str]:
     return replace(memory, lied_s=at_s, fault=fault, changes=0), fault
 
@@ -204,9 +160,12 @@ def _kept(memory: Memory, value: float, at_s: float, driver: float | None, busy:
     """The memory with this value in it."""
     if value == memory.value:
         known = [bound for bound in (memory.low, memory.high, driver) if bound is not None]
+        low, high = min(known, default=None), max(known, default=None)
         busy_s = None if not busy else at_s if memory.busy_s is None else memory.busy_s
-        low, high = (min(known), max(known)) if known else (None, None)
         return replace(memory, at_s=at_s, looks=memory.looks + 1, low=low, high=high, busy_s=busy_s)
+    step = memory.step
+    if memory.value is not None:
+        step = abs(value - memory.value) if step is None else min(step, abs(value - memory.value))
     ended = memory.busy_s is not None
     run_s = at_s - memory.busy_s if memory.busy_s is not None else 0.0
     return replace(
@@ -214,11 +173,14 @@ def _kept(memory: Memory, value: float, at_s: float, driver: float | None, busy:
         value=value,
         at_s=at_s,
         looks=1,
+        step=step,
         low=driver,
         high=driver,
         changes=memory.changes + (memory.value is not None),
         busy_s=at_s if busy else None,
+        before=memory.value,
         runs=memory.runs + ended,
+        returns=memory.returns + (ended and value == memory.before),
         longest_s=max(memory.longest_s, run_s),
     )
 
@@ -227,11 +189,12 @@ def _stands(memory: Memory, at_s: float, rules: Rules) -> bool:
     """Whether the value stands where it should have moved."""
     if rules.moved is None or memory.looks < LEAST_LOOKS:
         return False
-    if memory.low is not None and memory.high is not None and memory.high - memory.low >= rules.moved:
+    step = rules.step if memory.step is None else min(rules.step, memory.step)
+    if memory.low is not None and memory.high is not None and memory.high - memory.low >= rules.moved + 2 * step:
         return True
-    if memory.busy_s is None or memory.runs < HABIT_RUNS:
+    if memory.busy_s is None or memory.runs < HABIT_RUNS or memory.returns < HABIT_RETURNS * memory.runs:
         return False
     return at_s - memory.busy_s > max(HABIT_S, HABIT_TIMES * memory.longest_s)
 
 
-__all__ = ["BUSY", "PLAIN", "Memory", "Rules", "Silicon", "expected_rise", "heat_rules", "judge", "silicon_of"]
+__all__ = ["BUSY", "PLAIN", "Memory", "Rules", "heat_rules", "judge"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.device.sensors.heat import heat_sources
-from shoestring.device.sensors.judge import BUSY, PLAIN, Memory, Silicon, expected_rise, heat_rules, judge
+from shoestring.device.sensors.judge import BUSY, PLAIN, Memory, heat_rules, judge
 from shoestring.device.sensors.kernel import kernel_sources
 from shoestring.device.sensors.pi import (
     CAPPED,
@@ -25,6 +25,7 @@ from shoestring.device.sensors.pi import (
 from shoestring.device.sensors.power import battery_sources, package_source, rail_source
 from shoestring.device.sensors.reader import Answer, Reader
 from shoestring.device.sensors.readings import Fault, Readings
+from shoestring.device.sensors.rise import Rise, Silicon
 from shoestring.device.sensors.source import GarbledError, Source
 from shoestring.domain.heat.simulate import CLOCK_POWER
 
@@ -62,7 +63,7 @@ class RealSensors:
         self._heat_rules = heat_rules(self._silicon)
         self._reader = Reader(_found(root, clock), deadline_s)
         self._memories: dict[Source, Memory] = {}
-        self._rise: tuple[float, float] | None = None
+        self._rise = Rise()
         self._rise_s = 0.0
         self._clock_share: float | None = None
         self._reader.forget(_not_ours(self._reader.look()))
@@ -78,6 +79,8 @@ class RealSensors:
         heat = [value for source, value in good.items() if source.field == "celsius"]
         # the hottest spot is not known while one of its sensors is silent; of those that disagree the hotter counts
         celsius = max((value for value in heat if value is not None), default=None) if None not in heat else None
+        if celsius is not None:
+            self._rise = self._rise.seen(celsius, self._silicon)
         bits = values.get("bits")
         throttled, weak = values.get("throttled"), values.get("under_voltage")
         if bits is not None:
@@ -126,7 +129,7 @@ class RealSensors:
         if value is not None:
             heat = source.field == "celsius"
             rules = self._heat_rules if heat else PLAIN[source.field]
-            driver = load if not heat else None if self._rise is None else sum(self._rise)
+            driver = self._rise.kelvin if heat else load
             before = self._memories.get(source, Memory())
             busy = load is not None and load >= BUSY
             self._memories[source], problem = judge(before, value, at_s, rules, driver=driver, busy=busy)
@@ -143,7 +146,7 @@ class RealSensors:
         load = min(1.0, max(known)) if known else None
         share = 1.0 if self._clock_share is None else self._clock_share
         heat = None if load is None else load * share**CLOCK_POWER
-        self._rise = expected_rise(self._rise, heat, at_s - self._rise_s, self._silicon)
+        self._rise = self._rise.after(heat, at_s - self._rise_s, self._silicon)
         self._rise_s = at_s
         return load
 
