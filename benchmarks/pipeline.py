@@ -4,9 +4,9 @@
     python benchmarks/pipeline.py MODELS --truth det.txt
 
 The straightforward pipeline decodes with OpenCV, resizes with Pillow, runs ONNX Runtime in fp32 and decodes the heads
-by the book. Ours gets one thing more with each row. All go through the same frames in interleaved rounds; a ratio is taken
-within a round, and its median stands with the tenth and the ninetieth percentile. Then the same from JPEG files of
-1920 x 1080.
+by the book. Ours gets one thing more with each row. All go through the same frames in interleaved rounds; a ratio is
+taken within a round, and its median stands with the tenth and the ninetieth percentile. Then the same from JPEG files
+of 1920 x 1080.
 
 Average precision at an overlap of 0.5, twice: of people against --truth, and over classes against what the
 straightforward pipeline is sure of (a score of 0.5), by which it has 100 % itself. The film is a sequence of PETS 2009;
