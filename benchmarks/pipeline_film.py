@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 from PIL import Image
 
 from average_precision import Thing
@@ -25,6 +26,7 @@ WIDTH, HEIGHT, RATE = 768, 576, 10.0
 PERSON = 0
 LEAST_CONFIDENCE = 0.9
 WIDE = (72, 504)  # lines of the frame that a 16:9 picture shows
+QUIET_TURN, QUIET_MOVES, NOISE, SEED = 100, 40, 2.0, 7
 LEAST_SEEN = 0.6  # of a person's height, for one who stands at the edge of that picture
 
 
@@ -74,6 +76,27 @@ def write_jpegs(path: Path, folder: Path, count: int) -> list[Path]:
         written.append(folder / f"{number:04}.jpg")
         picture.resize((1920, 1080), Image.Resampling.BICUBIC).save(written[-1], quality=90)
     return written
+
+
+def shown_at(number: int) -> int:
+    """The frame of the film that a frame of the quiet film shows."""
+    turn, place = divmod(number, QUIET_TURN)
+    return turn * QUIET_MOVES + min(place, QUIET_MOVES - 1)
+
+
+def write_quiet(path: Path, out: Path, count: int) -> Path:
+    """A quiet place: the film moves for 4 seconds, then stands still for 6, under a sensor's noise; Motion JPEG."""
+    rng = np.random.default_rng(SEED)
+    writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (WIDTH, HEIGHT))
+    moving = frames(path, shown_at(count - 1) + 1)
+    shown, picture = -1, np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for number in range(count):
+        while shown < shown_at(number):
+            picture, shown = np.asarray(next(moving)), shown + 1
+        grain = rng.normal(0, NOISE, picture.shape).astype(np.float32)
+        writer.write(np.clip(picture + grain, 0, 255).astype(np.uint8))
+    writer.release()
+    return out
 
 
 def codec(path: Path) -> str:

@@ -56,6 +56,14 @@ def test_a_label_at_the_upper_edge_is_still_there() -> None:
     assert (drawn[:12, 96:150] == colour_of(0)).all(axis=2).sum() > 200
 
 
+def test_labels_of_neighbours_do_not_cover_each_other() -> None:
+    boxes = [box(0.3 + 0.05 * n, 0.4, 0.35 + 0.05 * n, 0.7, n, "person") for n in range(3)]
+    crowded = draw(blank(640, 480), boxes)
+    for n, one in enumerate(boxes):  # as many pixels of the label's ground as when it is alone
+        alone = (draw(blank(640, 480), [one]) == colour_of(n)).all(axis=2).sum()
+        assert (crowded == colour_of(n)).all(axis=2).sum() > 0.85 * alone
+
+
 def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
     lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)

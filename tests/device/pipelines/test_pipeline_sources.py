@@ -172,6 +172,20 @@ def test_a_camera_with_motion_jpeg_is_decoded_as_small_as_the_model_takes_it(
     assert fake.released and camera.rate == 30.0
 
 
+def test_a_torn_picture_is_passed_over_and_nothing_but_torn_ones_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCapture(jpegs=True)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: fake)
+    camera = CameraCapture("/dev/video0", SPEC)
+    whole = fake.read
+    torn = [(True, np.zeros((1, 40), np.uint8))] * 3
+    monkeypatch.setattr(fake, "read", lambda: torn.pop() if torn else whole())
+    frame = camera.read(0)
+    assert frame is not None and frame.size == (640, 480) and not torn
+    monkeypatch.setattr(fake, "read", lambda: (True, np.zeros((1, 40), np.uint8)))
+    with pytest.raises(DataError, match="broken pictures"):
+        camera.read(1)
+
+
 def test_a_password_is_in_no_message() -> None:
     assert without_password("rtsp://me:secret@cam.local:554/a?b=c") == "rtsp://cam.local:554/a?b=c"
     source = open_source(["rtsp://me:secret@127.0.0.1:9/none"])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shoestring.inputs.image import Pixels
 
     Colour = tuple[int, int, int]
+    Edge = tuple[int, int, int, int]
 
 COLOURS: tuple[Colour, ...] = (
     (230, 159, 0),
@@ -102,30 +103,48 @@ def _drawn(picture: Pixels, boxes: Iterable[Box], answer: Answer | None) -> Imag
     pen = ImageDraw.Draw(image)
     height = max(11, min(image.size) // 40)
     line, font = max(1, height // 6), ImageFont.load_default(height)
-    for box in reversed(tuple(boxes)):
-        colour = colour_of(box.index)
-        left, right = (round(side * (image.width - 1)) for side in (box.left, box.right))
-        top, bottom = (round(side * (image.height - 1)) for side in (box.top, box.bottom))
-        pen.rectangle((left, top, right, bottom), outline=colour, width=line)
-        _label(pen, font, caption(box), (left, top), colour, image.size)
+    edges = [(_pixels(box, image.size), colour_of(box.index), caption(box)) for box in boxes]
+    for edge, colour, _ in reversed(edges):
+        pen.rectangle(edge, outline=colour, width=line)
     if answer is not None:
         words = f"{_short(answer.label)} {answer.score:.0%}".replace("%", " %")
-        _label(pen, font, words, (0, image.height), colour_of(answer.index), image.size)
+        edges.insert(0, ((0, image.height - 1, 0, image.height - 1), colour_of(answer.index), words))
+    taken: list[Edge] = []
+    for edge, colour, words in edges:  # the best choose their place first
+        left, top, right, bottom = (round(side) for side in pen.textbbox((0, 0), words, font=font))
+        place = _free_place(edge, (right - left + 4, bottom - top + 4), image.size, taken)
+        taken.append(place)
+        pen.rectangle(place, fill=colour)
+        pen.text((place[0] + 2 - left, place[1] + 2 - top), words, fill=ink_on(colour), font=font)
     return image
 
 
-def _label(
-    pen: ImageDraw.ImageDraw,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    words: str,
-    corner: tuple[int, int],
-    colour: Colour,
-    size: tuple[int, int],
-) -> None:
-    """Words on a ground of their colour, above a corner or, without room there, below it; always within the picture."""
-    left, top, right, bottom = (round(side) for side in pen.textbbox((0, 0), words, font=font))
-    width, height = right - left + 4, bottom - top + 4
-    x = max(0, min(corner[0], size[0] - width))
-    y = corner[1] - height if corner[1] >= height else min(corner[1], size[1] - height)
-    pen.rectangle((x, y, x + width, y + height), fill=colour)
-    pen.text((x + 2 - left, y + 2 - top), words, fill=ink_on(colour), font=font)
+def _pixels(box: Box, size: tuple[int, int]) -> Edge:
+    left, right = (round(side * (size[0] - 1)) for side in (box.left, box.right))
+    top, bottom = (round(side * (size[1] - 1)) for side in (box.top, box.bottom))
+    return left, top, right, bottom
+
+
+def _free_place(edge: Edge, label: tuple[int, int], size: tuple[int, int], taken: list[Edge]) -> Edge:
+    """Where a label covers other labels least: above its box, below it, or inside; always within the picture."""
+    left, top, right, bottom = edge
+    width, height = label
+    places = []
+    for x, y in (
+        (left, top - height),
+        (right - width, top - height),
+        (left, bottom),
+        (right - width, bottom),
+        (left, top),
+        (left, bottom - height),
+    ):
+        x0, y0 = max(0, min(x, size[0] - width - 1)), max(0, min(y, size[1] - height - 1))
+        places.append((x0, y0, x0 + width, y0 + height))
+    return min(places, key=lambda place: sum(_shared(place, other) for other in taken))
+
+
+def _shared(one: Edge, other: Edge) -> int:
+    """Pixels that both cover."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0, width) * max(0, height)

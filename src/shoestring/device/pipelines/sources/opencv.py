@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ OPEN_MS, READ_MS = 5000, 5000
 """Time for a network camera to answer, and to give its next frame; ms."""
 _SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080))
 """What nearly every camera offers."""
+_MOST_TORN = 30  # a second of a usual camera
 _MOST_RATE = 1000.0  # containers without a rate say nonsense such as 90,000
 
 
@@ -161,12 +163,15 @@ class CameraCapture:
         self.rate = _rate(self._capture, cv2)
 
     def read(self, number: int) -> Frame | None:
-        whole, picture = self._capture.read()
-        if not whole:
-            return None
-        if self._raw:
-            return encoded_frame(picture.tobytes(), number, self._clock(), "", self._spec)
-        return _bgr_frame(picture, number, self._clock(), "")
+        for _ in range(_MOST_TORN):
+            whole, picture = self._capture.read()
+            if not whole:
+                return None
+            if not self._raw:
+                return _bgr_frame(picture, number, self._clock(), "")
+            with contextlib.suppress(DataError):  # a picture torn on the cable; the next one is a moment away
+                return encoded_frame(picture.tobytes(), number, self._clock(), "", self._spec)
+        raise DataError(f"the camera {self._name} sent {_MOST_TORN} broken pictures in turn", hint="check its cable")
 
     def close(self) -> None:
         self._capture.release()
