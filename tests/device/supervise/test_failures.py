@@ -39,15 +39,15 @@ def test_three_failures_within_five_minutes_send_a_rung_to_rest_for_ten():
     assert not usable(history, 300.0) and usable(history, 890.0)
 
 
-def test_each_further_rest_is_twice_as_long_until_a_day_without_a_failure():
+def test_each_further_rest_is_twice_as_long_until_an_hour_without_one():
     history = failed(0.0, 1.0, 2.0)
     history = after_failure(after_failure(after_failure(history, 700.0, POLICY), 701.0, POLICY), 702.0, POLICY)
     assert history.rests_until_s == 702.0 + 1200.0
-    day_s = 86_401.0
-    later = [702.0 + day_s + one for one in range(3)]
-    for at_s in later:
-        history = after_failure(history, at_s, POLICY)
-    assert history.rests_until_s == later[-1] + 600.0
+    for hours, rest_s in ((0.9, 2400.0), (1.1, 600.0)):
+        start_s = history.rests_until_s + hours * 3600
+        for at_s in (start_s, start_s + 1, start_s + 2):
+            history = after_failure(history, at_s, POLICY)
+        assert history.rests_until_s == start_s + 2 + rest_s
 
 
 def test_a_rest_is_not_drawn_out_by_failures_within_it():

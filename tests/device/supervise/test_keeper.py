@@ -110,7 +110,20 @@ def test_without_leave_to_fall_nothing_else_answers():
         world.faults.append("crash")
         said += run(one, world, 20.0)
     assert rungs(said) == {"middle"}
-    assert world.most == 1
+    assert {worker.rung for worker in world.open} == {"middle"}
+
+
+def test_where_no_other_rung_may_run_the_same_is_kept_warm():
+    world = VirtualWorld(wrong=("cheap", "dear"))
+    one = keeper(world, care=Care(recycle_frames=200))
+    run(one, world, 20.0)
+    assert [worker.rung for worker in world.open] == ["middle", "middle"]
+    world.faults.append("crash")
+    said = run(one, world, 10.0)
+    assert not isinstance(said[0], Reply) and rungs(said[1:]) == {"middle"} and not downs(said)
+    before = world.started
+    said = run(one, world, 60.0)
+    assert not downs(said) and world.started > before and world.most == 2
 
 
 def test_where_all_rest_the_one_that_runs_goes_on():
@@ -123,6 +136,20 @@ def test_where_all_rest_the_one_that_runs_goes_on():
     assert {state.state for state in one.states()} == {"resting"}
     said = run(one, world, 60.0)
     assert len(rungs(said)) == 1 and len(downs(said)) <= 10
+
+
+def test_where_all_rest_the_warm_one_is_started_once():
+    world = VirtualWorld()
+    one = keeper(world)
+    run(one, world, 5.0)
+    for _ in range(12):
+        world.faults.append("crash")
+        run(one, world, 3.0)
+    assert {state.state for state in one.states()} == {"resting"}
+    run(one, world, 60.0)
+    before = world.started
+    run(one, world, 60.0)
+    assert world.started == before and one.processes == 2
 
 
 def test_a_rung_whose_golden_set_fails_here_never_answers():

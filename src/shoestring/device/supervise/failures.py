@@ -2,8 +2,8 @@
 
 The first failure in a while costs no wait. Each further one within `within_s` doubles it, since what fails again at
 once fails for a reason that waiting may cure (memory, heat, another program) and trying may make worse. A rung that
-fails `times` times within `within_s` rests for `rest_s`, so that another one answers meanwhile; each further rest is
-twice as long, until the rung has not failed for `forget_s`.
+fails `times` times within `within_s` rests for `rest_s`, so that another one answers meanwhile; each further rest
+is twice as long, unless the rung has done without one for `forget_s`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Policy:
         within_s: that a failure is remembered, s.
         rest_s: of the first rest, s.
         most_rest_s: that doubling ends at, s.
-        forget_s: without a failure after which rests are forgotten, s.
+        forget_s: without a rest after which rests are forgotten, s.
     """
 
     wait_s: float = 0.5
@@ -31,7 +31,7 @@ class Policy:
     within_s: float = 300.0
     rest_s: float = 600.0
     most_rest_s: float = 6 * 3600.0
-    forget_s: float = 24 * 3600.0
+    forget_s: float = 3600.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class History:
 
 def after_failure(history: History, at_s: float, policy: Policy) -> History:
     """The history once its engine has failed at `at_s`."""
-    long_ago = bool(history.failed_s) and at_s - history.failed_s[-1] > policy.forget_s
+    long_ago = history.rests_until_s is not None and at_s - history.rests_until_s > policy.forget_s
     rests = 0 if long_ago else history.rests
     kept = (*(one for one in history.failed_s if at_s - one <= policy.within_s), at_s)
     if len(kept) < policy.times or resting(history, at_s):

@@ -1,7 +1,8 @@
 """The heart of supervision: which process answers, which one comes next, and what follows when one breaks.
 
-There are at most three processes: the active one answers; the warm one holds another rung and takes over at once; the
-coming one is loading. Nothing waits: `tend` does what is due and returns, so one thread and any clock will do.
+There are at most three processes: the active one answers; the warm one holds another rung (or, where none may run, the
+same) and takes over at once; the coming one is loading. Nothing waits: `tend` does what is due and returns, so one
+thread and any clock will do.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class _Held:
     Args:
         worker: the process.
         since_s: when it was started, s.
+        spare: whether it was started to be kept warm.
         limit_s: of one frame, s.
         frames: that it answered.
         bytes_ready: resident when it was ready; None when nothing told.
@@ -46,6 +48,7 @@ class _Held:
 
     worker: Worker
     since_s: float
+    spare: bool
     limit_s: float = 0.0
     frames: int = 0
     bytes_ready: int | None = None
@@ -202,7 +205,8 @@ class Keeper:
 
     def _install(self, held: _Held, now: float) -> None:
         """A ready process gets its place: that of the active one where it holds what shall run, else the warm one."""
-        if held.rung == self._target(now) or self._active is None:
+        target = self._target(now)
+        if self._active is None or (held.rung == target and not (held.spare and self.running == target)):
             old, self._active = self._active, held
             if old is None:
                 return
@@ -211,7 +215,7 @@ class Keeper:
                 return
             held = old
         self._drop_warm()
-        if self._care.warm and usable(self._histories[held.rung], now):
+        if self._care.warm and (held.rung == target or usable(self._histories[held.rung], now)):
             self._warm = held
         else:
             held.worker.close()
@@ -249,35 +253,44 @@ class Keeper:
     def _decide(self, now: float, looking: bool) -> None:
         """Bring the processes nearer to what they should be."""
         target = self._target(now)
-        if target is not None and self.running != target and self._warm is not None:
-            if self._warm.rung == target:
-                self._active, self._warm = self._warm, self._active
-            elif self._active is None and self._fall:
-                self._active, self._warm = self._warm, None
-        need, urgent = self._need(target, now, looking)
+        tired = looking and self._tired(now)
+        self._take_warm(target, tired)
+        need, urgent = self._need(target, now, looking, tired)
         if self._coming is not None:
             if need is None or not urgent or self._coming.rung == need:
                 return
             self._coming.worker.close()
             self._coming = None
         if need is not None and now >= next_try_s(self._histories[need], self._policy) and self._room(need, urgent):
-            self._start(need, now)
+            self._start(need, now, spare=not urgent)
 
-    def _need(self, target: str | None, now: float, looking: bool) -> tuple[str | None, bool]:
+    def _take_warm(self, target: str | None, tired: bool) -> None:
+        """Let the warm process answer where it does that better than the active one."""
+        warm = self._warm
+        if warm is None or target is None:
+            return
+        if warm.rung == target and (self.running != target or tired):
+            self._active, self._warm = warm, self._active
+            if self._warm is not None and self._warm.rung == target:  # what is tired is not kept
+                self._drop_warm()
+        elif self._active is None and self._fall:
+            self._active, self._warm = warm, None
+
+    def _need(self, target: str | None, now: float, looking: bool, tired: bool) -> tuple[str | None, bool]:
         """The rung that another process should hold, and whether it shall answer as soon as it can."""
-        if target is not None and (self.running != target or (looking and self._tired(now))):
+        if target is not None and (self.running != target or (tired and self._tired(now))):
             return target, True
-        if looking and target is not None and self._care.warm and self._fall and self._warm is None:
+        if looking and target is not None and self._care.warm and self._warm is None:
             return self._neighbour(target, now), False
         return None, False
 
-    def _start(self, rung: str, now: float) -> None:
+    def _start(self, rung: str, now: float, *, spare: bool) -> None:
         limit_s = self._care.load_s
         if rung in self._load_s:
             limit_s = min(limit_s, max(LEAST_LOAD_S, LOAD_FACTOR * self._load_s[rung]))
         self.started += 1
         try:
-            self._coming = _Held(self._world.start(Order(rung, self._care.memory_bytes, limit_s)), now)
+            self._coming = _Held(self._world.start(Order(rung, self._care.memory_bytes, limit_s)), now, spare)
         except EngineFaultError as error:
             self._last = (error.fault, error.message)
             self._failures[rung] += 1
@@ -298,12 +311,12 @@ class Keeper:
             return self.running
         return min(left, key=lambda name: next_try_s(self._histories[name], self._policy), default=None)
 
-    def _neighbour(self, target: str, now: float) -> str | None:
-        """The rung to keep warm beside `target`."""
-        for name in self._order(target)[1:]:
+    def _neighbour(self, target: str, now: float) -> str:
+        """The rung to keep warm beside `target`: one that the next move may want, else the same once more."""
+        for name in self._order(target)[1:] if self._fall else ():
             if usable(self._histories[name], now):
                 return name
-        return None
+        return target
 
     def _order(self, rung: str) -> tuple[str, ...]:
         """`rung`, then what is cheaper from the dearest on, then what is dearer from the cheapest on."""

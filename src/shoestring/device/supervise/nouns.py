@@ -75,7 +75,7 @@ class Care:
         recycle_s: age at which it is replaced, s; None for never.
         growth_bytes: resident memory that it may gain before it is replaced.
         warm: whether a second process is kept ready with a neighbour of the rung, so that a fault or a move costs no
-            wait.
+            wait; with the same rung once more where no other may run.
     """
 
     frame_s: float | None = None

@@ -40,7 +40,7 @@ class SupervisedEngine:
         threads: of the runtimes; None takes each rung's own count.
         care: limits.
         policy: of failures.
-        fall: whether another rung answers while the wanted one cannot. Without it no process is kept warm.
+        fall: whether another rung answers while the wanted one cannot.
         clock: monotonic, s, for waits and rests; what a process may take is measured by the real one.
 
     Raises:
