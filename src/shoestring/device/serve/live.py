@@ -188,8 +188,9 @@ class LiveState:
         first = self._decision is None
         self._decision = decision
         ahead_s, celsius = decision.numbers.get("forecast_in_s"), decision.numbers.get("forecast_celsius")
-        known = isinstance(ahead_s, float) and isinstance(celsius, float)
-        self._forecast = (ahead_s, celsius) if known else None
+        self._forecast = None
+        if isinstance(ahead_s, float) and isinstance(celsius, float):
+            self._forecast = (ahead_s, celsius)
         if decision.moved or first:
             self._counted["moves"] += decision.moved
             self._decisions.append(
