@@ -9,8 +9,9 @@ uvicorn's. The server is bound to one core, the client to another. Rounds are in
 - ours, JSON: the same request as JSON text;
 - bare uvicorn: an application that reads the same bytes and answers the same bytes, and does nothing else.
 
-It prints the median over rounds of the rate with its spread, the median and the 99th percentile of the latency, and the
-resident memory of the server after its imports, after its start and after the load.
+It prints the median over rounds of the rate with its spread, the median and the 99th percentile of the latency, how long
+a request keeps the server's core busy, and the resident memory of the server after its imports, after its start and
+after the load.
 """
 
 from __future__ import annotations
@@ -194,11 +195,13 @@ def measure(levels: list[int], rounds: int, seconds: float, core: int) -> dict[s
         for _ in range(rounds):
             for level in levels:
                 for contestant in CONTESTANTS:
-                    _, said = servers["bare" if contestant == "bare uvicorn" else "ours"]
+                    process, said = servers["bare" if contestant == "bare uvicorn" else "ours"]
+                    before = processor_s(process.pid)
                     rate, latencies = asyncio.run(load(said["port"], request_of(contestant), level, seconds))
                     latencies.sort()
                     p50, p99 = latencies[len(latencies) // 2], latencies[int(0.99 * len(latencies))]
-                    found["runs"].append([contestant, level, rate, 1000 * p50, 1000 * p99])
+                    spent = 1e6 * (processor_s(process.pid) - before) / len(latencies)
+                    found["runs"].append([contestant, level, rate, 1000 * p50, 1000 * p99, spent])
         for kind, (process, _) in servers.items():
             found["memory"][kind]["loaded"] = resident(process.pid)
     finally:
@@ -221,13 +224,19 @@ def resident(pid: int) -> int:
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
+def processor_s(pid: int) -> float:
+    """Processor time that a process has taken, s."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def table(found: dict[str, Any], rounds: int, seconds: float, *, shared: bool) -> str:
     where = "the same core (there is only one)" if shared else "another core"
     lines = [
         f"null model, one core for the server, the client on {where}; {rounds} rounds of {seconds:g} s, interleaved",
         "",
-        "| contestant    | clients | requests/s (lowest-highest) | p50 ms | p99 ms |",
-        "|:--------------|--------:|----------------------------:|-------:|-------:|",
+        "| contestant    | clients | requests/s (lowest-highest) | p50 ms | p99 ms | core µs |",
+        "|:--------------|--------:|----------------------------:|-------:|-------:|--------:|",
     ]
     levels = sorted({run[1] for run in found["runs"]})
     for contestant in CONTESTANTS:
@@ -235,8 +244,8 @@ def table(found: dict[str, Any], rounds: int, seconds: float, *, shared: bool) -
             runs = [run for run in found["runs"] if run[:2] == [contestant, level]]
             rates = [run[2] for run in runs]
             rate = f"{statistics.median(rates):,.0f} ({min(rates):,.0f}-{max(rates):,.0f})"
-            p50, p99 = (statistics.median(run[place] for run in runs) for place in (3, 4))
-            lines.append(f"| {contestant:13} | {level:7} | {rate:>27} | {p50:6.2f} | {p99:6.2f} |")
+            p50, p99, spent = (statistics.median(run[place] for run in runs) for place in (3, 4, 5))
+            lines.append(f"| {contestant:13} | {level:7} | {rate:>27} | {p50:6.2f} | {p99:6.2f} | {spent:7.0f} |")
     lines.append("")
     for kind, memory in found["memory"].items():
         parts = ", ".join(f"{when} {count / 1e6:.1f} MB" for when, count in memory.items() if count is not None)

@@ -65,10 +65,11 @@ class App:
         self._v2 = V2(service, settings, self._asker)
         self.routes = self._all_routes(settings)
         self._fixed: dict[str, dict[str, Route]] = {}
-        self._varying: list[tuple[list[str], Route]] = []
+        self._varying: dict[int, list[tuple[list[str], Route]]] = {}
         for route in self.routes:
             if "{" in route.path:
-                self._varying.append((route.path.split("/"), route))
+                parts = route.path.split("/")
+                self._varying.setdefault(len(parts), []).append((parts, route))
             else:
                 self._fixed.setdefault(route.path, {})[route.method] = route
 
@@ -146,7 +147,7 @@ class App:
             return fixed.get(method), {}, _not_so(fixed)
         parts = request.scope["raw_path"].decode("latin-1").split("/")
         others: dict[str, Route] = {}
-        for template, route in self._varying:
+        for template, route in self._varying.get(len(parts), ()):
             found = _match(template, parts)
             if found is not None:
                 others[route.method] = route
@@ -200,8 +201,7 @@ def build_app(service: Service, settings: Settings) -> App:
 
 
 def _match(template: list[str], parts: list[str]) -> dict[str, str] | None:
-    if len(template) != len(parts):
-        return None
+    """What stands in the place of each varying part, or None; both are of one length."""
     found: dict[str, str] = {}
     for wanted, part in zip(template, parts, strict=True):
         if wanted.startswith("{"):

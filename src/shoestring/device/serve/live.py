@@ -76,17 +76,14 @@ class LiveState:
         decision: Decision | None = None,
         readings: Readings | None = None,
         picture_jpeg: bytes | None = None,
-        *,
-        forecast: tuple[float, float] | None = None,
     ) -> None:
         """Take in what is new; None leaves what was there.
 
         Args:
             result: of one frame.
-            decision: of the governor.
+            decision: of the governor; its numbers `forecast_celsius` and `forecast_in_s` are shown as the forecast.
             readings: of the sensors.
             picture_jpeg: the frame with its boxes, as JPEG.
-            forecast: (seconds from now, degrees Celsius) that the governor expects.
         """
         now = self._clock()
         with self._lock:
@@ -102,8 +99,6 @@ class LiveState:
             if picture_jpeg is not None:
                 self._counted["pictures"] += 1
                 self._picture = (self._counted["pictures"], now, picture_jpeg)
-            if forecast is not None:
-                self._forecast = forecast
 
     def keep_below(self, celsius: float | None, watts: float | None) -> None:
         """Show these limits from now on."""
@@ -197,6 +192,10 @@ class LiveState:
     def _decide(self, decision: Decision, now: float) -> None:
         first = self._decision is None
         self._decision = decision
+        ahead_s, celsius = decision.numbers.get("forecast_in_s"), decision.numbers.get("forecast_celsius")
+        self._forecast = None
+        if isinstance(ahead_s, float) and isinstance(celsius, float):
+            self._forecast = (ahead_s, celsius)
         if decision.moved or first:
             self._counted["moves"] += decision.moved
             self._decisions.append(

@@ -22,7 +22,7 @@ OUTPUTS = ("outputs", "probabilities", "rung")
 rung that answered. They are ours and not the model's: the rungs of one ladder may call their tensors by other names."""
 
 _Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
-_FLAT: msgspec.json.Decoder[list[int]] = msgspec.json.Decoder(list[_Byte])
+_FLAT: msgspec.json.Decoder[list[int]] = msgspec.json.Decoder(list[int])
 _NESTED: msgspec.json.Decoder[list[list[list[list[int]]]]] = msgspec.json.Decoder(list[list[list[list[_Byte]]]])
 
 
@@ -161,11 +161,15 @@ def _numbers(data: msgspec.Raw, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]
         raise DataError(f"{INPUT!r} has no data")
     nested = bytes(data)[1:20].lstrip(b" \t\r\n").startswith(b"[")
     try:
-        found = np.array((_NESTED if nested else _FLAT).decode(data), np.uint8)
+        if nested:
+            found = np.array(_NESTED.decode(data), np.uint8)
+        else:
+            found = np.frombuffer(bytes(_FLAT.decode(data)), np.uint8)  # `bytes` is the quickest check of the range
     except msgspec.DecodeError as error:
         raise DataError(f"the data of {INPUT!r}: {error}", hint="whole numbers from 0 to 255") from None
-    except ValueError:  # lists of several lengths
-        raise DataError(f"the data of {INPUT!r} are not nested as {list(shape)}") from None
+    except ValueError:
+        problem = f"not nested as {list(shape)}" if nested else "not all from 0 to 255"
+        raise DataError(f"the data of {INPUT!r} are {problem}") from None
     if (found.shape != shape) if nested else (found.size != np.prod(shape)):
         raise DataError(f"the data of {INPUT!r} are {list(found.shape)}, not {list(shape)}")
     return found.reshape(shape)
