@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from shoestring.inputs.window import seen_part
 
 import tiny_detector as squares
 from factory import make_bundle_parts, swap_blob
@@ -19,7 +20,6 @@ from shoestring.device.answers import boxes_of
 from shoestring.domain.preprocess import Preprocess
 from shoestring.heads import Found, detect
 from shoestring.inputs.image import pixels
-from shoestring.inputs.window import seen_part
 
 PARTS = make_detector_parts()
 

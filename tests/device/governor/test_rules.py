@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from governing import (
     blind_and_hot,
     board,
@@ -16,9 +19,6 @@ from governing import (
     model_of,
     sound,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from shoestring.device.governor import Limits, Policy, Work, moves, outlook, policy, thermal
 from shoestring.device.sensors.readings import Fault, Readings
 from shoestring.device.simulated.board import Truth
@@ -119,7 +119,7 @@ def test_saboteur_without_dwell_moves_too_often(monkeypatch):
     monkeypatch.setattr(moves, "MOST_MOVES", 10**6)
     monkeypatch.setattr(moves, "TRIM_GAIN", 1.0)
     monkeypatch.setattr(moves, "CLIMB_GAIN", 1.0)
-    monkeypatch.setattr(moves, "DEEPER", {count: 0.2 for count in range(7)})
+    monkeypatch.setattr(moves, "DEEPER", dict.fromkeys(range(7), 0.2))
     _, seen = hot_run(seconds=2 * 3600)
     assert busiest_hour(seen) > 6
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from shoestring.device.pipelines.heads import decode, detect, yolo_anchors
 
 import slow_heads
 from head_cases import ANCHORS, SIZE, flat_of, head_of, tensors_of
 from shoestring.base.errors import EngineError, EngineFaultError
-from shoestring.device.pipelines.heads import decode, detect, yolo_anchors
 from shoestring.domain.head import Head, Part
 from shoestring.domain.preprocess import Preprocess
 from shoestring.inputs.image import pixels

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-import slow_heads
-from shoestring.device.pipelines import nms
 from shoestring.device.pipelines.heads.found import Found
 from shoestring.device.pipelines.nms import MOST_CANDIDATES, suppress
 from shoestring.device.pipelines.overlaps import overlaps
+
+import slow_heads
+from shoestring.device.pipelines import nms
 
 
 def crowd(count: int, seed: int, classes: int = 3) -> Found:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from shoestring.device.pipelines.overlaps import overlaps
 
 from shoestring.device.pipelines.nouns import Box
-from shoestring.device.pipelines.overlaps import overlaps
 from shoestring.device.pipelines.track import Tracker, Tracking
 
 

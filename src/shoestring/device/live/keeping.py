@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shoestring.device.governor.explain import words
@@ -113,7 +114,10 @@ class Page(Listener):
     ) -> None:
         if decision.moved or self._said is None:
             self._said = (decision.at_s, words(Move("", decision, readings, before, time.time(), work)))
-        self.state.publish(decision=decision, readings=readings, forecast=forecast)
+        if forecast is not None:  # a decision that changes nothing carries none
+            told = {"forecast_in_s": forecast[0], "forecast_celsius": forecast[1]}
+            decision = replace(decision, numbers={**decision.numbers, **told})
+        self.state.publish(decision=decision, readings=readings)
 
     def _words(self, decision: Decision) -> str:
         """Of a move what it rests on; in between the reason that holds."""

@@ -20,8 +20,8 @@ from shoestring.device.live.plans import plans_of
 from shoestring.device.live.tally import Tally
 from shoestring.device.live.ticker import Ticker
 from shoestring.device.pipelines.pipeline import Pipeline, Reading, Sparing
-from shoestring.device.sensors.judge import Silicon, silicon_of
 from shoestring.device.sensors.real import RealSensors
+from shoestring.device.sensors.rise import Silicon, silicon_of
 from shoestring.device.supervise.nouns import Care
 from shoestring.device.supervise.supervised import SupervisedEngine
 from shoestring.domain.heat.plant import cooling_of, plant_of
