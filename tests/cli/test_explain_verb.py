@@ -13,20 +13,8 @@ from null_bundles import make_null_bundle
 def journal(cli, tmp_path: Path) -> Path:
     bundle, path = tmp_path / "null.shoe", tmp_path / "moves.jsonl"
     make_null_bundle(bundle)
-    words = (
-        "--chip",
-        "raspberry-pi-4b-4gb",
-        "--cooling",
-        "bare",
-        "--ambient",
-        40,
-        "--fps",
-        2000,
-        "--celsius",
-        60,
-        "--hours",
-        1,
-    )
+    board = ("--chip", "raspberry-pi-4b-4gb", "--cooling", "bare", "--ambient", 27, "--swing", 10)
+    words = (*board, "--fps", 2000, "--celsius", 56, "--hours", 10)
     assert cli("simulate", bundle, *words, "--decisions", path).code == 0
     return path
 

@@ -194,7 +194,12 @@ def test_rest_is_rest_and_a_file_goes_on_after_it() -> None:
     live = Scene(["frame"] * 3, (None, 0.0)).run()
     assert live.engine.calls == 0 and live.ear.lost == 3
     file = Scene(["frame"] * 3, (None, 0.0), ("b", 100.0), live=False)
-    file.loop._sleep = lambda seconds: (file.world.sleep(seconds), file.ticker.tick()) and None
+
+    def sleep(seconds: float) -> None:
+        file.world.sleep(seconds)
+        file.ticker.tick()
+
+    file.loop._sleep = sleep
     file.run()
     assert [result.rung for result in file.ear.results] == ["b"] * 3
 
