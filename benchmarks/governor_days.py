@@ -1,4 +1,4 @@
-"""Days for simulated boards, drawn from a seed: air that swings, cooling that fails. And the boards with their ladders."""
+"""Boards with their ladders, and days for them drawn from a seed: air that swings, cooling that fails."""
 
 from __future__ import annotations
 

@@ -53,11 +53,14 @@ def board(chip: str, seed: int = 0, air=35.0, **more) -> SimulatedBoard:
     return SimulatedBoard(catalogue()[chip], ambient, cooling=COOLING[chip], truth=truth, seed=seed, **more)
 
 
-def drive(policy: Policy, on: SimulatedBoard, seconds: float, every_s: float = 1.0, changed=None) -> list[Seen]:
+def drive(
+    policy: Policy, on: SimulatedBoard, seconds: float, every_s: float = 1.0, changed=None, supply: float = 1e9
+) -> list[Seen]:
     """Let the policy govern the board.
 
     Args:
         changed: makes the readings and the work that the policy gets from those that there are.
+        supply: examples a second that come in at most.
     """
     plans = {plan.name: plan for plan in policy.plans}
     state, work, seen = policy.start(), Work(), []
@@ -69,7 +72,7 @@ def drive(policy: Policy, on: SimulatedBoard, seconds: float, every_s: float = 1
         before = state
         state, decision = policy.decide(state, readings, work, on.now_s)
         given = work
-        work = on.advance(every_s, plans.get(decision.rung or ""), decision.rate)
+        work = on.advance(every_s, plans.get(decision.rung or ""), min(decision.rate, supply))
         seen.append(Seen(before, readings, given, decision, state, on.celsius))
     return seen
 

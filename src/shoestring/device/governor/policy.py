@@ -248,8 +248,10 @@ class Policy:
             rate = min(trial.rate, course.rate if trial.rung == course.rung else trial.rate)
             pick = Pick(back.name, rate, 0.0, 0.0)
         backoff = min(max(moves.BACKOFF_S, 2 * course.climb_backoff_s), moves.MOST_BACKOFF_S)
-        after = moves.moved_to(course, pick, here.now_s)
-        return replace(after, trial=None, climbed_s=None, climb_from_s=here.now_s + backoff, climb_backoff_s=backoff)
+        after, until = moves.moved_to(course, pick, here.now_s), here.now_s + backoff
+        return replace(
+            after, trial=None, climbed_s=None, climb_from_s=until, trim_from_s=until, climb_backoff_s=backoff
+        )
 
     def _value(self, course: Course) -> float:
         if course.rung is None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 STEP_S = 1.0
 """Longest step of the physics; the clock's governor moves once in it."""
 WEAK_CLOCK = 0.4
-"""Share of the clock that firmware leaves when the supply is too weak: 600 of 1500 MHz, as a Pi 4 does (general
-knowledge, unverified)."""
+"""Share of the clock that firmware leaves while more is wanted than the supply gives: 600 of 1500 MHz, as a Pi 4 does
+(general knowledge, unverified)."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +130,13 @@ class SimulatedBoard:
         self._chance = random.Random(f"noise {seed}")
         self._air = ambient(0.0)
         self._parts = self.plant.poles.rest(self.plant.idle_watts * self.plant.resistance)
-        self._level, self._clock, self._weak = fan_level(self.plant.fan, self.celsius, 0), 1.0, False
+        self._level = fan_level(self.plant.fan, self.celsius, 0)
+        self._cool, self._clock, self._weak = 1.0, 1.0, False
         self._watts, self._battery_wh = self.plant.idle_watts, battery_wh
         self._energy_j, self._looked_s = 0.0, 0.0
         self._step_s, self._left = STEP_S, self.plant.poles.left(STEP_S)
         self._last_said: float | None = None
-        self._said_at, self._honest = -1.0, 0.0
+        self._error = self._chance.gauss(0.0, noise)
         self._owed = 0.0
 
     @property
@@ -190,7 +191,7 @@ class SimulatedBoard:
             watts=watts if self._metered else None,
             clock=self._clock,
             memory_free_bytes=self.memory_free_bytes,
-            throttled=self._clock < 1 and not self._weak,
+            throttled=self._cool < 1,
             under_voltage=self._weak,
             battery_wh=self._battery_wh,
             on_battery=None if self._battery_wh is None else True,
@@ -205,7 +206,7 @@ class SimulatedBoard:
             watts=self._watts,
             clock=self._clock,
             under_voltage=self._weak,
-            throttled=self._clock < 1 and not self._weak,
+            throttled=self._cool < 1,
             battery_wh=self._battery_wh,
             fan=0 if during(self._faults, "fan", self.now_s) else self._level,
             ambient_celsius=self._air,
@@ -217,11 +218,8 @@ class SimulatedBoard:
 
     def _said(self) -> float:
         """What a good sensor says: the chip with noise, in its steps; the same however often it is asked."""
-        if self._said_at != self.now_s:
-            value = self.celsius + self._chance.gauss(0.0, self._noise) if self._noise else self.celsius
-            self._honest = round(value / self._quantum) * self._quantum if self._quantum else value
-            self._said_at = self.now_s
-        return self._honest
+        value = self.celsius + self._error
+        return round(value / self._quantum) * self._quantum if self._quantum else value
 
     def _load(self, plan: RungPlan) -> float:
         if plan.load_watts is None:
@@ -253,8 +251,12 @@ class SimulatedBoard:
         self._energy_j += watts * seconds
         if self._battery_wh is not None:
             self._battery_wh = max(0.0, self._battery_wh - watts * seconds / 3600)
-        self._clock = next_clock(plant.throttle, self.celsius, self._clock)
-        self._supply(at, watts)
+        self._error = self._chance.gauss(0.0, self._noise)
+        self._cool = next_clock(plant.throttle, self.celsius, self._cool)
+        weak = during(self._faults, "supply", at) if self._faults else None
+        wanted = idle + load * min(1.0, rate * busy_s / self._cool) * self._cool**CLOCK_POWER
+        self._weak = weak is not None and wanted > weak.value
+        self._clock = min(self._cool, WEAK_CLOCK) if self._weak else self._cool
         return did * seconds, share
 
     def _resistance(self) -> float:
@@ -262,13 +264,6 @@ class SimulatedBoard:
         self._level = fan_level(plant.fan, self.celsius, self._level)
         turning = self._level and not (self._faults and during(self._faults, "fan", self.now_s))
         return plant.fan[self._level - 1][1] if turning else plant.resistance
-
-    def _supply(self, at_s: float, watts: float) -> None:
-        """A weak supply lets the clock fall while more is drawn than it gives, and for some seconds after."""
-        weak = during(self._faults, "supply", at_s) if self._faults else None
-        self._weak = weak is not None and watts > weak.value
-        if self._weak:
-            self._clock = min(self._clock, WEAK_CLOCK)
 
 
 def true_plant(chip: Chip, cooling: str | None, truth: Truth, throttle_at: float | None) -> Plant:
