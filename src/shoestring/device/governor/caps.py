@@ -1,15 +1,13 @@
-"""What each limit leaves for the load, in watts above idle; the least of them binds."""
+"""What heat leaves for the load, in watts above idle."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoestring.device.governor.line import Line
 from shoestring.device.governor.outlook import blind_watts, ceiling
 from shoestring.device.governor.slope import factor
-from shoestring.device.governor.state import Energy, Supply
 
 if TYPE_CHECKING:
     from shoestring.device.governor.model import BoardModel
@@ -20,19 +18,13 @@ if TYPE_CHECKING:
 
 DOUBT = 0.25
 """Share by which a board may shed heat worse than its chip file says (docs/heat.md)."""
-POWER_ERROR, WATTS_NOISE = 0.15, 0.2
-"""Share by which published watts are off (docs/heat.md), and W of a meter's error with all that we do not see."""
-BASE_WALK, POWER_WALK = 0.02, 0.02 / 60
-UNKNOWN_BASE_ERROR = 5.0
-"""Watts that a board without a model may draw at rest, give or take."""
+LEAST_START = 0.2
+"""Of the most load, where a board without a model begins again after a rest."""
 BLIND_SHARE = 0.25
 """Of the cheapest rung's full load, where neither a sensor nor a model speaks."""
-KEEP = 0.97
-"""Of the watts allowed, aimed at; a battery's last hundredths are never to be had."""
-WEAK, WEAK_BACKOFF_S, WEAK_MOST_S = 0.7, 300.0, 3600.0
-"""A supply that sagged is asked for this share of the load from then on, and for more after the back-off."""
-LAST_S = 60.0
-"""A battery's last minute is not divided further."""
+
+
+Numbers = dict[str, float | str | bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +51,7 @@ def heat_cap(
     load: tuple[float, float, float],
     limits: Limits,
     now_s: float,
-) -> tuple[Cap | None, dict[str, float | str | bool | None]]:
+) -> tuple[Cap | None, Numbers]:
     """What heat allows, and the numbers for it.
 
     Args:
@@ -76,24 +68,24 @@ def heat_cap(
         heat = state.heat
         above = ceiling(model, moments, heat, model.idle_watts + asked, limit)
         reason = "fan" if heat.stopped or above.fan else "heat"
-        numbers = {
-            "air_celsius": round(heat.line.offset, 2),
-            "gain": round(heat.line.gain, 3),
-            "gain_error": round(heat.line.gain_error, 3),
+        numbers: Numbers = {
+            "air_celsius": heat.line.offset,
+            "gain": heat.line.gain,
+            "gain_error": heat.line.gain_error,
             "fan_stopped": heat.stopped if model.fan else None,
-            "peak_celsius": round(above.celsius, 2),
+            "peak_celsius": above.celsius,
             "peak_in_s": above.seconds,
         }
         return Cap(reason, above.watts - model.idle_watts, above.most_watts - model.idle_watts), numbers
     assert state.slope is not None
     since = math.inf if state.course.changed_s is None else now_s - state.course.changed_s
     times = factor(state.slope, celsius, limit, since)
-    base = max(asked, 0.02 * most) if times > 1 else asked
+    base = max(asked, LEAST_START * most) if times > 1 else asked
     allowed = base * times if state.course.changed_s is not None else most / 2
     hard = allowed if times < 1 else max(allowed, asked)
     return Cap("heat", allowed, hard), {
         "thermal_model": False,
-        "peak_celsius": round(state.slope.forecast(), 2),
+        "peak_celsius": state.slope.forecast(),
         "peak_in_s": 60.0,
     }
 
@@ -105,81 +97,9 @@ def _lies(readings: Readings, celsius: float, model: BoardModel | None) -> bool:
     return celsius < model.throttle_celsius - 10.0
 
 
-def _blind(
-    model: BoardModel | None, state: State, cheapest: float, limit: float
-) -> tuple[Cap, dict[str, float | str | bool | None]]:
+def _blind(model: BoardModel | None, state: State, cheapest: float, limit: float) -> tuple[Cap, Numbers]:
     if model is None:
         allowed = BLIND_SHARE * cheapest
         return Cap("assume hot", allowed, allowed), {"thermal_model": False}
     allowed = blind_watts(model, state.heat, limit, DOUBT) - model.idle_watts
     return Cap("assume hot", allowed, allowed), {"air_celsius": model.hottest_air_celsius, "gain": 1 + DOUBT}
-
-
-def learnt_watts(energy: Energy, model: BoardModel | None, watts: float | None, done: float, seconds: float) -> Energy:
-    """After one more look at the meter, or without one.
-
-    Args:
-        watts: of the board, as metered since the last look; None without a meter.
-        done: watts above idle that the plans have for what was done since.
-    """
-    line = energy.line
-    if line is None and model is not None:
-        error = (POWER_ERROR * model.idle_watts) ** 2
-        line = Line(model.idle_watts, 1.0, error, 0.0, POWER_ERROR**2)
-    if watts is not None:
-        line = line or Line(max(0.0, watts - done), 1.0, UNKNOWN_BASE_ERROR**2, 0.0, POWER_ERROR**2)
-        line = line.older(BASE_WALK, POWER_WALK, seconds).seen(done, watts, WATTS_NOISE)
-        line = line.held((0.0, 1e4), (0.3, 3.0))
-    drawn = watts if watts is not None else (line.at(done) if line is not None else 0.0)
-    return replace(energy, line=line, spent_wh=energy.spent_wh + drawn * seconds / 3600)
-
-
-def watts_cap(state: State, limits: Limits, cheapest: float) -> Cap | None:
-    """What the limit on watts allows. A board that nobody has metered is not trusted with much."""
-    if limits.watts is None:
-        return None
-    line = state.energy.line
-    if line is None:
-        return Cap("watts", BLIND_SHARE * cheapest, BLIND_SHARE * cheapest)
-    gain = line.gain + line.gain_error
-    error = math.sqrt(max(0.0, line.offset_variance))
-    return Cap(
-        "watts", (KEEP * limits.watts - line.offset - error) / gain, (limits.watts - line.offset - error) / line.gain
-    )
-
-
-def battery_cap(state: State, readings: Readings, limits: Limits, now_s: float) -> Cap | None:
-    """Energy left by time left: what the board may draw on average until the hours are over."""
-    left_wh = battery_left(state, readings, limits)
-    line = state.energy.line
-    if left_wh is None or limits.hours is None or line is None or readings.on_battery is False:
-        return None
-    left_s = limits.hours * 3600 - (now_s - state.started_s)
-    if left_s <= 0:
-        return None
-    mean = KEEP * left_wh * 3600 / max(left_s, LAST_S)
-    return Cap("battery", (mean - line.offset) / line.gain, (mean / KEEP * 1.02 - line.offset) / line.gain)
-
-
-def battery_left(state: State, readings: Readings, limits: Limits) -> float | None:
-    """Watt-hours left, by the sensor or else by what was spent."""
-    if readings.battery_wh is not None and math.isfinite(readings.battery_wh):
-        left = readings.battery_wh
-        return left if limits.battery_wh is None else min(left, limits.battery_wh - state.energy.spent_wh)
-    return None if limits.battery_wh is None else max(0.0, limits.battery_wh - state.energy.spent_wh)
-
-
-def supply_after(supply: Supply | None, weak: bool | None, asked: float, now_s: float) -> Supply | None:
-    """What under-voltage leaves: less load at once, and more again after a back-off that doubles each time it recurs."""
-    if weak:
-        if supply is None:
-            return Supply(WEAK * asked, now_s + WEAK_BACKOFF_S, WEAK_BACKOFF_S)
-        if asked > 0 and supply.until_s - now_s < supply.backoff_s - 5.0:
-            backoff = min(2 * supply.backoff_s, WEAK_MOST_S)
-            return Supply(WEAK * min(asked, supply.watts), now_s + backoff, backoff)
-        return supply
-    if supply is None or now_s < supply.until_s:
-        return supply
-    if now_s > supply.until_s + 4 * supply.backoff_s:
-        return None
-    return replace(supply, watts=supply.watts / WEAK, until_s=now_s + supply.backoff_s)

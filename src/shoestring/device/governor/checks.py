@@ -44,9 +44,7 @@ def check(plans: tuple[RungPlan, ...], limits: Limits) -> None:
     if limits.pinned not in names:
         raise UsageError(f"no rung is called {limits.pinned!r}", hint=f"there are {', '.join(names)}")
     if not plans[names.index(limits.pinned)].certified and not limits.allow_degraded:
-        raise UsageError(
-            f"{limits.pinned} is not certified", hint="--allow-degraded runs rungs below the proven floor"
-        )
+        raise UsageError(f"{limits.pinned} is not certified", hint="--allow-degraded runs rungs below the proven floor")
 
 
 def _above(what: str, value: float) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from shoestring.device.governor.nouns import Limits
 
-STAY = 1.03
+STAY = 1.01
 """Another rung must be worth this many times the one that runs."""
 RESTING = 0.01
 """Below this share of what could be had, a board rests rather than dribble."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoestring.domain.heat.poles import Poles
 from shoestring.domain.heat.plant import cooling_of
+from shoestring.domain.heat.poles import Poles
 
 if TYPE_CHECKING:
     from shoestring.domain.chip import Chip

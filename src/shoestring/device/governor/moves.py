@@ -15,12 +15,12 @@ COUNTED = 0.10
 """A rate that is off by more than this share since the last counted move is a move itself."""
 TRIM_S, CLIMB_S, RESUME_S = 30.0, 120.0, 60.0
 """Seconds that must pass after a change before the rate is trimmed up, before a climb, before a rest ends."""
-TRIM_GAIN, CLIMB_GAIN = 1.02, 1.05
-"""What a trim and a climb must promise, as a factor on the value."""
+TRIM_GAIN, CLIMB_GAIN, BETTER_GAIN = 1.02, 1.05, 1.005
+"""What must be promised, as a factor on the value: by a trim, by a climb, by a better rung at no lower rate."""
 HOUR_S = 3600.0
 MOST_MOVES = 6
 """In an hour. A climb leaves room for the drop that may have to undo it and for one more."""
-DEEPER = {2: 0.05, 3: 0.1, 4: 0.15, 5: 0.25}
+DEEPER = {4: 0.1, 5: 0.2}
 """Moves of the last hour -> share by which a drop goes below what is aimed at, so that few more follow."""
 UNDONE_S = 300.0
 """A climb that is undone within this was none."""
@@ -59,13 +59,17 @@ def may_climb(course: Course, pick: Pick, value: float, now_s: float) -> Pick | 
         value: of what runs.
     """
     since = now_s - (course.changed_s if course.changed_s is not None else now_s)
-    if pick.name is None or pick.value < TRIM_GAIN * value:
+    if pick.name is None or pick.value < BETTER_GAIN * value:
         return None
     resting = course.rung is None
+    better = pick.name != course.rung and pick.rate >= course.rate
+    gain = BETTER_GAIN if better else CLIMB_GAIN
     free = len(course.moves) <= MOST_MOVES - 3 and (course.climb_from_s is None or now_s >= course.climb_from_s)
-    if free and pick.value >= CLIMB_GAIN * value and since >= (RESUME_S if resting else CLIMB_S):
+    if free and pick.value >= gain * value and since >= (RESUME_S if resting else CLIMB_S):
         return pick
     if resting or pick.name != course.rung or since < TRIM_S:
+        return None
+    if course.trim_from_s is not None and now_s < course.trim_from_s:
         return None
     rate = min(pick.rate, course.mark_rate * (1 + COUNTED) * 0.999)
     if floored(rate) < TRIM_GAIN * course.rate:

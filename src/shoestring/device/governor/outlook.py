@@ -15,12 +15,16 @@ AHEAD_S = (4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0)
 """Moments at which the forecast is held against the limit, as far as three of the slow time constant."""
 LEAD_S = 20.0
 """The air's trend is believed to go on for so long."""
-MARGIN = 1.5
-"""Kelvin between the limit and what is aimed at: three steps of a sensor."""
-SOFT = 0.7
-"""A forecast nearer to the limit than this is acted upon at once."""
+LEAST_DRIFT = 0.015
+"""K/s of a trend that noise makes as well."""
+MARGIN, SOFT = 1.5, 0.7
+"""Kelvin below the limit: what is aimed at (three steps of a sensor), and what is acted upon at once."""
+SOON_S, SOON_MARGIN, SOON_SOFT = 30.0, 0.7, 0.4
+"""The same for moments sooner than that. In seconds a load can do little about heat, and need not: to cool the chip by
+the whole margin at once takes a large part of the load, to do it in a minute takes some hundredths."""
 BLIND_S, SLIP = 3.0, 1.0
-"""A fan that stops must not carry the chip further than SLIP kelvin over the limit within the seconds that seeing it takes."""
+"""A fan that stops must not carry the chip further than SLIP kelvin over the limit within the seconds that it takes to
+see that."""
 COLDEST_GAIN = 0.5
 """A gain that is not sure is not taken to be below this share of itself."""
 
@@ -32,13 +36,16 @@ class Step:
     Args:
         seconds: ahead.
         slow_left, fast_left: of today's difference.
-        shares: of watts x resistance that is reached, K/K.
+        reached: of watts x resistance, K/K.
+        margin, soft: kelvin below the limit, to aim at and to act upon.
     """
 
     seconds: float
     slow_left: float
     fast_left: float
     reached: float
+    margin: float
+    soft: float
 
 
 @dataclass(frozen=True)
@@ -67,15 +74,16 @@ def steps(model: BoardModel) -> tuple[Step, ...]:
         if seconds <= max(3 * model.poles.slow_s, AHEAD_S[0]):
             slow, fast = model.poles.left(seconds)
             share = model.poles.fast_share
-            found.append(Step(seconds, slow, fast, (1 - share) * (1 - slow) + share * (1 - fast)))
+            margins = (SOON_MARGIN, SOON_SOFT) if seconds < SOON_S else (MARGIN, SOFT)
+            found.append(Step(seconds, slow, fast, (1 - share) * (1 - slow) + share * (1 - fast), *margins))
     return tuple(found)
 
 
 def ceiling(model: BoardModel, moments: tuple[Step, ...], heat: Heat, watts: float, limit: float) -> Ceiling:
     """The most watts whose forecast stays below the limit.
 
-    At each moment ahead the forecast is a straight line in watts, known best at the watts that run now. Going up, the gain
-    is taken a standard deviation higher, going down one lower, so that both climbs and drops err on the cool side.
+    At each moment ahead the forecast is a straight line in watts, known best at the watts that run now. Going up, the
+    gain is taken a standard deviation higher, going down one lower, so that both climbs and drops err on the cool side.
 
     Args:
         watts: of the board as it is asked to run now.
@@ -84,7 +92,7 @@ def ceiling(model: BoardModel, moments: tuple[Step, ...], heat: Heat, watts: flo
     resistance = _resistance_at(model, heat, limit - MARGIN)
     gain, error = heat.line.gain, heat.line.gain_error
     up, down = gain + error, max(gain - error, COLDEST_GAIN * gain)
-    drift = max(0.0, heat.drift)
+    drift = max(0.0, heat.drift - LEAST_DRIFT)
     kelvin = watts * resistance
     air, slow, fast = heat.line.offset, heat.slow, heat.fast
     aim = most = float("inf")
@@ -95,9 +103,9 @@ def ceiling(model: BoardModel, moments: tuple[Step, ...], heat: Heat, watts: flo
         if celsius > peak:
             peak, when = celsius, step.seconds
         reach = resistance * step.reached
-        room = limit - MARGIN - celsius
+        room = limit - step.margin - celsius
         aim = min(aim, watts + room / (reach * (up if room > 0 else down)))
-        room = limit - SOFT - celsius
+        room = limit - step.soft - celsius
         most = min(most, watts + room / (reach * (up if room > 0 else down)))
     if not model.fan or heat.stopped:
         return Ceiling(aim, most, peak, when, False)
@@ -117,7 +125,7 @@ def forecast(model: BoardModel, heat: Heat, watts: float, seconds: float) -> flo
         level = fan_level(model.fan, celsius, level)
         state = model.poles.stepped(state, watts * model.at(0 if heat.stopped else level), left)
         celsius = heat.line.at(sum(state))
-    return celsius + max(0.0, heat.drift) * min(seconds, LEAD_S)
+    return celsius + max(0.0, heat.drift - LEAST_DRIFT) * min(seconds, LEAD_S)
 
 
 def blind_watts(model: BoardModel, heat: Heat | None, limit: float, doubt: float) -> float:

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import UsageError
-from shoestring.device.governor import allowed, caps, moves, outlook, thermal
+from shoestring.device.governor import allowed, caps, moves, outlook, power, thermal
 from shoestring.device.governor.checks import check
 from shoestring.device.governor.choice import REST, Option, Pick, best, capacity, floored, worth
 from shoestring.device.governor.nouns import Decision, Limits, RungPlan, Work
 from shoestring.device.governor.slope import Slope
-from shoestring.device.governor.state import State
+from shoestring.device.governor.state import Energy, State
 from shoestring.device.sensors.sysfs import COLDEST, HOTTEST
 
 if TYPE_CHECKING:
-    from shoestring.device.governor.caps import Cap
+    from shoestring.device.governor.caps import Cap, Numbers
     from shoestring.device.governor.model import BoardModel
     from shoestring.device.governor.state import Course
     from shoestring.device.sensors.readings import Readings
@@ -32,8 +32,6 @@ ACHIEVED_S, ACHIEVED_EXAMPLES = 10.0, 5.0
 CROWDED = 1.1
 """More work than the engine can do by this factor is asked: another rung, or less of it."""
 FORECAST_S = 60.0
-
-Numbers = dict[str, float | str | bool | None]
 
 
 @dataclass(frozen=True)
@@ -152,9 +150,9 @@ class Policy:
 
     def _energy(
         self, state: State, readings: Readings, watts: float | None, done: float, seconds: float, now_s: float
-    ) -> caps.Energy:
-        energy = caps.learnt_watts(state.energy, self.board, watts, done, 0.0 if state.at_s is None else seconds)
-        supply = caps.supply_after(energy.supply, readings.under_voltage, self._asked(state), now_s)
+    ) -> Energy:
+        energy = power.learnt_watts(state.energy, self.board, watts, done, 0.0 if state.at_s is None else seconds)
+        supply = power.supply_after(energy.supply, readings.under_voltage, self._asked(state), now_s)
         return energy if supply is energy.supply else replace(energy, supply=supply)
 
     def _asked(self, state: State) -> float:
@@ -170,14 +168,12 @@ class Policy:
     ) -> tuple[Cap | None, Numbers]:
         """The limit that leaves the fewest watts."""
         load = (self._asked(state), self._cheapest, self._most)
-        heat, numbers = caps.heat_cap(
-            self.board, self._moments, state, readings, celsius, load, self.limits, now_s
-        )
+        heat, numbers = caps.heat_cap(self.board, self._moments, state, readings, celsius, load, self.limits, now_s)
         supply = state.energy.supply
         found = [
             heat,
-            caps.watts_cap(state, self.limits, self._cheapest),
-            caps.battery_cap(state, readings, self.limits, now_s),
+            power.watts_cap(state, self.limits, self._cheapest),
+            power.battery_cap(state, readings, self.limits, now_s),
             None if supply is None else caps.Cap("under-voltage", supply.watts, supply.watts * 1.001),
         ]
         there = [cap for cap in found if cap is not None]
@@ -188,9 +184,7 @@ class Policy:
         binding = most if self._asked(state) > most.most_watts else least
         return caps.Cap(binding.reason, least.watts, most.most_watts), numbers
 
-    def _options(
-        self, state: State, binding: Cap | None, clock: float, now_s: float
-    ) -> tuple[list[Option], bool]:
+    def _options(self, state: State, binding: Cap | None, clock: float, now_s: float) -> tuple[list[Option], bool]:
         """Certified rungs; those below the floor join them where no certified one gets anywhere and it is allowed."""
         may, kept = allowed.options(self.plans, state, self.limits, self._loads, clock, now_s, True)
         if not self.limits.allow_degraded:
@@ -223,8 +217,10 @@ class Policy:
                 return self._give_up(state, here), "no effect"
             course = replace(course, trial=None)
         value = self._value(course)
-        taken = None if here.celsius is None and self.limits.celsius is not None else moves.may_climb(
-            course, pick, value, now_s
+        taken = (
+            None
+            if here.celsius is None and self.limits.celsius is not None
+            else moves.may_climb(course, pick, value, now_s)
         )
         if taken is None:
             return course, "steady"
@@ -252,9 +248,9 @@ class Policy:
             rate = min(trial.rate, course.rate if trial.rung == course.rung else trial.rate)
             pick = Pick(back.name, rate, 0.0, 0.0)
         backoff = min(max(moves.BACKOFF_S, 2 * course.climb_backoff_s), moves.MOST_BACKOFF_S)
-        after = moves.moved_to(course, pick, here.now_s)
+        after, until = moves.moved_to(course, pick, here.now_s), here.now_s + backoff
         return replace(
-            after, trial=None, climbed_s=None, climb_from_s=here.now_s + backoff, climb_backoff_s=backoff
+            after, trial=None, climbed_s=None, climb_from_s=until, trim_from_s=until, climb_backoff_s=backoff
         )
 
     def _value(self, course: Course) -> float:
@@ -263,21 +259,21 @@ class Policy:
         return worth(self.plans[self._of[course.rung]].quality, course.rate, self.limits.least_rate)
 
     def _numbers(self, state: State, here: Situation, moved: bool) -> Numbers:
-        """What the decision rests on."""
+        """What the decision rests on; of a move also what is foretold of it."""
         course, binding = state.course, here.binding
         numbers = here.numbers
         numbers["celsius"] = here.celsius
         numbers["limit_celsius"] = self.limits.celsius
         numbers["clock"] = here.clock
-        numbers["watts_asked"] = round(self._asked(state), 4)
+        numbers["watts_asked"] = self._asked(state)
         if binding is not None:
             numbers["binding"] = binding.reason
-            numbers["watts_allowed"] = round(binding.watts, 4)
-        numbers["value"] = round(self._value(course), 4)
+            numbers["watts_allowed"] = binding.watts
+        numbers["value"] = self._value(course)
         numbers["moves_last_hour"] = float(len(course.moves))
         if moved and self.board is not None and state.heat is not None:
             watts = self.board.idle_watts + self._asked(state)
-            numbers["forecast_celsius"] = round(outlook.forecast(self.board, state.heat, watts, FORECAST_S), 2)
+            numbers["forecast_celsius"] = outlook.forecast(self.board, state.heat, watts, FORECAST_S)
             numbers["forecast_in_s"] = FORECAST_S
         return numbers
 

@@ -9,7 +9,8 @@ SMOOTH_S, SLOPE_S = 3.0, 15.0
 AHEAD_S = 60.0
 """The slope is believed to go on for so long."""
 NEAR, FAR = 1.0, 5.0
-"""Kelvin below the limit: a forecast nearer than the first lowers the load, one further than the second lets it rise."""
+"""Kelvin below the limit: a forecast nearer than the first lowers the load, one further off than the second lets it
+rise."""
 DOWN, DOWN_HARD, UP = 0.7, 0.4, 1.2
 """Factors on the load, for a forecast over the limit, a reading over it, and room."""
 AGAIN_S = 15.0

@@ -70,7 +70,7 @@ class Course:
         changed_s: time of the last change of any size.
         moves: times of the counted moves of the last hour.
         climbed_s: time of the last counted climb.
-        climb_from_s: no counted climb before.
+        climb_from_s, trim_from_s: no counted climb, and no trim upwards, before.
         climb_backoff_s: how long that was when it was set.
         trial: of the last climb.
         late: decisions in a row that found answers later than the deadline.
@@ -84,6 +84,7 @@ class Course:
     moves: tuple[float, ...] = ()
     climbed_s: float | None = None
     climb_from_s: float | None = None
+    trim_from_s: float | None = None
     climb_backoff_s: float = 0.0
     trial: Trial | None = None
     late: int = 0
@@ -94,7 +95,8 @@ class Energy:
     """What is known of watts.
 
     Args:
-        line: watts of the board from the watts above idle that its load has by the plans; None before anything is known.
+        line: watts of the board from the watts above idle that its load has by the plans; None before anything is
+            known.
         spent_wh: since the start.
         supply: while the supply is not trusted.
     """

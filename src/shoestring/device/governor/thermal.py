@@ -15,7 +15,7 @@ AIR_CELSIUS, AIR_ERROR = 25.0, 10.0
 """Of the air before the first look: rooms, give or take."""
 GAIN_ERROR = 0.2
 """Of watts x resistance before the first look: a quarter on the resistance (docs/heat.md) is some 1.25 of these."""
-AIR_WALK, GAIN_WALK = 0.1, 0.02 / 60
+AIR_WALK, GAIN_WALK = 0.05, 0.02 / 60
 """Kelvin and share in the first second, growing with the root of time: air that warms by 2 K a minute is followed
 within half a kelvin, and a gain learnt from one step of load is kept for hours."""
 NOISE = 0.5
@@ -23,7 +23,7 @@ NOISE = 0.5
 AIRS = (-40.0, 85.0)
 GAINS = (0.5, 2.5)
 """Of the published resistance: half of it, and a board whose vents are covered."""
-DRIFT_S, MOST_DRIFT = 20.0, 0.3
+DRIFT_S, MOST_DRIFT = 30.0, 0.3
 """Time constant of the air's trend, s, and the steepest trend that is believed, K/s."""
 DOUBT_NOISE, DOUBT_ENOUGH = 0.7, 10.0
 """The fan is taken to have stopped, or to turn again, when the readings are e^10 times as likely under that."""

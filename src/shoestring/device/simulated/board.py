@@ -11,8 +11,8 @@ from shoestring.base.errors import UsageError
 from shoestring.device.governor.nouns import Work
 from shoestring.device.sensors.readings import Fault, Readings
 from shoestring.device.simulated.faults import during, lie
-from shoestring.domain.heat.poles import Poles
 from shoestring.domain.heat.plant import cooling_of, plant_of
+from shoestring.domain.heat.poles import Poles
 from shoestring.domain.heat.simulate import CLOCK_POWER, Plant, fan_level, next_clock
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 STEP_S = 1.0
 """Longest step of the physics; the clock's governor moves once in it."""
 WEAK_CLOCK = 0.4
-"""Share of the clock that firmware leaves when the supply is too weak: 600 of 1500 MHz, as a Pi 4 does (general knowledge,
-unverified)."""
+"""Share of the clock that firmware leaves while more is wanted than the supply gives: 600 of 1500 MHz, as a Pi 4 does
+(general knowledge, unverified)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class SimulatedBoard:
         truth: how far it is from its chip file.
         faults: what goes wrong, and when.
         battery_wh: at the start; None without a battery.
-        throttle_at: where the kernel begins to lower the clock, C, its later steps moved with it; None as the chip file.
+        throttle_at: where the kernel begins to lower the clock, C, its later steps moved with it; None as in the chip
+            file.
         noise: standard deviation of the thermal sensor's error, K.
         quantum: the steps in which it counts, K.
         metered: whether a meter tells the board's watts.
@@ -129,12 +130,13 @@ class SimulatedBoard:
         self._chance = random.Random(f"noise {seed}")
         self._air = ambient(0.0)
         self._parts = self.plant.poles.rest(self.plant.idle_watts * self.plant.resistance)
-        self._level, self._clock, self._weak = fan_level(self.plant.fan, self.celsius, 0), 1.0, False
+        self._level = fan_level(self.plant.fan, self.celsius, 0)
+        self._cool, self._clock, self._weak = 1.0, 1.0, False
         self._watts, self._battery_wh = self.plant.idle_watts, battery_wh
         self._energy_j, self._looked_s = 0.0, 0.0
         self._step_s, self._left = STEP_S, self.plant.poles.left(STEP_S)
         self._last_said: float | None = None
-        self._said_at, self._honest = -1.0, 0.0
+        self._error = self._chance.gauss(0.0, noise)
         self._owed = 0.0
 
     @property
@@ -189,7 +191,7 @@ class SimulatedBoard:
             watts=watts if self._metered else None,
             clock=self._clock,
             memory_free_bytes=self.memory_free_bytes,
-            throttled=self._clock < 1 and not self._weak,
+            throttled=self._cool < 1,
             under_voltage=self._weak,
             battery_wh=self._battery_wh,
             on_battery=None if self._battery_wh is None else True,
@@ -204,7 +206,7 @@ class SimulatedBoard:
             watts=self._watts,
             clock=self._clock,
             under_voltage=self._weak,
-            throttled=self._clock < 1 and not self._weak,
+            throttled=self._cool < 1,
             battery_wh=self._battery_wh,
             fan=0 if during(self._faults, "fan", self.now_s) else self._level,
             ambient_celsius=self._air,
@@ -216,11 +218,8 @@ class SimulatedBoard:
 
     def _said(self) -> float:
         """What a good sensor says: the chip with noise, in its steps; the same however often it is asked."""
-        if self._said_at != self.now_s:
-            value = self.celsius + self._chance.gauss(0.0, self._noise) if self._noise else self.celsius
-            self._honest = round(value / self._quantum) * self._quantum if self._quantum else value
-            self._said_at = self.now_s
-        return self._honest
+        value = self.celsius + self._error
+        return round(value / self._quantum) * self._quantum if self._quantum else value
 
     def _load(self, plan: RungPlan) -> float:
         if plan.load_watts is None:
@@ -232,7 +231,7 @@ class SimulatedBoard:
         plant, at = self.plant, self.now_s
         if seconds != self._step_s:
             self._step_s, self._left = seconds, plant.poles.left(seconds)
-        resistance = self._resistance(at)
+        resistance = self._resistance()
         if self._battery_wh is not None and self._battery_wh <= 0:
             load = rate = 0.0
         most = self._clock / busy_s
@@ -240,31 +239,31 @@ class SimulatedBoard:
         share = did / most
         idle = plant.idle_watts if self._battery_wh is None or self._battery_wh > 0 else 0.0
         watts = idle + load * share * self._clock**CLOCK_POWER
-        self._parts = plant.poles.stepped(self._parts, watts * resistance, self._left)
+        kelvin = watts * resistance
+        parts = plant.poles.stepped(self._parts, kelvin, self._left)
+        covered = during(self._faults, "air", at) if self._faults else None
+        if covered is not None:
+            parts = plant.poles.stepped(self._parts, kelvin * covered.value, self._left)[0], parts[1]
+        self._parts = parts
         self.now_s = at + seconds
         self._air = self._ambient(self.now_s)
         self._watts = watts
         self._energy_j += watts * seconds
         if self._battery_wh is not None:
             self._battery_wh = max(0.0, self._battery_wh - watts * seconds / 3600)
-        self._clock = next_clock(plant.throttle, self.celsius, self._clock)
-        self._supply(at, watts)
+        self._error = self._chance.gauss(0.0, self._noise)
+        self._cool = next_clock(plant.throttle, self.celsius, self._cool)
+        weak = during(self._faults, "supply", at) if self._faults else None
+        wanted = idle + load * min(1.0, rate * busy_s / self._cool) * self._cool**CLOCK_POWER
+        self._weak = weak is not None and wanted > weak.value
+        self._clock = min(self._cool, WEAK_CLOCK) if self._weak else self._cool
         return did * seconds, share
 
-    def _resistance(self, at_s: float) -> float:
+    def _resistance(self) -> float:
         plant = self.plant
         self._level = fan_level(plant.fan, self.celsius, self._level)
-        turning = self._level and not (self._faults and during(self._faults, "fan", at_s))
-        resistance = plant.fan[self._level - 1][1] if turning else plant.resistance
-        covered = during(self._faults, "air", at_s) if self._faults else None
-        return resistance if covered is None else resistance * covered.value
-
-    def _supply(self, at_s: float, watts: float) -> None:
-        """A weak supply lets the clock fall while more is drawn than it gives, and for some seconds after."""
-        weak = during(self._faults, "supply", at_s) if self._faults else None
-        self._weak = weak is not None and watts > weak.value
-        if self._weak:
-            self._clock = min(self._clock, WEAK_CLOCK)
+        turning = self._level and not (self._faults and during(self._faults, "fan", self.now_s))
+        return plant.fan[self._level - 1][1] if turning else plant.resistance
 
 
 def true_plant(chip: Chip, cooling: str | None, truth: Truth, throttle_at: float | None) -> Plant:
@@ -272,7 +271,9 @@ def true_plant(chip: Chip, cooling: str | None, truth: Truth, throttle_at: float
     found = cooling_of(chip, cooling)
     if found is None or chip.power is None:
         missing = "thermal constants" if found is None else "watts"
-        raise UsageError(f"{chip.name} has no {missing}: it cannot be simulated", hint="`shoestring probe` measures them")
+        raise UsageError(
+            f"{chip.name} has no {missing}: it cannot be simulated", hint="`shoestring probe` measures them"
+        )
     plant = plant_of(chip, found, 0.0)
     moved = 0.0 if throttle_at is None or not plant.throttle else throttle_at - plant.throttle[0][0]
     poles = plant.poles

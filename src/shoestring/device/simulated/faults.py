@@ -19,9 +19,10 @@ class BoardFault:
     """One thing that is wrong for a while.
 
     Args:
-        kind: one of KINDS: `fan` stands still; `air`: the resistance is `value` times as high (covered vents); `supply`
-            gives at most `value` watts, and above that the voltage sags; the thermal sensor `lies` and says `value`
-            degrees, is `stuck` at its last word (and judged so after `value` seconds), `missing`, or `late`.
+        kind: one of KINDS: `fan` stands still; `air`: vents are covered, and board and heat sink (the slow part) shed
+            their heat over `value` times the resistance, the chip's way to them being what it was; `supply` gives at
+            most `value` watts, and above that the voltage sags; the thermal sensor `lies` and says `value` degrees, is
+            `stuck` at its last word (and judged so after `value` seconds), `missing`, or `late`.
         from_s, until_s: of the board's clock.
         value: as above.
 
