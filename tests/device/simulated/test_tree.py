@@ -11,7 +11,7 @@ import pytest
 from shoestring.base.errors import UsageError
 from shoestring.device.sensors import RealSensors, Sensors
 from shoestring.device.simulated.kinds import KINDS
-from shoestring.device.simulated.tree import FAULTS, FakeTree
+from shoestring.device.simulated.tree import FAULTS, UNREADABLE, FakeTree
 from shown_board import State
 
 if TYPE_CHECKING:
@@ -234,3 +234,14 @@ def test_wrong_names_are_said(tmp_path: Path) -> None:
         FakeTree(tmp_path, "toaster")
     with pytest.raises(UsageError, match="no sensor"):
         FakeTree(tmp_path, "raspberry-pi-4").spoil("watts", "gone")
+
+
+@pytest.mark.parametrize("kind", ["raspberry-pi-4"])
+def test_a_clock_that_nobody_may_ask_for_is_not_known_and_no_fault(bench: Bench) -> None:
+    """Held down by the firmware, cpufreq's cap says nothing; the file that would tell is root's."""
+    current = bench.tree.root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_cur_freq"
+    current.unlink()
+    current.symlink_to(UNREADABLE)
+    assert bench.look(State()).clock == 1.0
+    got = bench.look(State(throttled=True))
+    assert (got.clock, got.throttled, got.faults) == (None, True, ())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEADLINE_S = 0.5
-FILLS = {"bits": ("throttled", "under_voltage"), "running": ("clock",), "load": ()}
+FILLS = {"bits": ("throttled", "under_voltage"), "running": (), "load": ()}
 """Fields of `Readings` that those fill which are no field themselves."""
 
 

@@ -180,4 +180,4 @@ def _feed(path: Path, text: str) -> None:
         os.close(pipe)
 
 
-__all__ = ["FAULTS", "FakeTree"]
+__all__ = ["FAULTS", "UNREADABLE", "FakeTree"]
