@@ -106,6 +106,18 @@ def test_numbers_and_memory_do_not_pile_up_with_flicker() -> None:
     assert len(tracker._tracks) < 10 * 14
 
 
+def test_what_stands_still_does_not_drift_on() -> None:
+    tracker = Tracker()
+    for step in range(6):
+        (last,) = tracker.update((box(0.2 + 0.02 * step, 0.5),), step / 10)
+    for step in range(6, 30):
+        tracker.hold(step / 10)
+    (told,) = tracker.predict(3.0)
+    assert overlap(told, last) > 0.99
+    (again,) = tracker.update((last,), 3.1)
+    assert again.track == last.track
+
+
 def test_predictions_stay_within_the_picture_and_finite() -> None:
     tracker = Tracker()
     for step in range(6):

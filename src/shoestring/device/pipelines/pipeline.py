@@ -172,8 +172,10 @@ class Pipeline:
         if self._last is None:
             raise UsageError("no frame was answered by the model yet", hint="ask `decide`")
         boxes = self._last.boxes
-        if by == "track" and self._tracker is not None:
+        if self._tracker is not None and by == "track":
             boxes = self._tracker.predict(self._moment(frame))
+        elif self._tracker is not None:
+            self._tracker.hold(self._moment(frame))  # or tracks would drift on while nothing moves
         return replace(
             self._last,
             frame=frame.number,

@@ -117,6 +117,17 @@ class Tracker:
         missed = [track for track in self._tracks if track.misses]
         return tuple(_placed(track) for track in seen) + self._shown(missed)
 
+    def hold(self, at_s: float) -> None:
+        """Nothing moved since the last answer: things stand where they were seen.
+
+        Args:
+            at_s: when the frame arrived, monotonic, s.
+        """
+        self._at_s = at_s
+        for track in self._tracks:
+            track.centre, track.size = _state(track.box)
+            track.speed = np.zeros(2)
+
     def _begin(self, box: Box, at_s: float) -> _Track:
         track = _Track(self._next, box, *_state(box), np.zeros(2), at_s)
         self._next += 1
