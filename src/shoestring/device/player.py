@@ -60,6 +60,8 @@ class Player:
         latency_ms: takes the most accurate rung that was measured within it.
         runtime: that loads the model; None takes the one the rung names.
         cascade: True demands it, False forbids it, None takes it where there is one and nothing else was asked for.
+        stages: whether `rung` may name a rung that stands in the cascade only, which alone may lose more than is
+            certified; for a governor that was allowed to.
 
     Attributes:
         cascade: the one that runs, or None.
@@ -87,12 +89,16 @@ class Player:
         latency_ms: float | None = None,
         runtime: Runtime | None = None,
         cascade: bool | None = None,
+        stages: bool = False,
     ) -> None:
         manifest = bundle.manifest
         named = rung is not None or latency_ms is not None or runtime is not None
         self.cascade = _pick_cascade(manifest.ladder, cascade, named)
         self.rungs: tuple[Rung, ...]
-        if self.cascade is None:
+        known = {one.name: one for one in manifest.ladder.runnable} if stages else {}
+        if self.cascade is None and rung in known:
+            self.rungs = (known[rung],)
+        elif self.cascade is None:
             self.rungs = (choose_rung(manifest.ladder, name=rung, threads=threads, latency_ms=latency_ms),)
         else:
             self.rungs = _stage_rungs(manifest.ladder, self.cascade)

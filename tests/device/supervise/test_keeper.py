@@ -297,8 +297,9 @@ class Leaky(Keeper):
 class Forgiving(Keeper):
     """Tries again what its golden set has refused."""
 
-    def _refuse(self, rung, why):
-        self._failures[rung] += 1
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self._book.refused = lambda rung, error: None
 
 
 class Patient(Keeper):

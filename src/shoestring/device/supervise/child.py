@@ -50,7 +50,7 @@ class RungDesk(Desk):
             if rung == CASCADE:
                 self._player = Player(bundle, cascade=True, threads=threads)
             else:
-                self._player = Player(bundle, rung=rung, threads=threads)
+                self._player = Player(bundle, rung=rung, threads=threads, stages=True)
             spec = bundle.manifest.preprocess
         self._pixels = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
         self._names = [one.name for one in self._player.rungs]

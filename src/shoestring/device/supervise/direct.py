@@ -136,7 +136,13 @@ class DirectEngine:
         if player is None:
             cascade = rung == CASCADE
             try:
-                player = Player(self._bundle, rung=None if cascade else rung, threads=self._threads, cascade=cascade)
+                player = Player(
+                    self._bundle,
+                    rung=None if cascade else rung,
+                    threads=self._threads,
+                    cascade=cascade,
+                    stages=not cascade,
+                )
             except ShoestringError as error:
                 self._failures[rung] = self._failures.get(rung, 0) + 1
                 if isinstance(error, TrustError):

@@ -7,8 +7,7 @@ thread and any clock will do.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import (
@@ -20,14 +19,15 @@ from shoestring.base.errors import (
     TrustError,
     UsageError,
 )
-from shoestring.device.supervise.failures import History, Policy, after_failure, next_try_s, resting, usable
+from shoestring.device.supervise.book import Book
 from shoestring.device.supervise.nouns import LEAST_LOAD_S, LOAD_FACTOR, Care, Pixels, Reply, RungState, frame_limit_s
 from shoestring.device.supervise.worker import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shoestring.device.supervise.worker import Ready, Worker
+    from shoestring.device.supervise.failures import Policy
+    from shoestring.device.supervise.worker import Worker
 
 LOOK_S = 1.0
 """Between two looks at what changes slowly: memory, age, whether the warm process is there."""
@@ -98,18 +98,14 @@ class Keeper:
         fall: bool,
     ) -> None:
         self.names, self.wanted = rungs, wanted
-        self._world, self._care, self._policy, self._fall = world, care, policy, fall
+        self._world, self._care, self._fall = world, care, fall
+        self._book = Book(rungs, policy)
         self._expected = dict(expected)
-        self._histories = dict.fromkeys(rungs, History())
-        self._proven: dict[str, Ready] = {}
         self._load_s: dict[str, float] = {}
-        self._why: dict[str, str] = {}
-        self._failures: Counter[str] = Counter()
         self._active: _Held | None = None
         self._warm: _Held | None = None
         self._coming: _Held | None = None
         self._next_look_s = float("-inf")
-        self._last: tuple[str, str] = ("crashed", "it was not started yet")
         self.started = 0
         self.closed = False
 
@@ -124,12 +120,11 @@ class Keeper:
 
     def states(self) -> tuple[RungState, ...]:
         """Of every rung, in order."""
-        return tuple(self._state(name, self._world.clock()) for name in self.names)
+        return tuple(self._book.state(name, self._world.clock()) for name in self.names)
 
     def take_failures(self) -> tuple[tuple[str, int], ...]:
         """See `Engine.take_failures`."""
-        taken, self._failures = tuple(sorted(self._failures.items())), Counter()
-        return taken
+        return self._book.take_failures()
 
     def tend(self) -> None:
         """Do what is due; it waits for nothing."""
@@ -187,7 +182,7 @@ class Keeper:
         except (TrustError, UsageError) as error:  # golden set, bundle, missing package: trying makes it no better
             self._coming = None
             coming.worker.close()
-            self._refuse(coming.rung, error.message)
+            self._book.refused(coming.rung, error)
             return
         except ShoestringError as error:
             self._coming = None
@@ -196,7 +191,7 @@ class Keeper:
         if ready is None:
             return
         self._coming = None
-        self._proven[coming.rung] = ready
+        self._book.proven(coming.rung, ready)
         self._load_s[coming.rung] = max(now - coming.since_s, self._load_s.get(coming.rung, 0.0))
         coming.limit_s = frame_limit_s(self._care, ready.frame_s)
         coming.bytes_ready = coming.worker.resident_bytes()
@@ -215,26 +210,15 @@ class Keeper:
                 return
             held = old
         self._drop_warm()
-        if self._care.warm and (held.rung == target or usable(self._histories[held.rung], now)):
+        if self._care.warm and (held.rung == target or self._book.usable(held.rung, now)):
             self._warm = held
         else:
             held.worker.close()
 
     def _lose(self, held: _Held, error: ShoestringError) -> None:
         """A process broke, or did not come up."""
-        now = self._world.clock()
         held.worker.close()
-        fault = error.fault if isinstance(error, EngineFaultError) else "crashed"
-        self._last = (fault, error.message)
-        self._failures[held.rung] += 1
-        self._why[held.rung] = error.message
-        self._histories[held.rung] = after_failure(self._histories[held.rung], now, self._policy)
-
-    def _refuse(self, rung: str, why: str) -> None:
-        self._last = ("crashed", why)
-        self._failures[rung] += 1
-        self._why[rung] = why
-        self._histories[rung] = replace(self._histories[rung], refused=why)
+        self._book.failed(held.rung, error, self._world.clock())
 
     def _look(self) -> None:
         """At what changes slowly."""
@@ -261,7 +245,7 @@ class Keeper:
                 return
             self._coming.worker.close()
             self._coming = None
-        if need is not None and now >= next_try_s(self._histories[need], self._policy) and self._room(need, urgent):
+        if need is not None and now >= self._book.next_try_s(need) and self._room(need, urgent):
             self._start(need, now, spare=not urgent)
 
     def _take_warm(self, target: str | None, tired: bool) -> None:
@@ -292,29 +276,24 @@ class Keeper:
         try:
             self._coming = _Held(self._world.start(Order(rung, self._care.memory_bytes, limit_s)), now, spare)
         except EngineFaultError as error:
-            self._last = (error.fault, error.message)
-            self._failures[rung] += 1
-            self._why[rung] = error.message
-            self._histories[rung] = after_failure(self._histories[rung], now, self._policy)
+            self._book.failed(rung, error, now)
 
     def _target(self, now: float) -> str | None:
         """The rung that shall answer: the wanted one, else the nearest cheaper one, else the nearest dearer one."""
-        order = self._order(self.wanted)
-        for name in order if self._fall else order[:1]:
-            if usable(self._histories[name], now):
+        order = self._order(self.wanted) if self._fall else (self.wanted,)
+        for name in order:
+            if self._book.usable(name, now):
                 return name
         # All of them rest: better the one that runs, or the one whose wait ends first, than none.
-        left = [name for name in order if self._histories[name].refused is None]
-        if not self._fall:
-            left = [name for name in left if name == self.wanted]
+        left = [name for name in order if self._book.possible(name)]
         if self.running in left:
             return self.running
-        return min(left, key=lambda name: next_try_s(self._histories[name], self._policy), default=None)
+        return min(left, key=self._book.next_try_s, default=None)
 
     def _neighbour(self, target: str, now: float) -> str:
         """The rung to keep warm beside `target`: one that the next move may want, else the same once more."""
         for name in self._order(target)[1:] if self._fall else ():
-            if usable(self._histories[name], now):
+            if self._book.usable(name, now):
                 return name
         return target
 
@@ -367,22 +346,9 @@ class Keeper:
 
     # --- what is said ------------------------------------------------------------------------------------------
 
-    def _state(self, name: str, now: float) -> RungState:
-        history = self._histories[name]
-        proven = self._proven.get(name)
-        frame_s = None if proven is None else proven.frame_s
-        state = RungState(name, "unproven" if proven is None else "proven", len(history.failed_s), frame_s=frame_s)
-        if history.refused is not None:
-            return replace(state, state="refused", next_try_s=None, why=history.refused)
-        wait_s = max(0.0, next_try_s(history, self._policy) - now)
-        if resting(history, now) and history.rests_until_s is not None:
-            rest_s = max(wait_s, history.rests_until_s - now)
-            return replace(state, state="resting", next_try_s=rest_s, why=self._why.get(name, ""))
-        return replace(state, next_try_s=wait_s)
-
     def down(self) -> EngineDownError:
         """Why nobody answers, and when that is tried to be changed."""
-        fault, why = self._last
+        fault, why = self._book.last_fault, self._book.last_words
         now = self._world.clock()
         if self._coming is not None:
             return EngineDownError(f"rung {self._coming.rung!r} is being loaded; before that: {why}", fault, 0.0)
@@ -390,7 +356,7 @@ class Keeper:
         if target is None:
             hint = "fit again on this kind of machine, or take another bundle"
             return EngineDownError(f"no rung runs on this device: {why}", fault, None, hint=hint)
-        wait_s = max(0.0, next_try_s(self._histories[target], self._policy) - now)
+        wait_s = max(0.0, self._book.next_try_s(target) - now)
         return EngineDownError(f"rung {target!r} is tried again in {wait_s:.1f} s: {why}", fault, wait_s)
 
 

@@ -175,7 +175,8 @@ def choose(manifest: Manifest, rungs: Sequence[str] | None, rung: str | None) ->
 
     Args:
         manifest: of the bundle.
-        rungs: as the caller lists them; None takes the ladder, with its cascade where its expected time puts it.
+        rungs: as the caller lists them, rungs that only stand in the cascade or are offered among them; None takes the
+            ladder, with its cascade where its expected time puts it.
         rung: to begin with; None takes the cascade where it may run, else the chosen one, else the last of `rungs`.
 
     Raises:
@@ -186,10 +187,10 @@ def choose(manifest: Manifest, rungs: Sequence[str] | None, rung: str | None) ->
     if ladder.cascade is not None:
         known[CASCADE] = ladder.cascade.expected_ms
     names = tuple(sorted(known, key=known.__getitem__)) if rungs is None else tuple(rungs)
-    others = tuple(one.name for one in ladder.runnable if one.name not in known)  # below the floor, or not measured
+    there = dict.fromkeys((*known, *(one.name for one in ladder.runnable)))
     for name in names if rung is None else (*names, rung):
-        if name not in known and name not in others:
-            raise UsageError(f"there is no rung {name!r}", hint=f"the rungs are: {', '.join((*known, *others))}")
+        if name not in there:
+            raise UsageError(f"there is no rung {name!r}", hint=f"the rungs are: {', '.join(there)}")
     if not names or len(set(names)) < len(names):
         raise UsageError(f"{len(names)} rungs were named, {len(set(names))} different ones", hint="name each once")
     if rung is not None:
