@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -73,13 +74,12 @@ def running(*, faults: tuple[Fault, ...] = (), name: str = "yolov3-tiny") -> tup
                 180: "81.2 °C expected in 60 s, the limit is 80.0 °C",
                 420: "99 of 100 answers took 210 ms, the deadline is 200 ms",
             }[second]
-            decision = Decision(now, rung, 10.0 - second / 100, why, second > 0, {})
+            numbers: dict[str, Any] = {"forecast_celsius": 78.4, "forecast_in_s": 60.0}
+            decision = Decision(now, rung, 10.0 - second / 100, why, second > 0, numbers)
         readings = Readings(
             now, celsius, 4.2 + 1.5 * math.sin(second / 60), 0.87, 12.0, 412_000_000, False, False, 14.2, True, faults
         )
-        live.publish(
-            result(second, now, 0.03 + 0.02 * (second % 7) / 7, rung), decision, readings, forecast=(60.0, 78.4)
-        )
+        live.publish(result(second, now, 0.03 + 0.02 * (second % 7) / 7, rung), decision, readings)
     live.publish(picture_jpeg=picture(0))
     clock.back_s = 0.0
     return live, clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from shoestring.base.errors import DataError, EngineError, EngineFaultError
 from shoestring.device.serve.desk import KINDS, Desk, Job, Told
+from shoestring.device.serve.sharing import Shared
 
 SECONDS = 30.0
 
@@ -164,3 +166,29 @@ def test_closing_tells_those_who_wait_and_finishes_what_runs() -> None:
     assert desk.idle
     assert not desk.alive
     desk.close()
+
+
+def test_a_shared_engine_serves_one_thread_at_a_time() -> None:
+    """The saboteur beside it: without the lock two threads are inside at once."""
+
+    class Narrow:
+        def __init__(self) -> None:
+            self.inside, self.most, self.gate = 0, 0, threading.Barrier(2)
+
+        def infer(self, pixels: Any) -> Any:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self.gate.wait(0.2)  # both, or after a while one alone
+            self.inside -= 1
+            return pixels
+
+    for wrap, most in ((Shared, 1), (lambda engine: engine, 2)):
+        narrow = Narrow()
+        engine = wrap(narrow)
+        threads = [threading.Thread(target=engine.infer, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert narrow.most == most

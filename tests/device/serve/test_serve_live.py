@@ -48,10 +48,9 @@ def test_what_was_published_is_told() -> None:
     answer = Answer("cat", 0, 0.9, ((0, "cat", 0.9), (1, "dog", 0.1)))
     live.publish(
         Result(3, 999.0, 999.05, "int8", "track", BOXES, answer),
-        Decision(998.0, "int8", 5.0, "heat", True, {}),
+        Decision(998.0, "int8", 5.0, "heat", True, {"forecast_celsius": 78.0, "forecast_in_s": 60.0}),
         Readings(1000.0, 71.5, 4.25, 0.9, battery_wh=12.5, on_battery=True),
         picture(0),
-        forecast=(60.0, 78.0),
     )
     clock.now = 1001.0
     said = live.snapshot()
@@ -98,7 +97,9 @@ def test_a_source_that_is_slow_by_nature_is_not_called_silent() -> None:
 
 def test_a_lost_sensor_leaves_a_gap_and_no_forecast() -> None:
     live, clock = make(celsius=80.0)
-    live.publish(readings=Readings(clock.now, 60.0), forecast=(60.0, 70.0))
+    foreseen = Decision(clock.now, "int8", 5.0, "heat", True, {"forecast_celsius": 70.0, "forecast_in_s": 60.0})
+    live.publish(None, foreseen, Readings(clock.now, 60.0))
+    assert live.snapshot()["temperature"]["forecast"] == [60.0, 70.0]
     clock.now += STEP_S
     fault = Fault("celsius", "impossible", "-89")
     live.publish(readings=Readings(clock.now, None, faults=(fault,)))

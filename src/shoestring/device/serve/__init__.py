@@ -5,6 +5,7 @@ from shoestring.device.serve.live import LiveState
 from shoestring.device.serve.nouns import Engine, Reply, Service
 from shoestring.device.serve.run import run_server
 from shoestring.device.serve.settings import Settings, check_settings
+from shoestring.device.serve.sharing import Shared
 from shoestring.device.serve.tokens import Token, make_token, read_tokens
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Reply",
     "Service",
     "Settings",
+    "Shared",
     "Token",
     "build_app",
     "check_settings",
