@@ -129,8 +129,8 @@ class Ladder:
         return tuple(Rung(others[stage.rung], stage.threads, None) for stage in stages)
 
     def rung(self, name: str) -> Rung:
-        """The rung called `name`, among all that are runnable. Raises KeyError."""
-        for rung in self.runnable:
+        """The rung called `name`, offered ones too. Raises KeyError."""
+        for rung in (*self.rungs, *(one.rung for one in self.offered or ())):
             if rung.name == name:
                 return rung
         raise KeyError(name)
