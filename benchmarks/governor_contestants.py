@@ -11,6 +11,8 @@ from shoestring.device.simulated.faults import during
 from shoestring.domain.heat.simulate import fan_level
 
 EVERY_S = 1.0
+KERNEL_EVERY_S = 5.0
+"""Its excursions are looked for in such steps; its clock moves once a second all the same."""
 FIXED_STEP_S = 2.0
 COUNTED = 0.10
 
@@ -83,8 +85,8 @@ def throttled(case: Case, day: Day, hours: float, plan: RungPlan) -> Run:
     """One rung at the full rate, and the kernel's throttling against the heat."""
     board, watch, run = board_of(case, day), Watch(case.limit), Run()
     while board.now_s < hours * 3600:
-        work = board.advance(EVERY_S, plan, case.wanted)
-        watch.see(board.celsius, EVERY_S)
+        work = board.advance(KERNEL_EVERY_S, plan, case.wanted)
+        watch.see(board.celsius, KERNEL_EVERY_S)
         run.value += plan.quality * work.answered
     return closed(run, watch, hours)
 
@@ -125,15 +127,15 @@ def fixed(case: Case, day: Day, hours: float) -> tuple[float, str, float]:
     return found
 
 
-def hottest(case: Case, day: Day, hours: float, watts: float) -> float:
-    """Highest temperature of the day with these steady watts above idle; stops where it is above the limit."""
+def hottest(case: Case, day: Day, hours: float, watts: float, stop: bool = True) -> float:
+    """Highest temperature of the day with these steady watts above idle; `stop`: once it is above the limit."""
     plant = true_plant(case.chip, case.cooling, day.truth, case.limit)
     total, poles = plant.idle_watts + watts, plant.poles
     left = poles.left(FIXED_STEP_S)
     parts = poles.rest(plant.idle_watts * plant.resistance)
     celsius = most = day.ambient(0.0) + sum(parts)
     level, at = fan_level(plant.fan, celsius, 0), 0.0
-    while at < hours * 3600 and most <= case.limit:
+    while at < hours * 3600 and not (stop and most > case.limit):
         level = fan_level(plant.fan, celsius, level) if plant.fan else 0
         turning = level and not during(day.faults, "fan", at)
         kelvin = total * (plant.fan[level - 1][1] if turning else plant.resistance)

@@ -58,8 +58,8 @@ class Day:
         return self.air[low] + (self.air[low + 1] - self.air[low]) * (at - low)
 
 
-def cases(ladders: tuple[str, ...] = (), boards: tuple[str, ...] = ()) -> list[Case]:
-    """Every board with every ladder asked for; all of them where none is named."""
+def cases(ladders: tuple[str, ...] = (), boards: tuple[str, ...] = (), own_limits: bool = False) -> list[Case]:
+    """Every board with every ladder asked for; all of them where none is named. `own_limits`: the chip files' own."""
     known = catalogue()
     found = []
     for board in tomllib.loads(LADDERS.read_text())["boards"]:
@@ -82,9 +82,8 @@ def cases(ladders: tuple[str, ...] = (), boards: tuple[str, ...] = ()) -> list[C
                 for rung in ladder["rungs"]
             )
             model = board_model(chip, board["cooling"])
-            found.append(
-                Case(chip, board["cooling"], board["air"], board["limit"], name, ladder["wanted"], plans, model)
-            )
+            limit = model.throttle_celsius if own_limits else board["limit"]
+            found.append(Case(chip, board["cooling"], board["air"], limit, name, ladder["wanted"], plans, model))
     return found
 
 

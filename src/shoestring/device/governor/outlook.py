@@ -35,12 +35,14 @@ class Step:
 
     Args:
         seconds: ahead.
+        lead_s: of them, for which the air's trend goes on.
         slow_left, fast_left: of today's difference.
         reached: of watts x resistance, K/K.
         margin, soft: kelvin below the limit, to aim at and to act upon.
     """
 
     seconds: float
+    lead_s: float
     slow_left: float
     fast_left: float
     reached: float
@@ -75,7 +77,8 @@ def steps(model: BoardModel) -> tuple[Step, ...]:
             slow, fast = model.poles.left(seconds)
             share = model.poles.fast_share
             margins = (SOON_MARGIN, SOON_SOFT) if seconds < SOON_S else (MARGIN, SOFT)
-            found.append(Step(seconds, slow, fast, (1 - share) * (1 - slow) + share * (1 - fast), *margins))
+            reached = (1 - share) * (1 - slow) + share * (1 - fast)
+            found.append(Step(seconds, min(seconds, LEAD_S), slow, fast, reached, *margins))
     return tuple(found)
 
 
@@ -99,14 +102,18 @@ def ceiling(model: BoardModel, moments: tuple[Step, ...], heat: Heat, watts: flo
     peak, when = heat.celsius, 0.0
     for step in moments:
         rise = slow * step.slow_left + fast * step.fast_left + kelvin * step.reached
-        celsius = air + drift * min(step.seconds, LEAD_S) + gain * rise
+        celsius = air + drift * step.lead_s + gain * rise
         if celsius > peak:
             peak, when = celsius, step.seconds
         reach = resistance * step.reached
         room = limit - step.margin - celsius
-        aim = min(aim, watts + room / (reach * (up if room > 0 else down)))
+        most_watts = watts + room / (reach * (up if room > 0 else down))
+        if most_watts < aim:
+            aim = most_watts
         room = limit - step.soft - celsius
-        most = min(most, watts + room / (reach * (up if room > 0 else down)))
+        most_watts = watts + room / (reach * (up if room > 0 else down))
+        if most_watts < most:
+            most = most_watts
     if not model.fan or heat.stopped:
         return Ceiling(aim, most, peak, when, False)
     slow_left, fast_left = model.poles.left(BLIND_S)

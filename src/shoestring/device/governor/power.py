@@ -25,8 +25,8 @@ KEEP = 0.97
 """Of the watts allowed, aimed at; a battery's last hundredths are never to be had."""
 WEAK, WEAK_BACKOFF_S, WEAK_MOST_S = 0.7, 300.0, 3600.0
 """A supply that sagged is asked for this share of the load from then on, and for more after the back-off."""
-LAST_S = 60.0
-"""A battery's last minute is not divided further."""
+LAST_S = 600.0
+"""A battery's last minutes are not divided further: what is left over then is less than the gauge's error."""
 
 
 def learnt_watts(energy: Energy, model: BoardModel | None, watts: float | None, done: float, seconds: float) -> Energy:
@@ -45,7 +45,7 @@ def learnt_watts(energy: Energy, model: BoardModel | None, watts: float | None, 
         line = line.older(BASE_WALK, POWER_WALK, seconds).seen(done, watts, WATTS_NOISE)
         line = line.held((0.0, 1e4), (0.3, 3.0))
     drawn = watts if watts is not None else (line.at(done) if line is not None else 0.0)
-    return replace(energy, line=line, spent_wh=energy.spent_wh + drawn * seconds / 3600)
+    return Energy(line, energy.spent_wh + drawn * seconds / 3600, energy.supply)
 
 
 def watts_cap(state: State, limits: Limits, cheapest: float) -> Cap | None:
