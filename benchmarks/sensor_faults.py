@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 CASES, BLOCKING, STILL, HOURS, GOAL_S = 800, 16, 24, 48, 2.0
 STUCK_KELVIN = 5.0
-WATCH_S, WATCH_STUCK_S, SETTLE = 8, 300, 12
+WATCH_S, WATCH_STUCK_S = 8, 300
+SETTLE, SETTLE_STUCK = 12, 75
+"""Looks before the fault; a load is known after a minute."""
 FAULTS = ("gone", "garbage", "denied", "-256000", "-89000", "1000000000", "0", "cold", "hot", "stuck")
 """`cold` and `hot` are values drawn from outside what processors can have."""
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -66,7 +68,7 @@ def run(case: Case, make: Callable[[Case, Path, Callable[[], float]], Sensors]) 
     chance = case.chance
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         scene = Scene(case, Path(folder), make)
-        settle = SETTLE if case.fault != STEADY else STEADY_S // 2
+        settle = {STEADY: STEADY_S // 2, "stuck": SETTLE_STUCK}.get(case.fault, SETTLE)
         scene.warm_up(chance.randrange(60, 240) if case.fault != STEADY else STEADY_S - settle)
         for _ in range(settle):
             readings = scene.step(scene.sensors.look)

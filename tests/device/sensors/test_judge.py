@@ -65,7 +65,7 @@ def quiet_board_believed(judging: Judge) -> bool:
     return not any(watch(values, [0.0] * 600, RULES, judging))
 
 
-def seconds_until_stuck(judging: Judge, load: float, rest_s: int = 60) -> int | None:
+def seconds_until_stuck(judging: Judge, load: float, rest_s: int = 90) -> int | None:
     """From the moment at which a board whose sensor has just got stuck gets busy."""
     board = Board(1)
     values = []

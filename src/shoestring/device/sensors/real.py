@@ -64,7 +64,7 @@ class RealSensors:
         self._reader = Reader(_found(root, clock), deadline_s)
         self._memories: dict[Source, Memory] = {}
         self._rise = Rise()
-        self._rise_s = 0.0
+        self._rise_s = clock()
         self._clock_share: float | None = None
         self._reader.forget(_not_ours(self._reader.look()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.domain.heat.poles import Poles
@@ -18,6 +18,8 @@ loads that take more than the one they were measured under."""
 MOVED_KELVIN, MOVED_WITH_FAN_KELVIN = 2.0, 4.0
 """A value has moved too when the load moved it by so much, and by two of its sensor's steps: the model errs by half at
 most. A fan that turns up just as the load does can hide some kelvin more."""
+LEARN_S = 60.0
+"""A program's first seconds are busy ones, and say little of what the board did before."""
 USUAL_POLES = Poles(150.0, 6.0, 0.35)
 """As fitted on a bare Raspberry Pi 4 (its chip file); other boards' fast poles are not far."""
 
@@ -65,20 +67,24 @@ class Rise:
     """The rise over the air that a load makes.
 
     Args:
-        parts: slow and fast part, K; None where the load is not known.
+        parts: slow and fast part, K.
         level: of the fan, 0 is off.
+        known_s: for how long the load has been known, s.
+        load: mean of that time, until it is LEARN_S.
     """
 
-    parts: tuple[float, float] | None = None
+    parts: tuple[float, float] = (0.0, 0.0)
     level: int = 0
+    known_s: float = 0.0
+    load: float = 0.0
 
     @property
     def kelvin(self) -> float | None:
-        """Of both parts."""
-        return None if self.parts is None else sum(self.parts)
+        """Of both parts; None until the load has been known for LEARN_S."""
+        return None if self.known_s < LEARN_S else sum(self.parts)
 
     def after(self, load: float | None, seconds: float, silicon: Silicon) -> Rise:
-        """Some time later. The first known load is taken to have lasted for ever.
+        """Some time later. What the board did before is not known; it is taken to have done what it does at first.
 
         Args:
             load: since, 0 to 1; None where it was not known.
@@ -86,16 +92,20 @@ class Rise:
             silicon: of the board.
         """
         if load is None:
-            return Rise(None, self.level)
+            return Rise(level=self.level)
+        if seconds <= 0:
+            return self
         left = silicon.fan[self.level - 1][1] if self.level else 1.0
-        kelvin = (silicon.idle_kelvin + load * silicon.kelvin) * left
-        if self.parts is None:
-            return Rise(silicon.poles.rest(kelvin), self.level)
-        return Rise(silicon.poles.step(self.parts, kelvin, seconds), self.level) if seconds > 0 else self
+        if self.known_s >= LEARN_S:
+            kelvin = (silicon.idle_kelvin + load * silicon.kelvin) * left
+            return replace(self, parts=silicon.poles.step(self.parts, kelvin, seconds))
+        known_s = self.known_s + seconds
+        mean = self.load + (load - self.load) * seconds / known_s
+        return Rise(silicon.poles.rest((silicon.idle_kelvin + mean * silicon.kelvin) * left), self.level, known_s, mean)
 
     def seen(self, celsius: float, silicon: Silicon) -> Rise:
         """The fan follows what the sensor says."""
-        return Rise(self.parts, fan_level(silicon.fan, celsius, self.level))
+        return replace(self, level=fan_level(silicon.fan, celsius, self.level))
 
 
-__all__ = ["Rise", "Silicon", "silicon_of"]
+__all__ = ["LEARN_S", "Rise", "Silicon", "silicon_of"]
