@@ -95,7 +95,8 @@ class Count:
     def now(cls) -> Count:
         tasks = list(Path("/proc/self/task").iterdir())
         children = sum(len((task / "children").read_text().split()) for task in tasks)
-        named = len(list(Path("/dev/shm").iterdir())) if Path("/dev/shm").is_dir() else 0
+        mapped = Path("/proc/self/maps").read_text().splitlines()
+        named = sum("/dev/shm/" in line or "memfd:" in line for line in mapped)
         links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
         memory = sum("memfd:" in _target(link) for link in links)
         pages = int(Path("/proc/self/statm").read_text().split()[1])
