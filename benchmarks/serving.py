@@ -10,8 +10,8 @@ uvicorn's. The server is bound to one core, the client to another. Rounds are in
 - bare uvicorn: an application that reads the same bytes and answers the same bytes, and does nothing else.
 
 It prints the median over rounds of the rate with its spread, the median and the 99th percentile of the latency, how
-long a request keeps the server's core busy, and the resident memory of the server after its imports, after its start and
-after the load.
+long a request keeps the server's core busy, and the resident memory of the server after its imports, after its start
+and after the load.
 """
 
 from __future__ import annotations
