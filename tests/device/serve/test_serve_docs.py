@@ -46,9 +46,7 @@ def test_the_table_of_statuses_is_whole() -> None:
     told = set(
         re.findall(
             r"\b\d{3}\b",
-            "".join(
-                line.split("|")[1] for line in TEXT.splitlines() if line.startswith("| 4") or line.startswith("| 5")
-            ),
+            "".join(line.split("|")[1] for line in TEXT.splitlines() if line.startswith(("| 4", "| 5"))),
         )
     )
     assert told == statuses | {"431"}  # of the connection, before there is a route
