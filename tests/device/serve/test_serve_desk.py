@@ -179,7 +179,7 @@ def test_a_shared_engine_serves_one_thread_at_a_time() -> None:
             self.inside += 1
             self.most = max(self.most, self.inside)
             with contextlib.suppress(threading.BrokenBarrierError):
-                self.gate.wait(0.2)  # both, or after a while one alone
+                self.gate.wait(2.0)  # both, or after a while one alone
             self.inside -= 1
             return pixels
 

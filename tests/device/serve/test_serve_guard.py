@@ -13,7 +13,7 @@ from shoestring.base.errors import StorageError, UsageError
 from shoestring.device.serve import guard as guard_module
 from shoestring.device.serve import rates
 from shoestring.device.serve.guard import Guard
-from shoestring.device.serve.http import Refusal, Request
+from shoestring.device.serve.http import Refusal, Request, Room
 from shoestring.device.serve.rates import Rates
 from shoestring.device.serve.settings import Settings, check_settings, is_loopback
 from shoestring.device.serve.tokens import VARIABLE, Token, make_token, read_tokens, who
@@ -32,7 +32,7 @@ async def never() -> dict[str, object]:
 def ask(client: str = "127.0.0.1", **headers: str) -> Request:
     held = {"host": "localhost:8400", **headers}
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in held.items() if value != "none"]
-    return Request({"method": "POST", "path": "/", "headers": pairs, "client": (client, 5)}, never, 0.0)
+    return Request({"method": "POST", "path": "/", "headers": pairs, "client": (client, 5)}, never, 0.0, Room(1))
 
 
 def status(guard: Guard, request: Request, *, open_to_all: bool = False) -> int:

@@ -76,6 +76,22 @@ def test_a_large_body_is_refused_before_it_is_read(serve: Serve) -> None:
     assert ask(server)[0] == 200
 
 
+def test_all_bodies_together_have_a_limit_and_give_it_back(serve: Serve) -> None:
+    server = serve({"bodies_bytes": 20_000, "body_bytes": 15_000})
+    head = b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14000\r\n\r\n"
+    held = server.ask()
+    held.sendall(head + b" " * 13_000)
+    time.sleep(0.3)
+    other = server.ask()
+    other.sendall(head + b" " * 13_000)
+    assert closed(other).startswith(b"HTTP/1.1 503 ")
+    held.sendall(b" " * 1000)
+    assert held.recv(65536).startswith(b"HTTP/1.1 400 ")
+    for _ in range(20):
+        assert ask(server, body=b" " * 14_000)[0] == 400
+    assert ask(server)[0] == 200
+
+
 def test_overload_drops_the_oldest_and_says_so(serve: Serve) -> None:
     server = serve({"queue": 2}, "--seconds", "0.3")
     statuses = all_of(server, 8)
@@ -250,7 +266,7 @@ def test_broken_requests_do_not_harm(serve: Serve, request_bytes: bytes) -> None
     connection = server.ask()
     connection.sendall(request_bytes)
     answer = closed(connection)
-    assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.1 2")) or b"Host: a\r\n" in request_bytes, answer
+    assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.1 2")), answer
     assert ask(server, "/v2", None)[0] == 200
     status, said = server.end()
     assert status == 0
@@ -313,6 +329,11 @@ def test_tls_with_a_token_on_every_address(serve: Serve, pem: tuple[Path, Path])
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with socket.create_connection(("localhost", server.port), 30) as plain, pytest.raises((ssl.SSLError, OSError)):
         old.wrap_socket(plain)
+
+
+def test_a_handshake_that_never_comes_is_not_waited_for(serve: Serve, pem: tuple[Path, Path]) -> None:
+    server = serve({"certificate": str(pem[0]), "key": str(pem[1]), "headers_s": 0.5})
+    assert closed(server.ask()) == b""
 
 
 def test_a_server_open_to_others_says_so_loudly_or_does_not_start(serve: Serve, pem: tuple[Path, Path]) -> None:

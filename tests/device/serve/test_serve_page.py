@@ -183,6 +183,7 @@ def test_a_lost_connection_is_said_and_found_again(browser: Browser, serve: Serv
     wait(browser, "document.getElementById('status-words').textContent === 'Running'")
     server.end()
     wait(browser, "/^Connection lost/.test(document.getElementById('status-words').textContent)")
+    assert browser.evaluate(CONTRAST)[1] >= 4.5
     again = serve({"port": server.port}, "--scene", "requests")
     assert again.port == server.port
     wait(browser, "document.getElementById('status-words').textContent === 'Running'")

@@ -14,7 +14,7 @@ from shoestring.device.serve import metrics, pages
 from shoestring.device.serve.asking import Asker
 from shoestring.device.serve.classify import Classify
 from shoestring.device.serve.guard import Guard
-from shoestring.device.serve.http import Refusal, Request, Response, refusal, respond
+from shoestring.device.serve.http import Refusal, Request, Response, Room, refusal, respond
 from shoestring.device.serve.settings import check_settings
 from shoestring.device.serve.streams import Streams
 from shoestring.device.serve.v2 import V2
@@ -62,6 +62,7 @@ class App:
         self._asker = Asker(service, settings)
         self._guard = Guard(settings, time.monotonic)
         self._requests = metrics.Requests()
+        self._room = Room(settings.bodies_bytes)
         self._v2 = V2(service, settings, self._asker)
         self.routes = self._all_routes(settings)
         self._fixed: dict[str, dict[str, Route]] = {}
@@ -105,7 +106,7 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, time.monotonic())
+        request = Request(scope, receive, time.monotonic(), self._room)
         name, status = OTHER, 500
         try:
             try:
@@ -120,6 +121,7 @@ class App:
             status = response.status
             await self._send(request, send, response)
         finally:
+            request.close()
             self._requests.note(name, status, time.monotonic() - request.arrived_s)
 
     async def _send(self, request: Request, send: Send, response: Response) -> None:

@@ -60,11 +60,11 @@ class Guard:
 
     def _check_name(self, request: Request) -> None:
         """A page of another site that has its own name point at this machine still says that name here."""
-        host = request.headers.get(b"host")
-        if host is None:
+        hosts = [value for name, value in request.scope["headers"] if name == b"host"]
+        if len(hosts) != 1:
             self.refused["name"] += 1
-            raise Refusal(400, "the request has no Host header", CLOSE)
-        name = _host_name(host.decode("latin-1"))
+            raise Refusal(400, f"the request has {len(hosts)} Host headers instead of one", CLOSE)
+        name = _host_name(hosts[0].decode("latin-1"))
         if not self._known(name):
             self.refused["name"] += 1
             raise Refusal(421, f"this server is not called {name[:80]!r}; name it with --name to allow that", CLOSE)

@@ -59,21 +59,42 @@ class Response:
     headers: tuple[Header, ...] = ()
 
 
+class Room:
+    """How much memory the bodies of all requests may take together.
+
+    Args:
+        most: bytes.
+    """
+
+    __slots__ = ("most", "taken")
+
+    def __init__(self, most: int) -> None:
+        self.most, self.taken = most, 0
+
+
 class Request:
     """What a client asks.
 
     Args:
         scope: of ASGI.
         receive: likewise.
+        arrived_s: monotonic clock.
+        room: for its body; whoever answers the request calls `close` to give it back.
     """
 
-    __slots__ = ("_receive", "arrived_s", "headers", "method", "path", "scope")
+    __slots__ = ("_held", "_receive", "_room", "arrived_s", "headers", "method", "path", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive, arrived_s: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, arrived_s: float, room: Room) -> None:
         self.scope, self._receive, self.arrived_s = scope, receive, arrived_s
+        self._room, self._held = room, 0
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+
+    def close(self) -> None:
+        """Give back what the body took."""
+        self._room.taken -= self._held
+        self._held = 0
 
     @property
     def address(self) -> str:
@@ -89,7 +110,7 @@ class Request:
             seconds: that it may take.
 
         Raises:
-            Refusal: 400, 408, 413, or 415 for one that is compressed.
+            Refusal: 400, 408, 413, 415 for one that is compressed, or 503 when all bodies together take too much.
         """
         self._check_head(limit)
         pieces: list[bytes] = []
@@ -105,9 +126,17 @@ class Request:
                     more = message.get("more_body", False)
                     if total > limit:
                         raise _too_large(total, limit)
+                    self._hold(len(pieces[-1]))
         except TimeoutError:
             raise Refusal(408, f"the body took longer than {seconds:g} s", CLOSE) from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _hold(self, size: int) -> None:
+        if self._room.taken + size > self._room.most:
+            words = f"the bodies of all requests take {self._room.taken} bytes, the limit is {self._room.most}"
+            raise Refusal(503, words, (b"retry-after", b"1"), CLOSE)
+        self._room.taken += size
+        self._held += size
 
     async def gone(self) -> None:
         """Return when the client has hung up. Only after the body was read."""

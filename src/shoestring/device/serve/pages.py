@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -64,25 +65,30 @@ def _docs() -> bytes:
         for method, operation in operations.items()
         if method in ("get", "post")
     ]
-    page = _file("docs.html").decode().replace("ABOUT", escape(described["info"]["description"]))
+    page = _file("docs.html").decode().replace("ABOUT", _marked(described["info"]["description"]))
     return page.replace("ROUTES", "\n".join(parts)).encode()
 
 
 def _route(path: str, method: str, operation: dict[str, Any], shared: dict[str, Any]) -> str:
     answers = "".join(
-        f"<tr><th scope='row'>{escape(code)}</th><td>{escape(_words(answer, shared))}</td></tr>"
+        f"<tr><th scope='row'>{escape(code)}</th><td>{_marked(_words(answer, shared))}</td></tr>"
         for code, answer in operation["responses"].items()
     )
     return (
         f"<section aria-labelledby='{operation['operationId']}'>"
         f"<h2 id='{operation['operationId']}'><span class='tag'>{method.upper()}</span> "
         f"<code>{escape(path)}</code></h2>"
-        f"<p>{escape(operation['description'])}</p>"
+        f"<p>{_marked(operation['description'])}</p>"
         f"<table class='plain'><caption class='hidden'>Answers of {escape(path)}</caption>"
         f"<thead><tr><th scope='col'>Status</th><th scope='col'>Meaning</th></tr></thead>"
         f"<tbody>{answers}</tbody></table>"
         "</section>"
     )
+
+
+def _marked(text: str) -> str:
+    """Words between backticks are code; nothing else is markup."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _words(answer: dict[str, Any], shared: dict[str, Any]) -> str:

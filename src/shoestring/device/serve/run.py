@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import time
@@ -44,6 +46,7 @@ def run_server(
         UsageError: the certificate or its key is none.
         StorageError: the address cannot be listened on.
     """
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # broken requests must not fill a journal
     speak = say if say is not None else _stderr
     for warning in app.warnings:
         speak(warning)
@@ -51,9 +54,28 @@ def run_server(
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
-        server.run(sockets=[_listen(settings)])
+        with asyncio.Runner(loop_factory=lambda: _Loop(settings.headers_s)) as runner:
+            runner.run(server.serve(sockets=[_listen(settings)]))
     finally:
         sys.setswitchinterval(before)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that does not wait for ever for the handshake of TLS.
+
+    Args:
+        handshake_s: that it may take; asyncio waits for a minute, and uvicorn has no setting for it.
+    """
+
+    def __init__(self, handshake_s: float) -> None:
+        super().__init__()
+        self._handshake_s = handshake_s
+
+    async def create_server(self, *arguments: Any, **named: Any) -> Any:
+        """As asyncio's."""
+        if named.get("ssl") is not None:
+            named["ssl_handshake_timeout"] = self._handshake_s
+        return await super().create_server(*arguments, **named)
 
 
 def _server(app: App, settings: Settings, speak: Callable[[str], None], started: Callable[[int], None] | None) -> Any:

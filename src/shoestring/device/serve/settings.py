@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from shoestring.device.serve.tokens import Token
 
 _ABOVE_ZERO = (
-    ("body_bytes", 1), ("image_pixels", 1), ("batch", 1), ("queue", 1), ("client_rate", 0), ("whole_rate", 0),
+    ("body_bytes", 1), ("bodies_bytes", 1), ("image_pixels", 1), ("batch", 1), ("queue", 1),
+    ("client_rate", 0), ("whole_rate", 0),
     ("connections", 1), ("client_connections", 1), ("streams", 1), ("headers_s", 0), ("body_s", 0), ("idle_s", 0),
     ("write_s", 0), ("deadline_s", 0), ("drain_s", 0),
 )  # fmt: skip
@@ -35,7 +36,7 @@ class Settings:
         certificate: PEM file with the chain, for TLS.
         key: PEM file with its private key.
         insecure: lets a host other than loopback go without tokens or TLS.
-        body_bytes: of one request.
+        body_bytes: of one request; bodies_bytes: of all requests under way.
         image_pixels: of one picture sent to `/v1/classify`, width times height.
         batch: examples in one request.
         queue: requests that wait for the engine; one more, and the oldest is dropped.
@@ -57,7 +58,8 @@ class Settings:
     key: Path | None = None
     insecure: bool = False
     body_bytes: int = 16 * MIB
-    image_pixels: int = 25_000_000
+    bodies_bytes: int = 64 * MIB
+    image_pixels: int = 16_000_000
     batch: int = 16
     queue: int = 16
     client_rate: float = 100.0

@@ -159,7 +159,12 @@ def _numbers(data: msgspec.Raw, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]
     """Flat, or nested as the shape says: the protocol allows both."""
     if not bytes(data):
         raise DataError(f"{INPUT!r} has no data")
-    nested = bytes(data)[1:20].lstrip(b" \t\r\n").startswith(b"[")
+    text = bytes(data)
+    nested = text[1:20].lstrip(b" \t\r\n").startswith(b"[")
+    # Small lists take many times the memory of their text, so they are counted before they are made.
+    count, lists = int(np.prod(shape)), 1 + sum(int(np.prod(shape[:place])) for place in (1, 2, 3))
+    if text.count(b",") + 1 != count or text.count(b"[") != (lists if nested else 1):
+        raise DataError(f"the data of {INPUT!r} do not have the {count} numbers of {list(shape)}")
     try:
         if nested:
             found = np.array(_NESTED.decode(data), np.uint8)
@@ -170,7 +175,7 @@ def _numbers(data: msgspec.Raw, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]
     except ValueError:
         problem = f"not nested as {list(shape)}" if nested else "not all from 0 to 255"
         raise DataError(f"the data of {INPUT!r} are {problem}") from None
-    if (found.shape != shape) if nested else (found.size != np.prod(shape)):
+    if (found.shape != shape) if nested else (found.size != count):
         raise DataError(f"the data of {INPUT!r} are {list(found.shape)}, not {list(shape)}")
     return found.reshape(shape)
 
