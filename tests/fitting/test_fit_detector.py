@@ -26,6 +26,7 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Cost, Timing
 from shoestring.domain.manifest import Blob
 from shoestring.domain.preprocess import Preprocess
+from shoestring.engines import open_engine
 from shoestring.evaluate.statistics import p_value
 from shoestring.fitting import Fitted, candidates, fit, mixing, sights
 from shoestring.fitting.assemble import npy_bytes
@@ -262,6 +263,13 @@ def test_the_same_fit_again_gives_the_same_bytes(task: squares.Task, cache: Path
     again = fit_it(task, cache)
     assert again.manifest == fitted.manifest
     assert again.evidence == fitted.evidence
+
+
+def test_workers_see_what_this_process_sees(task: squares.Task, tmp_path: Path, fitted: Fitted) -> None:
+    with open_engine("local", 2, None) as engine:
+        spread = fit_it(task, tmp_path / "another", engine=engine)
+    assert spread.evidence == fitted.evidence
+    assert spread.ladder == fitted.ladder
 
 
 def test_labels_of_whole_pictures_are_left_out(task: squares.Task, cache: Path, tmp_path: Path) -> None:

@@ -173,7 +173,14 @@ def fit(
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads, there)
     made |= taught
     asked = Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed)
-    said = (*notes, *failed, *not_compiled, *not_ported, *not_taught, *detectors.left_out(found_head, cascade))
+    said = (
+        *notes,
+        *failed,
+        *not_compiled,
+        *not_ported,
+        *not_taught,
+        *detectors.left_out(found_head, cascade and aim is None),
+    )
     fitted = accelerators.extend(settle(bench, asked, made, sensitivity, said), bench, there, made)
     if out is not None:
         progress("writing the bundle", 0, 0)
