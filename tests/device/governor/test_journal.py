@@ -9,7 +9,7 @@ import pytest
 
 from governing import board, ladder, model_of
 from shoestring.base.errors import DataError, StorageError
-from shoestring.device.governor import Journal, Limits, Policy, Work, explain, replay
+from shoestring.device.governor import Journal, Journalled, Limits, Policy, Work, explain, replay
 from shoestring.device.governor.explain import Explained
 from shoestring.device.simulated.board import Truth
 from shoestring.device.simulated.faults import BoardFault
@@ -23,13 +23,11 @@ def write(path, seconds: int = 1800, most_bytes: int = 8 << 20, stop: bool = Tru
     on = board(PI4, 1, 35.0, truth=Truth(), faults=(BoardFault("lies", 600, 660, -256),))
     plans = {plan.name: plan for plan in governor.plans}
     journal = Journal(path, governor, wall=lambda: 1.8e9 + on.now_s, most_bytes=most_bytes)
-    state, work, moves = governor.start(), Work(), 0
+    both = Journalled(governor, journal)
+    state, work, moves = both.start(), Work(), 0
     while on.now_s < seconds:
-        readings, before = on.look(), state
-        state, decision = governor.decide(state, readings, work, on.now_s)
-        if decision.moved:
-            journal.moved(before, readings, work, decision)
-            moves += 1
+        state, decision = both.decide(state, on.look(), work, on.now_s)
+        moves += decision.moved
         work = on.advance(1.0, plans.get(decision.rung or ""), decision.rate)
     if stop:
         journal.stopped(on.now_s)
