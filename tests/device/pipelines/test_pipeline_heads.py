@@ -91,6 +91,27 @@ def test_an_output_that_is_not_a_number_is_no_empty_picture(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_any_bits_give_boxes_within_the_picture_or_an_error(kind: str) -> None:
+    head, outcomes = head_of(kind, 0.01), set()
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        flat = np.frombuffer(rng.bytes(4 * flat_of(head, 0).size), np.float32).copy()
+        if seed % 4:  # random bits alone are hardly ever all numbers
+            flat = np.where(np.isfinite(flat), flat, 0).clip(-(10.0 ** (seed % 40 - 1)), 10.0 ** (seed % 40 - 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                boxes = detect(head, flat.astype(np.float32), Preprocess(64, 96), (200, 100), ())
+            except EngineFaultError as error:
+                outcomes.add(error.fault)
+                continue
+        outcomes.add("boxes" if boxes else "none")
+        for box in boxes:
+            assert 0 <= box.left < box.right <= 1 and 0 <= box.top < box.bottom <= 1 and math.isfinite(box.score)
+    assert {"boxes", "nan"} <= outcomes
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_another_length_is_refused(kind: str) -> None:
     head = head_of(kind)
     for flat in (flat_of(head, 1)[:-1], flat_of(head, 1)[None]):

@@ -47,7 +47,8 @@ def decode(head: Head, flat: Floats, size: tuple[int, int]) -> Found:
     """
     if head.kind not in _DECODERS:
         raise EngineError(f"head kind {head.kind!r} is not one of {', '.join(_DECODERS)}", hint="make the bundle again")
-    found = _DECODERS[head.kind](head, _tensors(head, flat), size)
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is told as an error, not as a warning
+        found = _DECODERS[head.kind](head, _tensors(head, flat), size)
     if not (np.isfinite(found.corners).all() and np.isfinite(found.scores).all()):
         raise EngineFaultError("a box that the model found is not a finite number", "nan", hint="take another rung")
     return found
@@ -94,9 +95,7 @@ def _tensors(head: Head, flat: Floats) -> list[Floats]:
             f"the model answers {flat.shape}, its head has ({sum(sizes)},)", "shape", hint="make the bundle again"
         )
     # A sum is not a number as soon as one value is not; infinities of both signs are as broken.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(np.add.reduce(flat))
-    if math.isnan(total):
+    if math.isnan(float(np.add.reduce(flat))):
         raise EngineFaultError("the model's output is not a number", "nan", hint="take another rung")
     ends = np.cumsum(sizes)
     return [flat[end - size : end].reshape(part.shape) for part, size, end in zip(head.parts, sizes, ends, strict=True)]

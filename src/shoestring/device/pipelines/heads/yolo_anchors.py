@@ -59,6 +59,6 @@ def _logit(chance: float) -> float:
 
 
 def _sigmoid(values: Floats) -> Floats:
-    with np.errstate(over="ignore"):  # e^-x of a very negative x is infinite, and its sigmoid rightly 0
-        result: Floats = np.reciprocal(1 + np.exp(-values))
+    # e^-x of a very negative x is infinite, and its sigmoid rightly 0
+    result: Floats = np.reciprocal(1 + np.exp(-values))
     return result
