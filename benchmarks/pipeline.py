@@ -116,8 +116,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         model = quantized(models, Path(scratch) / "int8.onnx", arguments.scheme)
         fp32 = Engine("fp32 onnxruntime", load("onnxruntime", models / "yolov3_tiny_fp32.onnx", "fp32"))
-        int8, medians = fastest(model, arguments.runtimes.split(","))
-        print("int8, ms a picture:", ", ".join(f"{name.split()[1]} {taken:.1f}" for name, taken in medians.items()))
+        int8, times = fastest(model, arguments.runtimes.split(","))
+        print("int8, ms a picture:", ", ".join(f"{name.split()[1]} {taken:.1f}" for name, taken in times.items()))
         rounds = arguments.round
         rivals = on_film(film(), fp32, int8)
         race(rivals, arguments.frames, rounds)
