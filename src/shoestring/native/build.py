@@ -273,7 +273,8 @@ def _first_error(stderr: str) -> str:
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
-    store = str(disk.make_directory(cache.default_root() / "zig"))
+    """Zig keeps the C libraries that it has built, some 10 s each, beside our own cache or where the user says."""
+    store = os.environ.get("ZIG_GLOBAL_CACHE_DIR") or str(disk.make_directory(cache.default_root() / "zig"))
     return {
         **os.environ,
         "LC_ALL": "C",

@@ -1,0 +1,1 @@
+"""Source, pipeline, engine, sensors and governor as one running thing."""
