@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shoestring.device.pipelines.overlaps import overlaps
+from shoestring.heads.found import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from shoestring.device.pipelines.motion import Gating
-from shoestring.device.pipelines.overlaps import overlaps
 from shoestring.device.pipelines.pipeline import Pipeline, Reading, Sparing
 from shoestring.device.pipelines.sinks import JsonLines, VideoSink
 from shoestring.device.pipelines.sources import open_source
 from shoestring.domain.head import Head, Part
 from shoestring.domain.preprocess import Preprocess
+from shoestring.heads.found import overlaps
 
 cv2 = pytest.importorskip("cv2")
 WIDTH, HEIGHT, SIDE, FRAMES, MOVES = 160, 120, 24, 40, 20

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from shoestring.device.pipelines.nouns import Box
-from shoestring.device.pipelines.overlaps import overlaps
 from shoestring.device.pipelines.track import Tracker, Tracking
+from shoestring.heads.found import overlaps
 
 
 def box(x: float, y: float, width: float = 0.05, height: float = 0.15, index: int = 0, score: float = 0.8) -> Box:

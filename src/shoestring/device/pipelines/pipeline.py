@@ -7,23 +7,26 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import UsageError
-from shoestring.device.answers import to_answer
-from shoestring.device.pipelines.heads import detect
+from shoestring.device.answers import boxes_of, to_answer
 from shoestring.device.pipelines.motion import MotionGate
 from shoestring.device.pipelines.nouns import Result
 from shoestring.device.pipelines.prepare import RESIZERS, prepare
 from shoestring.device.pipelines.track import Tracker, Tracking
+from shoestring.heads import detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shoestring.device.pipelines.heads.found import Floats
+    import numpy as np
+    import numpy.typing as npt
+
     from shoestring.device.pipelines.motion import Gating
     from shoestring.device.pipelines.nouns import Box, Frame
     from shoestring.domain.head import Head
     from shoestring.domain.preprocess import Preprocess
     from shoestring.inputs.image import Pixels
 
+    Floats = npt.NDArray[np.float32]
     Infer = Callable[[Pixels], Floats]
 
 _TRACKING = Tracking()
@@ -119,7 +122,14 @@ class Pipeline:
         """The pixels that the model takes, uint8 (height, width, channels). Raises DataError as `prepare.prepare`."""
         return prepare(frame.pixels, self.reading.spec, self.sparing.resizer)
 
-    def finish(self, frame: Frame, outputs: Floats, rung: str = "", stages: int = 1) -> Result:
+    @property
+    def follows(self) -> bool:
+        """Whether a tracker could tell the boxes of a frame that the model does not see."""
+        return self._tracker is not None and self._last is not None
+
+    def finish(
+        self, frame: Frame, outputs: Floats, rung: str = "", stages: int = 1, probabilities: bool | None = None
+    ) -> Result:
         """The result of a frame that the model answered.
 
         Args:
@@ -127,6 +137,7 @@ class Pipeline:
             outputs: flat float32 of the model.
             rung: that answered.
             stages: of a cascade that ran.
+            probabilities: of a classifier: whether these outputs are probabilities; None: as the reading says.
 
         Raises:
             EngineError: the output is not what the reading says, or not a number.
@@ -135,9 +146,11 @@ class Pipeline:
         boxes: tuple[Box, ...] = ()
         answer = None
         if reading.head is None:
-            answer = to_answer(outputs, reading.labels, probabilities=reading.probabilities, rung=rung, stages=stages)
+            certain = reading.probabilities if probabilities is None else probabilities
+            answer = to_answer(outputs, reading.labels, probabilities=certain, rung=rung, stages=stages)
         else:
-            boxes = detect(reading.head, outputs, reading.spec, frame.size, reading.labels)
+            found = detect(reading.head, outputs, (reading.spec.height, reading.spec.width))
+            boxes = boxes_of(found, reading.labels, reading.spec, frame.size)
             if self._tracker is not None:
                 boxes = self._tracker.update(boxes, self._moment(frame))
         if self._gate is not None:

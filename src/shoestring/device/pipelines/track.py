@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.device.pipelines.overlaps import overlaps
+from shoestring.heads.found import overlaps
 
 if TYPE_CHECKING:
     from shoestring.device.pipelines.nouns import Box

@@ -53,7 +53,7 @@ def open_source(
     """
     if not names:
         raise UsageError("no source was named", hint="name images, a video file, a camera or an address")
-    kinds = {_kind(name) for name in names}
+    kinds = {kind_of(name) for name in names}
     if len(names) > 1 and kinds != {"images"}:
         raise UsageError(f"{len(names)} sources were named, and not all are images", hint="name one video or camera")
     (kind,) = kinds
@@ -76,7 +76,8 @@ def open_source(
     return VideoFile(name, clock=clock)
 
 
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
+    """What a name means: `stream`, `camera`, `video` or `images`."""
     if name.lower().startswith(_STREAMS):
         return "stream"
     path = Path(name)
