@@ -22,6 +22,7 @@ from shoestring.compress.passes import Workshop
 from shoestring.compress.quantize import needed_ranges
 from shoestring.compress.scheme import scheme_named
 from shoestring.convert.registry import WRITERS, convert_for
+from shoestring.device.pipelines.prepare import prepare as prepare_picture
 from shoestring.domain.head import Head, Part
 from shoestring.domain.preprocess import Preprocess
 from shoestring.domain.recipe import Recipe, Step
@@ -31,6 +32,7 @@ from shoestring.native.targets import host_target
 from shoestring.runtimes import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-SIDE, CLASSES, WALKED, TRIED = 416, 80, 4, 12
+SIDE, CLASSES, WALKED, TRIED = 416, 80, 8, 12
 # The weights that its authors publish were trained with the masks 1,2,3 and 3,4,5 of these anchors, whatever later
 # versions of the .cfg say: with 0,1,2 people come out half as large.
 ANCHORS = (((23, 27), (37, 58), (81, 82)), ((81, 82), (135, 169), (344, 319)))
@@ -74,11 +76,10 @@ class Engine:
         return np.concatenate([head.ravel() for head in self.run(tensor(pixels[None], SPEC))])
 
 
-def quantized(folder: Path, out: Path, scheme: str) -> Path:
-    """The 8-bit network from what native_models.py left in `folder`."""
-    graph = Graph.load(folder / "yolov3_tiny_fp32.onnx")
-    photos = np.load(folder / "yolov3_tiny_photos.npy")
-    batches = [{graph.inputs[0]: photo[None]} for photo in photos]
+def quantized(model: Path, pictures: Sequence[npt.NDArray[np.uint8]], out: Path, scheme: str) -> Path:
+    """The 8-bit network, calibrated on RGB pictures that nobody is judged on."""
+    graph = Graph.load(model)
+    batches = [{graph.inputs[0]: tensor(prepare_picture(one, SPEC)[None], SPEC)} for one in pictures]
     limits, walked = scheme_named(scheme).activation_limits, batches[:WALKED]
     seen = value_ranges(graph, lambda: iter(batches), needed_ranges(graph), 1)
     ranges = clipped_ranges(graph, seen, walked, limits, 1)
