@@ -135,7 +135,7 @@ class NativeSession(CheckedSession):
         A run of some ms leaves nothing of Python in the processor's caches, so that each call into numpy costs ten
         times what it does in a loop: this way takes four of them where the general one takes thirty.
         """
-        self._feeds[0] = ctypes.addressof(ctypes.c_char.from_buffer(array))
+        self._feeds[0] = ctypes.addressof(ctypes.c_char.from_buffer(array.data))
         code = self._program.invoke(self._state_address, self._feeds, self._one_answer)
         if code != abi.OK:
             raise EngineError(f"{self._name} failed to run: {_meaning(code)}")
