@@ -88,7 +88,7 @@ class EngineFaultError(EngineError):
         fault: which, one of `FAULTS`.
     """
 
-    FAULTS: ClassVar[tuple[str, ...]] = ("crashed", "hung", "memory", "flood", "nan", "shape")
+    FAULTS: ClassVar[tuple[str, ...]] = ("crashed", "hung", "memory", "flood", "nan", "shape", "resting")
     fault: str = "crashed"
 
     def __init__(self, message: str, fault: str, *, hint: str | None = None) -> None:

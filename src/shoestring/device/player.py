@@ -10,16 +10,18 @@ import numpy.typing as npt
 
 from shoestring.base.errors import DataError, EngineError, UsageError
 from shoestring.base.sureness import sureness
-from shoestring.device.answers import Answer, to_answer
+from shoestring.device.answers import Answer, boxes_of, to_answer
 from shoestring.device.choose import choose_rung
 from shoestring.device.loading import Loaded
 from shoestring.domain.cascade import stands
+from shoestring.heads import detect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from shoestring.bundle import Bundle
+    from shoestring.device.pipelines.nouns import Box
     from shoestring.domain.cascade import Cascade
     from shoestring.domain.ladder import Ladder, Rung
     from shoestring.domain.preprocess import Preprocess
@@ -103,7 +105,7 @@ class Player:
         self.rung = self.rungs[-1]
         counts = [one.threads if threads is None else threads for one in self.rungs]
         self.threads = counts[-1]
-        self._labels = manifest.labels
+        self._labels, self._head = manifest.labels, manifest.head
         self._loaded: list[Loaded] = []
         try:
             for one, count in zip(self.rungs, counts, strict=True):
@@ -123,13 +125,12 @@ class Player:
         Raises:
             DataError: an image of another shape or type.
             EngineError: the engine fails, or its output is not a finite number.
+            UsageError: the bundle is of a detector.
         """
+        if self._head is not None:
+            raise UsageError("this bundle is of a detector, which answers boxes and no class", hint="use detect")
         for image in images:
-            if not isinstance(image, np.ndarray):
-                raise DataError(
-                    f"an image is a {type(image).__name__}, not a numpy array", hint="read files with read_image"
-                )
-            said = self.outputs(image)
+            said = self.outputs(_checked(image))
             yield to_answer(
                 said.values, self._labels, probabilities=said.probabilities, rung=said.rung, stages=said.stages
             )
@@ -140,6 +141,24 @@ class Player:
             return self._climb(image, self.cascade)
         only = self._loaded[0]
         return Outputs(only.single.infer(image), only.rung.name, 1, only.probabilities)
+
+    def detect(self, pictures: Iterable[tuple[npt.NDArray[np.uint8], tuple[int, int]]]) -> Iterator[tuple[Box, ...]]:
+        """Objects in pictures, one by one, as they come; best first, from the head's threshold on.
+
+        Args:
+            pictures: pixels as for `classify`, and (width, height) of the picture that they are made from.
+
+        Raises:
+            UsageError: the bundle is of no detector.
+            DataError, EngineError: as for `classify`.
+        """
+        if self._head is None:
+            raise UsageError("this bundle classifies whole images and sees no boxes", hint="use classify")
+        only = self._loaded[0]
+        spec = only.single.spec
+        for image, size in pictures:
+            found = detect(self._head, only.single.infer(_checked(image)), (spec.height, spec.width))
+            yield boxes_of(found, self._labels, spec, size)
 
     def close(self) -> None:
         """Free the engines' memory; a second call does nothing."""
@@ -167,6 +186,12 @@ class Player:
             if stands(level, stage.threshold):
                 return Outputs(outputs, stage.rung, place, stage.probabilities)
         raise EngineError("no stage of the cascade answered", hint="make the bundle again")
+
+
+def _checked(image: object) -> Array:
+    if not isinstance(image, np.ndarray):
+        raise DataError(f"an image is a {type(image).__name__}, not a numpy array", hint="read files with read_image")
+    return image
 
 
 def _pick_cascade(ladder: Ladder, wanted: bool | None, named: bool) -> Cascade | None:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from shoestring.base.errors import DataError
 from shoestring.base.limits import MAX_IMAGE_PIXELS
 from shoestring.domain.preprocess import Preprocess
+from shoestring.inputs.placement import BAR, placement
 from shoestring.inputs.spec import check_preprocess
 
 Pixels = npt.NDArray[np.uint8]
@@ -33,6 +34,9 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
+
+_JPEGS = ("JPEG", "MPO")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height (CIPA DC-008, 4.6.4)
 
 # What Pillow's readers raise on broken files. They have no common class, and each reader leaks its own.
 _PILLOW_ERRORS = (
@@ -68,7 +72,17 @@ def probe(data: bytes, name: str) -> tuple[int, int]:
     return _open(data, name).size
 
 
-def decode(data: bytes, name: str) -> Image.Image:
+def probe_upright(data: bytes, name: str) -> tuple[int, int]:
+    """As `probe` of a JPEG, after the rotation that EXIF asks for: the size that `decode` gives."""
+    image = _open(data, name)
+    try:
+        turned = _is_turned(image)
+    except _PILLOW_ERRORS as error:
+        raise DataError(f"image {name} has a broken header: {_reason(error)}", hint="replace the file") from error
+    return image.size[::-1] if turned else image.size
+
+
+def decode(data: bytes, name: str, need: tuple[int, int] | None = None) -> Image.Image:
     """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency flattened on black.
 
     16-bit samples keep their high byte, as libpng's strip_16 does. CMYK, palettes and grey become RGB.
@@ -76,6 +90,9 @@ def decode(data: bytes, name: str) -> Image.Image:
     Args:
         data: an encoded image.
         name: for error messages.
+        need: (width, height) that the picture is to have at least. A larger JPEG is decoded at a half, a quarter or an
+            eighth of its size, straight from its cosine coefficients; it then differs in its last bits from one that
+            was decoded whole and averaged. None decodes all pixels.
 
     Raises:
         DataError: not an image in one of FORMATS, truncated, more than MAX_IMAGE_PIXELS (checked before decoding), or
@@ -83,6 +100,8 @@ def decode(data: bytes, name: str) -> Image.Image:
     """
     image = _open(data, name)
     try:
+        if need is not None and image.format in _JPEGS:
+            image.draft(image.mode, need[::-1] if _is_turned(image) else need)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image, name)
@@ -93,10 +112,7 @@ def decode(data: bytes, name: str) -> Image.Image:
 
 
 def pixels(image: Image.Image, spec: Preprocess, name: str = "image") -> Pixels:
-    """Apply colour, resize and centre crop.
-
-    `shorter-side` rounds as torchvision does: the longer side is cut to a whole pixel, the crop offset is rounded half
-    to even (torchvision.transforms.functional, `resize` and `center_crop`).
+    """Apply colour, resize, and centre crop or bars; `inputs.placement` says how they round.
 
     Args:
         image: any size and mode.
@@ -196,6 +212,10 @@ def _open(data: bytes, name: str) -> Image.Image:
     return image
 
 
+def _is_turned(image: Image.Image) -> bool:
+    return image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+
+
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise DataError(f"image {name} holds floating-point samples", hint="convert it to 8 bits a channel")
@@ -224,18 +244,19 @@ def _fit(image: Image.Image, spec: Preprocess, name: str) -> Image.Image:
         if image.size != wanted:
             raise DataError(
                 f"{name} is {image.width}x{image.height} pixels, the pre-processing wants {wanted[0]}x{wanted[1]}",
-                hint="set resize to 'stretch' or 'shorter-side'",
+                hint="set resize to 'stretch', 'shorter-side' or 'letterbox'",
             )
         return image
-    side = spec.resize_to or max(wanted)
-    shorter, longer = sorted(image.size)
-    long_side = side * longer // shorter
-    if side * long_side > MAX_IMAGE_PIXELS:
-        raise _too_large(f"{name} of {image.width}x{image.height}, resized", f"{side}x{long_side}")
-    size = (side, long_side) if image.width <= image.height else (long_side, side)
+    place = placement(image.size, spec)
+    size = (place.width, place.height)
+    if place.width * place.height > MAX_IMAGE_PIXELS:
+        raise _too_large(f"{name} of {image.width}x{image.height}, resized", f"{place.width}x{place.height}")
     image = image.resize(size, resample)
-    left, top = round((size[0] - wanted[0]) / 2), round((size[1] - wanted[1]) / 2)
-    return image.crop((left, top, left + wanted[0], top + wanted[1]))
+    if spec.resize == "letterbox":
+        canvas = Image.new(image.mode, wanted, BAR if image.mode == "L" else (BAR, BAR, BAR))
+        canvas.paste(image, (place.left, place.top))
+        return canvas
+    return image.crop((-place.left, -place.top, wanted[0] - place.left, wanted[1] - place.top))
 
 
 def _too_large(name: str, pixel_count: str) -> DataError:
