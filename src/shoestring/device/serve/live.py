@@ -103,6 +103,11 @@ class LiveState:
                 self._counted["pictures"] += 1
                 self._picture = (self._counted["pictures"], now, picture_jpeg)
 
+    def keep_below(self, celsius: float | None, watts: float | None) -> None:
+        """Show these limits from now on."""
+        with self._lock:
+            self._limits = {"celsius": celsius, "watts": watts}
+
     def answered(self, arrived_s: float, answered_s: float, rung: str) -> None:
         """Count an answer that had no frame: a request over HTTP."""
         with self._lock:
