@@ -15,11 +15,7 @@ from factory_detector import SPEC, make_detector_parts
 from shoestring.base.errors import GoldenError, UsageError
 from shoestring.bundle import open_bundle, pack
 from shoestring.device import Player, read_picture
-from shoestring.device.answers import boxes_of
-from shoestring.domain.preprocess import Preprocess
-from shoestring.heads import Found, detect
-from shoestring.inputs.image import pixels
-from shoestring.inputs.window import seen_part
+from shoestring.heads import detect
 
 PARTS = make_detector_parts()
 
@@ -69,31 +65,6 @@ def test_other_boxes_are_refused_where_the_tolerance_would_let_them_pass(tmp_pat
         pack(tmp_path / "a.shoe", loose, blobs)
         with open_bundle(tmp_path / "a.shoe") as bundle, pytest.raises(GoldenError, match=words):
             Player(bundle)
-
-
-@pytest.mark.parametrize("size", [(128, 64), (64, 128), (301, 200), (64, 64), (65, 64)])
-def test_the_part_that_is_seen_is_the_one_that_is_cut_out(size: tuple[int, int]) -> None:
-    """A picture whose colours are its own coordinates, against what `pixels` cuts out of it."""
-    spec = Preprocess(48, 40, "shorter-side", 56, filter="nearest")
-    width, height = size
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[..., 0] = np.linspace(0, 255, width)[None, :]
-    picture[..., 1] = np.linspace(0, 255, height)[:, None]
-    cut = pixels(Image.fromarray(picture), spec).astype(float) / 255
-    left, top, right, bottom = seen_part(spec, size)
-    pixel = 1.5 / min(size) + 1 / 255
-    assert np.allclose([cut[0, 0, 0], cut[0, -1, 0]], [left, right], atol=pixel + 1 / 56)
-    assert np.allclose([cut[0, 0, 1], cut[-1, 0, 1]], [top, bottom], atol=pixel + 1 / 56)
-
-
-def test_stretched_pictures_are_seen_whole() -> None:
-    assert seen_part(SPEC, (640, 480)) == (0.0, 0.0, 1.0, 1.0)
-
-
-def test_places_are_moved_into_the_picture() -> None:
-    found = Found(np.array([[0.0, 0.0, 1.0, 0.5]]), np.array([7]), np.array([0.5]))
-    (box,) = boxes_of(found, ("cat",), (0.25, 0.0, 0.75, 1.0))
-    assert (box.left, box.top, box.right, box.bottom, box.label) == (0.25, 0.0, 0.75, 0.5, "7")
 
 
 def test_a_picture_is_as_large_as_it_is_shown(tmp_path: Path) -> None:

@@ -68,6 +68,34 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def append_bytes(path: Path, data: bytes) -> None:
+    """Add `data` to the end of `path`, on the disk when this returns; a power cut leaves some first part of it.
+
+    Raises:
+        StorageError: the directory is missing, the disk is full or read-only.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        new = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if new:
+            _sync_directory(path.parent)
+
+
+def put_aside(path: Path, aside: Path) -> None:
+    """Rename `path` to `aside`, in the same directory, over what was there. Raises StorageError."""
+    with storage_errors(aside):
+        path.replace(aside)
+        _sync_directory(aside.parent)
+
+
 def make_directory(path: Path) -> Path:
     """Create `path` and its parents; it may exist. Raises StorageError."""
     with storage_errors(path):

@@ -1,6 +1,7 @@
-"""Answer images with a bundle: classes, or the boxes of a detector.
+"""Answer images, a video or a camera with a bundle: classes, or the boxes of a detector.
 
-The golden set is replayed first: a bundle that answers otherwise here is not used.
+The golden set is replayed first: a bundle that answers otherwise here is not used. Videos, cameras and addresses run
+under the governor, in a process that may be replaced; so do images when one of its limits is named.
 """
 
 from __future__ import annotations
@@ -9,20 +10,27 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoestring.cli.live_options import add_limits, add_sparing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shoestring.device import Player
     from shoestring.domain.preprocess import Preprocess
 
-EXAMPLE = "shoestring run camera.shoe photo.jpg photos/"
+EXAMPLE = "shoestring run camera.shoe photo.jpg photos/\n  shoestring run camera.shoe /dev/video0 --celsius 75 --gate"
 MAX_TOP = 5  # classes that an answer keeps
 SIDES = ("left", "top", "right", "bottom")
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images, or folders of images")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="SOURCE",
+        help="images and folders of them; or one video file, camera (/dev/video0) or address (rtsp://...)",
+    )
     parser.add_argument("--rung", help="name of the rung (default: the chosen one)")
     parser.add_argument(
         "--cascade",
@@ -35,6 +43,11 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
     )
+    add_sparing(parser)
+    group = parser.add_argument_group("what is left behind")
+    group.add_argument("--results", type=Path, metavar="FILE", help="every result as a line of JSON")
+    group.add_argument("--video", type=Path, metavar="FILE", help="the video with its boxes (.mp4 or .avi)")
+    add_limits(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,8 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_ms
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
+    from shoestring.cli.run_live import is_live, run_live
     from shoestring.device import Player, expand, read_image
 
+    if is_live(arguments):
+        return run_live(arguments)
     if not 1 <= arguments.top <= MAX_TOP:
         raise UsageError(f"--top {arguments.top} is outside 1..{MAX_TOP}", hint="write --top 5")
     files = expand(arguments.files)

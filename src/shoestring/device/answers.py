@@ -11,8 +11,10 @@ import numpy.typing as npt
 from shoestring.base.errors import EngineError
 from shoestring.base.outputs import softmax
 from shoestring.device.pipelines.nouns import Box
+from shoestring.inputs.placement import placement
 
 if TYPE_CHECKING:
+    from shoestring.domain.preprocess import Preprocess
     from shoestring.heads import Found
 
 TOP = 5
@@ -76,22 +78,26 @@ def to_answer(
     return Answer(label=label, index=index, score=score, top=top, rung=rung, stages=stages)
 
 
-def boxes_of(
-    found: Found, labels: tuple[str, ...], part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-) -> tuple[Box, ...]:
-    """Boxes with class names, in the order found, in 0..1 of the picture.
+def boxes_of(found: Found, labels: tuple[str, ...], spec: Preprocess, size: tuple[int, int]) -> tuple[Box, ...]:
+    """Boxes with class names, in the order found, in 0..1 of the whole picture and cut off at its edges.
 
     Args:
         found: in 0..1 of the model's input.
         labels: class names in order; may be shorter.
-        part: left, top, right, bottom of the picture that the model sees (see `inputs.window.seen_part`).
+        spec: that made the input out of the picture.
+        size: (width, height) of the picture, pixels, as it was given to `spec` or in the same proportion.
+
+    Returns:
+        A box that lies outside of the picture, on a bar, is left out.
     """
-    corner = np.array([part[0], part[1], part[0], part[1]])
-    scale = np.array([part[2] - part[0], part[3] - part[1]] * 2)
-    places = (corner + found.corners * scale).tolist()
+    place = placement(size, spec)
+    pixels = found.corners * np.array([spec.width, spec.height] * 2)
+    corners = (pixels - np.array([place.left, place.top] * 2)) / np.array([place.width, place.height] * 2)
+    corners = np.clip(corners, 0.0, 1.0)
+    seen = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
     return tuple(
         Box(left, top, right, bottom, index, labels[index] if index < len(labels) else str(index), score)
         for (left, top, right, bottom), index, score in zip(
-            places, found.classes.tolist(), found.scores.tolist(), strict=True
+            corners[seen].tolist(), found.classes[seen].tolist(), found.scores[seen].tolist(), strict=True
         )
     )

@@ -84,17 +84,28 @@ def read_picture(path: Path, spec: Preprocess) -> tuple[Pixels, tuple[int, int]]
     Raises:
         DataError: it cannot be read, is not a regular file, is larger than MAX_FILE_BYTES, or is not an image.
     """
+    image = decode(read_bytes(path), str(path))
+    return pixels(image, spec, str(path)), image.size
+
+
+def read_bytes(path: Path) -> bytes:
+    """What an image file holds.
+
+    Args:
+        path: of a regular file.
+
+    Raises:
+        DataError: it cannot be read, is not a regular file, or is larger than MAX_FILE_BYTES.
+    """
     path = Path(path)
     try:
         with _open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_FILE_BYTES:
                 raise DataError(f"{path} has {size} bytes, the limit is {MAX_FILE_BYTES}", hint="leave it out")
-            data = stream.read(MAX_FILE_BYTES)
+            return stream.read(MAX_FILE_BYTES)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", hint="check the path") from error
-    image = decode(data, str(path))
-    return pixels(image, spec, str(path)), image.size
 
 
 def _open_regular(path: Path) -> BinaryIO:

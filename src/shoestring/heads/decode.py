@@ -1,4 +1,4 @@
-"""From the flat output of a detector to boxes above a threshold. Plain, and the meaning of every kind of head."""
+"""From the flat output of a detector to boxes above a threshold; scores first, and of what cannot reach it no more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.base.errors import EngineError
+from shoestring.base.errors import EngineFaultError
 from shoestring.heads.check import flat_length, part_lengths
 from shoestring.heads.found import Found, join, none_found
 
@@ -36,13 +36,15 @@ def decode(head: Head, flat: npt.NDArray[Any], size: tuple[int, int], threshold:
         Boxes in the order of the flat output; corners may lie outside 0..1.
 
     Raises:
-        EngineError: another length, or values that are no finite numbers.
+        EngineFaultError: another length (`shape`), or values that are no finite numbers (`nan`).
     """
     wanted = flat_length(head)
     if flat.shape != (wanted,):
-        raise EngineError(f"the detector's output has shape {flat.shape}, its head says ({wanted},)")
+        words = f"the detector's output has shape {flat.shape}, its head says ({wanted},)"
+        raise EngineFaultError(words, "shape", hint="make the bundle again")
     if not np.isfinite(flat).all():
-        raise EngineError("the detector's output holds NaN or infinity", hint="a model in float16 may overflow")
+        words = "the detector's output holds NaN or infinity"
+        raise EngineFaultError(words, "nan", hint="a model in float16 may overflow")
     least = head.threshold if threshold is None else threshold
     ends = np.cumsum(part_lengths(head))[:-1]
     parts = [piece.reshape(part.shape) for part, piece in zip(head.parts, np.split(flat, ends), strict=True)]
@@ -50,13 +52,10 @@ def decode(head: Head, flat: npt.NDArray[Any], size: tuple[int, int], threshold:
         pairs = zip(parts, head.anchors, strict=True)
         return join([_anchors(part, anchors, size, least) for part, anchors in pairs])
     if head.kind == "yolo-v5":
-        rows = parts[0].astype(np.float64)
-        return _centred(rows[:, :4], rows[:, BOX:] * rows[:, BOX - 1 : BOX], size, least)
+        return _rows(parts[0], size, least)
     if head.kind == "yolo-v8":
-        rows = parts[0].astype(np.float64).T
-        return _centred(rows[:, :4], rows[:, 4:], size, least)
-    scores = parts[1][:, 1:] if head.background else parts[1]
-    return _best(parts[0].astype(np.float64), scores.astype(np.float64), least)
+        return _columns(parts[0], size, least)
+    return _corners(parts[0], parts[1][:, 1:] if head.background else parts[1], least)
 
 
 def _anchors(
@@ -79,6 +78,28 @@ def _anchors(
     prior = np.array(anchors, np.float64)[anchor] / (width, height)
     half = prior * np.exp(np.minimum(seen[:, 2:4], MAX_LOG_SIZE)) / 2
     return _best(np.concatenate([middle - half, middle + half], axis=1), scores, least)
+
+
+def _rows(rows: npt.NDArray[Any], size: tuple[int, int], least: float) -> Found:
+    """(n, 5 + classes) of exports of the YOLOv5 type; a score is at most its objectness."""
+    seen = rows[np.flatnonzero(rows[:, BOX - 1] >= least)].astype(np.float64)
+    return _centred(seen[:, :4], seen[:, BOX:] * seen[:, BOX - 1 : BOX], size, least)
+
+
+def _columns(columns: npt.NDArray[Any], size: tuple[int, int], least: float) -> Found:
+    """(4 + classes, n) of exports of the YOLOv8 type."""
+    there = np.flatnonzero(columns[4:].max(axis=0) >= least)  # class by class, along the memory
+    seen = columns[:, there].astype(np.float64).T
+    return _centred(seen[:, :4], seen[:, 4:], size, least)
+
+
+def _corners(corners: npt.NDArray[Any], scores: npt.NDArray[Any], least: float) -> Found:
+    """(n, 4) corners in 0..1 and (n, classes) scores of SSD exports, in which prior boxes are worked in.
+
+    Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, section 2.
+    """
+    there = np.flatnonzero(scores.max(axis=1) >= least)
+    return _best(corners[there].astype(np.float64), scores[there].astype(np.float64), least)
 
 
 def _centred(boxes: Floats, scores: Floats, size: tuple[int, int], least: float) -> Found:

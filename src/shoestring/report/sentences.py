@@ -69,8 +69,8 @@ def statement(given: Certificate) -> str:
     if given.metric == DETECTION_AGREEMENT:
         return (
             f"With {level} confidence, on images like those of the certification split, it loses a confident object of "
-            f"the original or invents one on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} of "
-            f"every 1,000."
+            f"the original or invents one on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} "
+            f"of every 1,000."
         )
     if given.metric == AGREEMENT:
         return (
@@ -126,6 +126,8 @@ def preprocess_steps(spec: Preprocess) -> list[str]:
     elif spec.resize == "shorter-side":
         steps.append(f"Resize it so that the shorter side is {spec.resize_to} pixels ({how}).")
         steps.append(f"Cut {size} out of the centre.")
+    elif spec.resize == "letterbox":
+        steps.append(f"Resize it so that it just fits into {size} ({how}), and fill the rest with grey bars.")
     else:
         steps.append(f"Do not resize: it has to be {size}.")
     if spec.dtype == "uint8":
