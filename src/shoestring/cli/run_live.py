@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 LIMITS = (
     "fps", "deadline", "celsius", "watts", "memory", "battery_wh", "hours", "allow_degraded", "chip", "chip_file",
-    "cooling", "decisions", "results", "video", "gate", "realtime",
+    "cooling", "decisions", "results", "video", "gate", "realtime", "mqtt", "mqtt_name",
+    "mqtt_password", "mqtt_ca", "watch",
 )  # fmt: skip
 """Any of them makes a run of images one under the governor."""
 FALLBACK_RATE = 25.0
@@ -40,10 +42,12 @@ def run_live(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import UsageError
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
-    from shoestring.cli.live_options import asked_of, sparing_of
+    from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
     from shoestring.device.live.keeping import ResultLines, VideoFile
     from shoestring.device.live.running import Running, chip_of
     from shoestring.device.pipelines.sources import open_source
+    from shoestring.device.service.beats import Beats
+    from shoestring.device.service.notify import Heart, Notifier
 
     for flag in ("cascade", "latency", "threads"):
         if getattr(arguments, flag) is not None:
@@ -53,7 +57,9 @@ def run_live(arguments: argparse.Namespace) -> int:
         bundle = stack.enter_context(open_bundle(arguments.bundle))
         source = open_source(arguments.files, bundle.manifest.preprocess, realtime=arguments.realtime)
         stack.callback(source.close)
-        listeners: list[Listener] = [screen := Screen(quiet=arguments.json)]
+        heart = Heart(Notifier(os.environ), "frames", "governor")
+        listeners: list[Listener] = [screen := Screen(quiet=arguments.json), Beats(heart)]
+        listeners += mqtt_of(arguments, bundle.manifest, screen.trouble, stack)
         if arguments.json:
             listeners.append(ResultLines(sys.stdout))
         if arguments.results is not None:
@@ -72,7 +78,9 @@ def run_live(arguments: argparse.Namespace) -> int:
         )
         console.say(begins(running))
         with stopped_by_signals() as stop:
-            running.run(source, sparing_of(arguments), stop)
+            heart.ready()
+            running.run(source, sparing_of(arguments), stop, lambda: heart.beat("frames"))
+            heart.stopping()
     console.say(screen.summary())
     return 0
 

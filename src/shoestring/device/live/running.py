@@ -116,8 +116,10 @@ class Running:
         """Whether the governor forecasts the temperature; without one it goes by its slope."""
         return self._policy.board is not None
 
-    def run(self, source: Source, sparing: Sparing, stop: threading.Event) -> None:
-        """Answer the frames of a source until it ends or `stop` is set.
+    def run(
+        self, source: Source, sparing: Sparing, stop: threading.Event, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """Answer the frames of a source until it ends or `stop` is set; `beat` is called while they move.
 
         Raises:
             UsageError: as `Pipeline`.
@@ -125,7 +127,7 @@ class Running:
         """
         pipeline = Pipeline(self.reading, sparing, clock=self._clock)
         parts = (source, pipeline, self.engine, self.ticker, self._tally, self._listeners)
-        Loop(*parts, pacer=self._pacer, clock=self._clock).run(stop)
+        Loop(*parts, pacer=self._pacer, clock=self._clock, beat=beat).run(stop)
 
     def close(self) -> None:
         """End everything; a second call does nothing."""
