@@ -269,14 +269,14 @@ def make_onnx(seed: int = 0, *, batch: int | None = None, levels: int | None = N
     return model.SerializeToString(deterministic=True)
 
 
-def run_onnx(model: bytes, images: np.ndarray, spec: Preprocess) -> np.ndarray:
+def run_onnx(model: bytes, images: np.ndarray, spec: Preprocess, name: str = "input") -> np.ndarray:
     """float32 (n, classes) of uint8 (n, h, w, c), one image at a time, with the formula of `Preprocess`."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     scaled = (images.astype(np.float32) * np.float32(spec.scale) - np.float32(spec.mean)) / np.float32(spec.std)
     batch = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), dtype=np.float32)
-    return np.concatenate([session.run(None, {"input": batch[i : i + 1]})[0] for i in range(len(batch))])
+    return np.concatenate([session.run(None, {name: batch[i : i + 1]})[0] for i in range(len(batch))])
 
 
 def make_images(count: int, seed: int = 0, size: int = 8) -> np.ndarray:

@@ -10,14 +10,18 @@ import pytest
 
 from factory import BundleParts, make_bundle_parts, make_images, make_preprocess, run_onnx, swap_blob
 from shoestring.base import canonical
-from shoestring.base.errors import BundleError
+from shoestring.base.errors import BundleError, UsageError
 from shoestring.base.sureness import MEASURES, sureness
 from shoestring.bundle import open_bundle, pack, recheck_counts
 from shoestring.bundle.cascade_recheck import replay_cascade
 from shoestring.bundle.evidence_rules import check_evidence
 from shoestring.device import Player
+from shoestring.device.supervise import Care, DirectEngine, SupervisedEngine
+from shoestring.device.supervise.nouns import CASCADE
+from shoestring.device.supervise.supervised import choose
 from shoestring.domain.cascade import RUNTIME, Cascade, Stage, identity, mean_ms, stands
 from shoestring.domain.evidence import Evidence, Reading
+from shoestring.domain.ladder import Rejected
 from shoestring.domain.score import Certificate
 from shoestring.evaluate.cascade import Runner, outcome
 
@@ -107,6 +111,46 @@ def test_every_image_stops_where_the_rule_says(parts: BundleParts, bundle: tuple
                 assert (answer.rung, answer.stages, answer.index) == (stage.rung, place, int(np.argmax(row)))
                 break
     assert {answer.stages for answer in answers} == {1, 2, 3}
+
+
+def test_in_a_process_of_its_own_it_answers_the_same(
+    parts: BundleParts, bundle: tuple[Path, Cascade, Evidence]
+) -> None:
+    path, *_ = bundle
+    with (
+        open_bundle(path) as opened,
+        Player(opened) as player,
+        DirectEngine(path) as direct,
+        SupervisedEngine(path, care=Care(warm=False)) as engine,
+    ):
+        assert engine.wait_ready(120) == direct.running == CASCADE
+        assert [state.name for state in engine.rungs if state.state == "proven"] == [CASCADE]
+        stages = set()
+        for image in IMAGES:
+            here, near, there = player.outputs(image), direct.infer(image), engine.infer(image)
+            np.testing.assert_array_equal(there.outputs, here.values)
+            np.testing.assert_array_equal(near.outputs, here.values)
+            told = (here.rung, here.stages, here.probabilities)
+            assert told == (there.rung, there.stages, there.probabilities)
+            assert told == (near.rung, near.stages, near.probabilities)
+            stages.add(there.stages)
+        assert stages == {1, 2, 3}
+
+
+def test_a_stage_alone_runs_only_for_who_asks_for_stages(bundle: tuple[Path, Cascade, Evidence]) -> None:
+    """A stage that is no rung may lose more than is certified."""
+    path, *_ = bundle
+    with open_bundle(path) as opened:
+        ladder = opened.manifest.ladder
+        stage = ladder.rungs[0]
+        short = replace(ladder, rungs=ladder.rungs[1:], rejected=(*ladder.rejected, Rejected(stage.candidate, "x")))
+        opened.manifest = replace(opened.manifest, ladder=short)
+        with pytest.raises(UsageError, match="no rung 'int8'"):
+            Player(opened, rung="int8")
+        with Player(opened, rung="int8", stages=True) as player:
+            assert player.outputs(IMAGES[0]).rung == "int8"
+        assert "int8" not in choose(opened.manifest, None, None)[0]
+        assert choose(opened.manifest, ["int8", "fp32"], "int8") == (("int8", "fp32"), "int8")
 
 
 def test_counts_are_recomputed_as_the_workshop_counts(bundle: tuple[Path, Cascade, Evidence]) -> None:

@@ -64,6 +64,7 @@ def test_budget_in_words() -> None:
         (make_preprocess(96), "subtract (0.485, 0.456, 0.406) and divide by (0.229, 0.224, 0.225)"),
         (Preprocess(224, 224, resize="shorter-side", resize_to=256), "shorter side is 256 pixels"),
         (Preprocess(224, 192, resize="shorter-side", resize_to=256), "Cut 192 × 224 pixels"),
+        (Preprocess(224, 192, resize="letterbox"), "just fits into 192 × 224 pixels"),
         (Preprocess(8, 8, resize="none", scale=1.0, dtype="uint8"), "Keep the pixel values as they are"),
         (Preprocess(8, 8, colour="grey", mean=(0.5,), std=(0.5,), layout="nhwc"), "channels last (NHWC)"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from runtime_forms import FORMS, null_model
 from shoestring.base.errors import EngineError, EngineFaultError, MissingExtraError, UsageError
 from shoestring.base.resident import peak_of
 from shoestring.runtimes import guard_process, guarded, registry
-from shoestring.runtimes.guard_process import GuardProcess
+from shoestring.runtimes.guard_process import GuardProcess, Question
 from shoestring.runtimes.guarded import GuardedRuntime, Limits
+from shoestring.runtimes.null_faults import POISONS, poison
 
 FEEDS = FORMS["null"].feeds()
 LIMITS = Limits(load_s=60, run_s=30)
@@ -282,3 +284,59 @@ def test_a_runtime_may_be_guarded_as_a_whole():
     assert runtime.version() == registry.get("null").version()
     with runtime.load(null_model(), 1) as session:
         assert set(session.run(FEEDS)) == {"y", "z"}
+
+
+def asked(process: GuardProcess, request: dict[str, object], seconds: float = 30.0) -> None:
+    process.put(Question(request, "telling its version", seconds))
+
+
+def test_a_question_may_be_put_and_looked_for():
+    process = GuardProcess("null", None)
+    try:
+        asked(process, {"do": "version", "runtime": "null"})
+        deadline = time.monotonic() + 30
+        while not process.poll(0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert process.take() == registry.get("null").version()
+        assert process.alive() and process.resident_bytes() > 5_000_000
+        with pytest.raises(EngineFaultError, match="was asked nothing"):
+            process.take()
+        with pytest.raises(EngineFaultError, match="was asked nothing"):
+            process.poll(0)
+    finally:
+        process.close()
+    assert not process.alive() and process.resident_bytes() is None
+
+
+def test_an_answer_that_nobody_took_is_never_taken_for_another():
+    process = GuardProcess("null", None)
+    asked(process, {"do": "version", "runtime": "null"})
+    with pytest.raises(EngineFaultError, match="interrupted"):
+        asked(process, {"do": "version", "runtime": "null"})
+    assert not process.alive()
+
+
+def test_a_process_that_died_says_so_when_it_is_looked_for():
+    process = GuardProcess("null", None)
+    asked(process, {"do": "version", "runtime": "null"})
+    process.process.kill()
+    deadline = time.monotonic() + 30
+    with pytest.raises(EngineFaultError, match="SIGKILL"):
+        while not process.poll(0.1):
+            assert time.monotonic() < deadline
+    assert not process.alive()
+
+
+@pytest.mark.parametrize("poison_", POISONS)
+def test_a_poisoned_input_makes_the_fault_it_names_and_others_do_not(poison_, monkeypatch):
+    monkeypatch.setattr(guard_process, "MAX_GUARD_CHATTER_BYTES", 1_000_000)
+    spec = [{"name": "x", "dtype": "uint8", "shape": [1, 6]}], [{"name": "y", "dtype": "float32", "shape": [1, 3]}]
+    model = json.dumps({"inputs": spec[0], "outputs": spec[1], "poison": True}).encode()
+    healthy = np.arange(6, dtype=np.uint8)[None]
+    limits = Limits(60, 5.0 if poison_ == "hang" else 60.0, 150_000_000)
+    with guarded.load("null", model, 1, limits) as session:
+        session.run({"x": healthy})
+        with pytest.raises(EngineError) as caught:
+            session.run({"x": poison(healthy, poison_)})
+    kinds = {"hang": "hung", "leak": "memory", "flood": "flood", "nan": "nan", "shape": "shape", "fail": None}
+    assert getattr(caught.value, "fault", None) == kinds.get(poison_, "crashed")

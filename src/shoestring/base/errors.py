@@ -7,6 +7,7 @@
     ├── DataError                      exit 1   images, labels or pre-processing are wrong
     ├── EngineError                    exit 1   a runtime failed to load or run a model
     │   ├── EngineFaultError           exit 1   ... it broke its own process, a limit, or answered what no engine may
+    │   │   └── EngineDownError        exit 1   ... and is not back yet; says when it is tried next
     │   └── CandidateError             exit 1   ... a candidate that a fit can do without
     ├── ChildError                     exit 1   a child process broke
     │   ├── ChildTimeoutError          exit 1   ... it ran past its time limit
@@ -87,12 +88,27 @@ class EngineFaultError(EngineError):
         fault: which, one of `FAULTS`.
     """
 
-    FAULTS: ClassVar[tuple[str, ...]] = ("crashed", "hung", "memory", "flood", "nan", "shape")
+    FAULTS: ClassVar[tuple[str, ...]] = ("crashed", "hung", "memory", "flood", "nan", "shape", "resting")
     fault: str = "crashed"
 
     def __init__(self, message: str, fault: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.fault = fault
+
+
+class EngineDownError(EngineFaultError):
+    """There is no engine that could answer right now.
+
+    Args:
+        message, fault, hint: as in `EngineFaultError`; the fault is the one that brought it down.
+        next_try_s: seconds from now until it is started again, 0 while it is starting; None when it never will be.
+    """
+
+    next_try_s: float | None = None
+
+    def __init__(self, message: str, fault: str, next_try_s: float | None, *, hint: str | None = None) -> None:
+        super().__init__(message, fault, hint=hint)
+        self.next_try_s = next_try_s
 
 
 class CandidateError(EngineError):

@@ -52,6 +52,19 @@ def divergence(references: Sequence[npt.NDArray[Any]], values: Sequence[npt.NDAr
     """
     if len(references) == 1 and references[0].ndim == 2:
         return mean_kl(references[0], values[0])
+    return relative_error(references, values)
+
+
+def relative_error(references: Sequence[npt.NDArray[Any]], values: Sequence[npt.NDArray[Any]]) -> float:
+    """Mean over outputs of sum (reference - value)² / sum reference².
+
+    Args:
+        references: every output of the original, or every piece of it that has a scale of its own.
+        values: likewise.
+
+    Raises:
+        EngineError: as `sqnr_db`.
+    """
     pairs = zip(references, values, strict=True)
     return float(np.mean([10 ** (-sqnr_db(one, other) / 10) for one, other in pairs]))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 from pathlib import Path
 
 from shoestring.base.errors import EngineError
@@ -28,4 +30,59 @@ def peak_of(pid: int) -> int | None:
         return None
 
 
-__all__ = ["high_water_bytes", "peak_of"]
+class Watch:
+    """Looks at a child process again and again, at a tenth of the cost of opening its files each time.
+
+    The files are those of the process that had the number when they were opened, never of a later one.
+
+    Args:
+        pid: of a process that runs.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._files = [_opened(f"/proc/{pid}/{name}") for name in ("status", "statm")]
+
+    def peak_bytes(self) -> int | None:
+        """Peak resident memory so far; None when it has ended, or where there is no /proc."""
+        try:
+            return high_water_bytes(self._read(0))
+        except (OSError, EngineError):  # a process that has ended but was not waited for has no VmHWM
+            return None
+
+    def resident_bytes(self) -> int | None:
+        """Memory held now: second figure of statm, in pages (proc_pid_statm(5)); None likewise."""
+        try:
+            pages = int(self._read(1).split()[1])
+        except (OSError, IndexError):
+            return None
+        return pages * resource.getpagesize() or None
+
+    def close(self) -> None:
+        """Give the descriptors back; a second call does nothing."""
+        for descriptor in self._files:
+            if descriptor is not None:
+                os.close(descriptor)
+        self._files = [None, None]
+
+    def _read(self, place: int) -> str:
+        descriptor = self._files[place]
+        return "" if descriptor is None else os.pread(descriptor, 8192, 0).decode(errors="replace")
+
+
+def available_bytes() -> int | None:
+    """MemAvailable of the kernel (proc_meminfo(5)); None where it does not say."""
+    try:
+        match = re.search(r"^MemAvailable:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return None if match is None else int(match[1]) * 1024
+
+
+def _opened(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+__all__ = ["Watch", "available_bytes", "high_water_bytes", "peak_of"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.bundle.refusal import refuse
 from shoestring.domain.cascade import stands
-from shoestring.domain.score import Paired
+from shoestring.domain.score import Paired, is_agreement
 
 if TYPE_CHECKING:
     from shoestring.domain.cascade import Cascade
@@ -32,9 +32,9 @@ def replay_cascade(evidence: Evidence, cascade: Cascade, split: str) -> tuple[tu
     except KeyError:
         raise refuse(f"evidence: the original's answers on {split!r} are not there") from None
     labels = evidence.split(split).labels
-    if evidence.metric != "agreement" and labels is None:
+    if not is_agreement(evidence.metric) and labels is None:
         raise refuse(f"evidence: {evidence.metric} of the cascade needs labels, and {split!r} has none")
-    right = original if evidence.metric == "agreement" or labels is None else labels
+    right = original if is_agreement(evidence.metric) or labels is None else labels
     answered = [0] * len(readings)
     before = after = wins = losses = 0
     for image in range(len(original)):

@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from shoestring.base.sureness import MAX_LEVEL, MEASURES
-from shoestring.bundle.ladder_rules import METRICS, check_fraction, check_paired
+from shoestring.bundle.ladder_rules import check_fraction, check_paired
 from shoestring.bundle.refusal import refuse
 from shoestring.domain.cascade import RUNTIME, identity, mean_ms
 from shoestring.domain.manifest import STUDENT_MARK, student_name
+from shoestring.domain.score import METRICS
 
 if TYPE_CHECKING:
     from shoestring.domain.cascade import Cascade, Stage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoestring.base.sureness import MAX_LEVEL, MEASURES
+from shoestring.bundle.detection_rules import check_detections
 from shoestring.bundle.proof_rules import check_proofs
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.rules import is_hash
@@ -41,6 +42,7 @@ def check_evidence(evidence: Evidence) -> None:
         _check_trace(trace, splits[trace.split])
     _check_readings(evidence.readings, splits)
     check_proofs(evidence)
+    check_detections(evidence)
 
 
 def _check_split(split: Split, where: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.bundle.refusal import refuse
 from shoestring.domain.estimate import GROUNDS
+from shoestring.domain.score import METRICS
 
 if TYPE_CHECKING:
     from shoestring.domain.cost import Cost, Predicted
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from shoestring.domain.score import Certificate, Paired, Score
 
 MAX_THREADS = 4096  # more than any machine we know has cores
-METRICS = ("top-1", "top-5", "agreement")
 
 
 def check_ladder(ladder: Ladder) -> None:

@@ -41,6 +41,13 @@ class Bundle:
         self.manifest: Manifest = verified.manifest
         self.sha256 = verified.sha256
 
+    @property
+    def descriptor(self) -> int:
+        """Of the file that was verified, for a child process that shall open the same one. Raises BundleError."""
+        if self._stream.closed:
+            raise refuse(f"{self.path} was closed")
+        return self._stream.fileno()
+
     def read(self, sha256: str) -> bytes:
         """Content of a blob. Its stored bytes are hashed again: the file may have been written to since it was opened.
 

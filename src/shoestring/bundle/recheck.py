@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoestring.bundle.cascade_recheck import check_cascade_counts
+from shoestring.bundle.detection_rules import recheck_detections
 from shoestring.bundle.proof_rules import recheck_proofs
 from shoestring.bundle.refusal import refuse
-from shoestring.domain.score import Paired
+from shoestring.domain.score import Paired, is_agreement
 
 if TYPE_CHECKING:
     from shoestring.bundle.opening import Bundle
@@ -30,6 +31,7 @@ def recheck_counts(bundle: Bundle) -> None:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
     """
     evidence = bundle.evidence()
+    recheck_detections(bundle.manifest, evidence)
     recheck_scores(bundle.manifest.ladder, evidence)
     for rung in bundle.manifest.ladder.rungs:
         if rung.certificate is not None:
@@ -71,7 +73,7 @@ def count(evidence: Evidence, candidate: str, split: str, metric: str, *, whole:
         evidence: checked.
         candidate: a variant's name.
         split: where to count.
-        metric: `top-1`, `top-5` or `agreement`.
+        metric: one of `domain.score.METRICS`.
         whole: the candidate must have answered every image; else only the first ones, which are counted.
 
     Raises:
@@ -84,7 +86,7 @@ def count(evidence: Evidence, candidate: str, split: str, metric: str, *, whole:
     if n > len(original) or (whole and n != len(original)):
         raise refuse(f"evidence: {n} answers of {candidate!r} on {split!r}, {len(original)} of {ORIGINAL!r}")
     original = original[:n]
-    if metric == "agreement":
+    if is_agreement(metric):
         same = sum(one[0] == other[0] for one, other in zip(original, variant, strict=True))
         return Paired(n=n, original_hits=n, variant_hits=same, wins=0, losses=n - same)
     if labels is None:

@@ -13,6 +13,7 @@ from shoestring.base.limits import (
     MAX_UNPACKED_BYTES,
 )
 from shoestring.bundle.cascade_rules import check_cascade, check_students
+from shoestring.bundle.detection_rules import check_detector, check_head
 from shoestring.bundle.ladder_rules import check_ladder
 from shoestring.bundle.layout import MAX_TOTAL_BYTES
 from shoestring.bundle.refusal import refuse
@@ -53,6 +54,7 @@ def check_manifest(manifest: Manifest) -> None:
     check_ladder(manifest.ladder)
     check_students(manifest)
     check_cascade(manifest.ladder)
+    check_detector(manifest)
     _check_references(manifest)
 
 
@@ -135,6 +137,10 @@ def _check_output(manifest: Manifest) -> None:
     classes = shape[-1] if len(shape) == 2 else None
     if len(shape) != 2:
         raise refuse(f"the output has shape {shape}, not (batch, classes)")
+    head = manifest.head
+    if head is not None:
+        check_head(head, classes)
+        classes = head.classes
     if classes is not None and len(manifest.labels) > classes:
         raise refuse(f"there are {len(manifest.labels)} class names for {classes} classes")
 

@@ -1,4 +1,4 @@
-"""Compress an image classifier, measure every candidate on this machine, and certify what each loses.
+"""Compress an image classifier or a detector, measure every candidate on this machine, and certify what each loses.
 
 The images are split three ways by content: one part to calibrate, one to choose, one to certify that no choice has
 seen. The result is one bundle with a ladder of rungs, from cheap to exact.
@@ -89,6 +89,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--ray-address", metavar="HOST:PORT", help="of a running cluster (default: this machine's, or $RAY_ADDRESS)"
     )
+    parser.add_argument(
+        "--head",
+        metavar="FILE",
+        help="of a detector: head.toml, or yolov3, yolov3-tiny, yolov5 or yolov8 (default: what a Darknet network says "
+        "of itself; else the model is a classifier)",
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--labels", type=Path, metavar="FILE", help="class names in the model's order, one a line")
     data.add_argument("--limit", type=int, metavar="N", help="use at most N images")
@@ -100,7 +106,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_bytes, parse_drop, parse_ms
     from shoestring.cli import console
-    from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade
+    from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade, show_detections
     from shoestring.domain.budget import Budget
     from shoestring.engines import open_engine
     from shoestring.evaluate.dataset_labels import read_label_names
@@ -131,6 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
             rows=arguments.rows,
             meter=meter,
             preprocess=preprocess_from(arguments),
+            head=arguments.head,
             labels=read_label_names(arguments.labels) if arguments.labels else (),
             limit=arguments.limit,
             seed=arguments.seed,
@@ -159,6 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
     for note in fitted.notes:
         console.say(note)
     show_candidates(fitted.rows())
+    show_detections(fitted.evidence)
     show_cascade(fitted.ladder)
     console.say(f"chosen: {fitted.ladder.chosen}" + (f"; wrote {arguments.out}" if arguments.out else ""))
     return 0

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shoestring.cli.options import add_weights
+
+if TYPE_CHECKING:
+    from shoestring.domain.head import Head
 
 EXAMPLE = "shoestring inspect model.onnx --layers"
 
@@ -96,7 +99,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.bundle.sizes import sizes
     from shoestring.cli import console
     from shoestring.cli.proofs import checked_words
-    from shoestring.cli.tables import show_candidates, show_cascade, show_sizes
+    from shoestring.cli.tables import show_candidates, show_cascade, show_detections, show_sizes
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
     from shoestring.inputs.spec import describe
@@ -123,13 +126,23 @@ def _bundle(arguments: argparse.Namespace) -> int:
     here = predicted is None and evidence.measured_on is None
     done = "measured" if here else "scored and certified"
     print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
+    print(f"task: {_task(manifest.head)}")
     print(f"pre-processing: {describe(manifest.preprocess)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
     print(f"images: {splits}; metric: {evidence.metric}")
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))
+    show_detections(evidence)
     show_sizes(files, bundle_bytes)
     show_cascade(manifest.ladder)
     for proof, counts in proofs:
         print("; ".join(checked_words(proof.rung, counts)))
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0
+
+
+def _task(head: Head | None) -> str:
+    if head is None:
+        return "classes of whole images"
+    return (
+        f"boxes of {head.classes:,} classes (head {head.kind}, threshold {head.threshold:g}, overlap {head.overlap:g})"
+    )

@@ -20,7 +20,7 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pre-processing (proposed and checked when not given)")
     group.add_argument("--preprocess", type=Path, metavar="FILE", help="preprocess.toml")
     group.add_argument("--input-size", metavar="HxW", help="pixels of the model's input")
-    group.add_argument("--resize", help="stretch, shorter-side or none")
+    group.add_argument("--resize", help="stretch, shorter-side, letterbox or none")
     group.add_argument("--resize-to", type=int, metavar="N", help="shorter side before the centre crop")
     group.add_argument("--filter", help="nearest, bilinear, bicubic or area")
     group.add_argument("--colour", help="rgb, bgr or grey")

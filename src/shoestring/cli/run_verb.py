@@ -1,4 +1,8 @@
-"""Answer images with a bundle. The golden set is replayed first: a bundle that answers otherwise here is not used."""
+"""Answer images, a video or a camera with a bundle: classes, or the boxes of a detector.
+
+The golden set is replayed first: a bundle that answers otherwise here is not used. Videos, cameras and addresses run
+under the governor, in a process that may be replaced; so do images when one of its limits is named.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,27 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from shoestring.device import Player
+from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
 
-EXAMPLE = "shoestring run camera.shoe photo.jpg photos/"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shoestring.device import Player
+    from shoestring.domain.preprocess import Preprocess
+
+EXAMPLE = "shoestring run camera.shoe photo.jpg photos/\n  shoestring run camera.shoe /dev/video0 --celsius 75 --gate"
 MAX_TOP = 5  # classes that an answer keeps
+SIDES = ("left", "top", "right", "bottom")
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images, or folders of images")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="SOURCE",
+        help="images and folders of them; or one video file, camera (/dev/video0) or address (rtsp://...)",
+    )
     parser.add_argument("--rung", help="name of the rung (default: the chosen one)")
     parser.add_argument(
         "--cascade",
@@ -28,6 +43,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
     )
+    add_sparing(parser)
+    group = parser.add_argument_group("what is left behind")
+    group.add_argument("--results", type=Path, metavar="FILE", help="every result as a line of JSON")
+    group.add_argument("--video", type=Path, metavar="FILE", help="the video with its boxes (.mp4 or .avi)")
+    add_limits(parser)
+    add_mqtt(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,8 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_ms
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
+    from shoestring.cli.run_live import is_live, run_live
     from shoestring.device import Player, expand, read_image
 
+    if is_live(arguments):
+        return run_live(arguments)
     if not 1 <= arguments.top <= MAX_TOP:
         raise UsageError(f"--top {arguments.top} is outside 1..{MAX_TOP}", hint="write --top 5")
     files = expand(arguments.files)
@@ -53,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         spec = bundle.manifest.preprocess
         console.say(f"{_what(player)}; {player.replayed} golden inputs replayed")
+        if bundle.manifest.head is not None:
+            return _detect(arguments, player, spec, files)
         rows = []
         for path, answer in zip(files, player.classify(read_image(path, spec) for path in files), strict=True):
             shown = answer.top[: arguments.top]
@@ -79,6 +105,39 @@ def run(arguments: argparse.Namespace) -> int:
     elif player.cascade:
         counts = ", ".join(f"{rung.name} {_count(rows, rung.name)}" for rung in player.rungs)
         console.say(f"answered by: {counts} of {len(rows)}")
+    return 0
+
+
+def _detect(arguments: argparse.Namespace, player: Player, spec: Preprocess, files: Sequence[Path]) -> int:
+    """One line a box, in pixels of the picture as it is shown; `nothing` for a picture without one."""
+    from shoestring.cli import console
+    from shoestring.device import read_picture
+
+    rows = []
+    for path in files:
+        picture = read_picture(path, spec)
+        width, height = picture[1]
+        boxes: list[dict[str, Any]] = [
+            {
+                "index": box.index,
+                "label": box.label,
+                "score": box.score,
+                "left": box.left * width,
+                "top": box.top * height,
+                "right": box.right * width,
+                "bottom": box.bottom * height,
+            }
+            for box in next(player.detect([picture]))
+        ]
+        rows.append({"file": path, "width": width, "height": height, "boxes": boxes, "rung": player.rung.name})
+        if not arguments.json:
+            words = [
+                f"{box['label']} {100 * box['score']:.1f} % ({', '.join(f'{box[side]:.0f}' for side in SIDES)})"
+                for box in boxes
+            ]
+            print(f"{path}: {'; '.join(words) or 'nothing'}", flush=True)
+    if arguments.json:
+        console.show_json({"rung": player.rung.name, "threads": player.threads, "answers": rows})
     return 0
 
 

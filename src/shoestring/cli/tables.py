@@ -11,6 +11,7 @@ from shoestring.cli.console import show_table
 
 if TYPE_CHECKING:
     from shoestring.bundle.sizes import Size
+    from shoestring.domain.evidence import Evidence
     from shoestring.domain.ladder import Ladder
 
 COLUMNS = (
@@ -47,6 +48,26 @@ def show_candidates(rows: Sequence[Mapping[str, Any]]) -> None:
             )
         )
     show_table(COLUMNS, shown, right=frozenset({2, 3, 4, 5, 6, 7, 8}))
+
+
+def show_detections(evidence: Evidence) -> None:
+    """One line a rung of a detector: objects lost and invented on the certification split; nothing for a classifier."""
+    kept = evidence.detections
+    if kept is None:
+        return
+    objects, images = sum(kept.confident), len(kept.confident)
+    rows = [
+        (
+            one.candidate,
+            f"{sum(not gone and not more for gone, more in zip(one.lost, one.invented, strict=True)):,} of {images:,}",
+            f"{sum(one.lost):,}",
+            f"{sum(one.invented):,}",
+            f"{one.overlap:.3f}" if objects > sum(one.lost) else "-",
+        )
+        for one in kept.differences
+    ]
+    columns = (f"rung, on {objects:,} confident objects", "images alike", "lost", "invented", "mean overlap")
+    show_table(columns, rows, right=frozenset({1, 2, 3, 4}))
 
 
 def _about(row: Mapping[str, Any]) -> str:

@@ -85,10 +85,11 @@ def plan(graph: Graph, float_layers: frozenset[str]) -> list[Layer]:
 
     Weighted ones are all taken but those named in `float_layers`. Others follow only where every data input already
     comes from a quantized operator, so that no lone island pays for conversions on both sides. A Sigmoid or
-    HardSigmoid with no further product behind it stays in float, as does all that follows it.
+    HardSigmoid with no further product behind it stays in float, as does all that follows it, and so does a Concat that
+    only gathers the model's outputs.
     """
     layers = _joined(graph, float_layers)
-    last = _last_gates(graph, layers)
+    last = _last_gates(graph, layers) | _last_joins(graph)
     return _joined(graph, float_layers | last) if last else layers
 
 
@@ -154,3 +155,39 @@ def _last_gates(graph: Graph, layers: list[Layer]) -> frozenset[str]:
         elif layer.node.op_type in GATES:
             last.add(layer.node.name)
     return frozenset(last)
+
+
+def _last_joins(graph: Graph) -> frozenset[str]:
+    """Names of the Concats from which only moves lead to an output, and of the moves on either side of them.
+
+    Boxes beside scores, or heads of unlike ranges, would have to share one scale there, and it saves nothing.
+    """
+    joins: set[str] = set()
+    ends = set(graph.outputs)
+    for name in graph.outputs:
+        _gather(graph, name, ends, [], joins)
+    return frozenset(joins)
+
+
+def _gather(graph: Graph, tensor: str, ends: set[str], moved: list[str], joins: set[str]) -> None:
+    """Walk back from an output through what it alone reads; `moved` are the moves on the way, not yet behind a join."""
+    node = graph.producers.get(tensor)
+    if node is None or (tensor not in ends and graph.sole_consumer(tensor) is None):
+        return
+    if node.op_type == "Concat":
+        joins.update((node.name, *moved))
+        for name in node.input:
+            _before(graph, name, joins)
+    elif node.op_type in SAME_SCALE - {"MaxPool", "Resize", "Split"}:
+        _gather(graph, node.input[0], ends, [*moved, node.name], joins)
+
+
+def _before(graph: Graph, tensor: str, joins: set[str]) -> None:
+    """The moves, and Concats, that lead to a join and nowhere else."""
+    node = graph.producers.get(tensor)
+    if node is None or graph.sole_consumer(tensor) is None:
+        return
+    if node.op_type == "Concat" or node.op_type in SAME_SCALE - {"MaxPool", "Resize", "Split"}:
+        joins.add(node.name)
+        for name in node.input[: None if node.op_type == "Concat" else 1]:
+            _before(graph, name, joins)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.base.outputs import divergence, sqnr_db
+from shoestring.base.outputs import sqnr_db
 from shoestring.compress.bias import correct_biases, float_means, output_spans
 from shoestring.compress.layers import is_weighted
 from shoestring.compress.observe import Range
@@ -21,9 +21,11 @@ from shoestring.compress.quantize import to_qdq
 from shoestring.compress.scheme import Scheme
 from shoestring.compress.walk import Batch, final_outputs
 from shoestring.domain.evidence import Sensitivity
+from shoestring.heads.pieces import distance
 
 if TYPE_CHECKING:
     from shoestring.compress.graph import Graph
+    from shoestring.domain.head import Head
 
 Array = npt.NDArray[Any]
 
@@ -40,6 +42,7 @@ class Probing:
         threads: of the runtime.
         wanted: `float_means` of the graph on these examples.
         reference: the graph's outputs on them.
+        head: of a detector, whose one output is compared by its pieces; None for any other model.
     """
 
     graph: Graph
@@ -49,6 +52,7 @@ class Probing:
     threads: int
     wanted: Mapping[str, Array]
     reference: tuple[Array, ...]
+    head: Head | None = None
 
     @property
     def layers(self) -> list[str]:
@@ -61,7 +65,8 @@ class Probing:
         spans = output_spans(self.graph, self.ranges, self.scheme.activation_limits)
         _, outputs = correct_biases(alone, self.wanted, self.batches, self.threads, spans)
         operator = next(node.op_type for node in self.graph.nodes if node.name == name)
-        return Sensitivity(name, operator, divergence(self.reference, outputs), _sqnr_db(self.reference, outputs))
+        loss = distance(self.head, self.reference, outputs)
+        return Sensitivity(name, operator, loss, _sqnr_db(self.reference, outputs))
 
 
 def _sqnr_db(references: Sequence[Array], values: Sequence[Array]) -> float:
@@ -82,6 +87,7 @@ def probe(
     threads: int,
     progress: Callable[[int, int], None],
     spread: Spread | None = None,
+    head: Head | None = None,
 ) -> tuple[Sensitivity, ...]:
     """Sensitivity of every weighted layer, worst first.
 
@@ -93,10 +99,11 @@ def probe(
         threads: of the runtime.
         progress: called with (done, all).
         spread: probes elsewhere; None probes one layer after the other, here.
+        head: of a detector.
     """
     wanted = float_means(graph, batches, threads, output_spans(graph, ranges, scheme.activation_limits))
     reference = final_outputs(graph, batches, threads)
-    probing = Probing(graph, ranges, scheme, batches, threads, wanted, reference)
+    probing = Probing(graph, ranges, scheme, batches, threads, wanted, reference, head)
     found = _one_by_one(probing, progress) if spread is None else spread(probing, progress)
     return tuple(sorted(found, key=lambda item: (-item.kl, item.layer)))
 

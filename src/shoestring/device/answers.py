@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from shoestring.base.errors import EngineError
 from shoestring.base.outputs import softmax
+from shoestring.device.pipelines.nouns import Box
+from shoestring.inputs.placement import placement
+
+if TYPE_CHECKING:
+    from shoestring.domain.preprocess import Preprocess
+    from shoestring.heads import Found
 
 TOP = 5
 _SUM_TOLERANCE = 0.02  # an int8 softmax rounds each of its probabilities to 1/256
@@ -70,3 +76,28 @@ def to_answer(
     top = tuple((i, labels[i] if i < len(labels) else str(i), float(scores[i])) for i in best)
     index, label, score = top[0]
     return Answer(label=label, index=index, score=score, top=top, rung=rung, stages=stages)
+
+
+def boxes_of(found: Found, labels: tuple[str, ...], spec: Preprocess, size: tuple[int, int]) -> tuple[Box, ...]:
+    """Boxes with class names, in the order found, in 0..1 of the whole picture and cut off at its edges.
+
+    Args:
+        found: in 0..1 of the model's input.
+        labels: class names in order; may be shorter.
+        spec: that made the input out of the picture.
+        size: (width, height) of the picture, pixels, as it was given to `spec` or in the same proportion.
+
+    Returns:
+        A box that lies outside of the picture, on a bar, is left out.
+    """
+    place = placement(size, spec)
+    pixels = found.corners * np.array([spec.width, spec.height] * 2)
+    corners = (pixels - np.array([place.left, place.top] * 2)) / np.array([place.width, place.height] * 2)
+    corners = np.clip(corners, 0.0, 1.0)
+    seen = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
+    return tuple(
+        Box(left, top, right, bottom, index, labels[index] if index < len(labels) else str(index), score)
+        for (left, top, right, bottom), index, score in zip(
+            corners[seen].tolist(), found.classes[seen].tolist(), found.scores[seen].tolist(), strict=True
+        )
+    )

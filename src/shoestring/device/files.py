@@ -59,17 +59,43 @@ def expand(paths: Iterable[Path | str]) -> list[Path]:
 
 
 def read_image(path: Path, spec: Preprocess) -> Pixels:
-    """Pixels of an image file, resized and cropped for the model.
+    """Pixels of an image file, resized and cropped for the model: (spec.height, spec.width, spec.channels).
+
+    Args:
+        path: of a regular file.
+        spec: what the model wants.
+
+    Raises:
+        DataError: as `read_picture`.
+    """
+    return read_picture(path, spec)[0]
+
+
+def read_picture(path: Path, spec: Preprocess) -> tuple[Pixels, tuple[int, int]]:
+    """Pixels of an image file, resized and cropped for the model, and how large it is.
 
     Args:
         path: of a regular file.
         spec: what the model wants.
 
     Returns:
-        (spec.height, spec.width, spec.channels).
+        (spec.height, spec.width, spec.channels), and (width, height) of the picture as it is shown.
 
     Raises:
         DataError: it cannot be read, is not a regular file, is larger than MAX_FILE_BYTES, or is not an image.
+    """
+    image = decode(read_bytes(path), str(path))
+    return pixels(image, spec, str(path)), image.size
+
+
+def read_bytes(path: Path) -> bytes:
+    """What an image file holds.
+
+    Args:
+        path: of a regular file.
+
+    Raises:
+        DataError: it cannot be read, is not a regular file, or is larger than MAX_FILE_BYTES.
     """
     path = Path(path)
     try:
@@ -77,10 +103,9 @@ def read_image(path: Path, spec: Preprocess) -> Pixels:
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_FILE_BYTES:
                 raise DataError(f"{path} has {size} bytes, the limit is {MAX_FILE_BYTES}", hint="leave it out")
-            data = stream.read(MAX_FILE_BYTES)
+            return stream.read(MAX_FILE_BYTES)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", hint="check the path") from error
-    return pixels(decode(data, str(path)), spec, str(path))
 
 
 def _open_regular(path: Path) -> BinaryIO:

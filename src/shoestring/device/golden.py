@@ -12,10 +12,12 @@ from shoestring.base.errors import GoldenError, StorageError
 from shoestring.base.limits import GOLDEN_INPUTS
 from shoestring.bundle.refusal import refuse
 from shoestring.device.npy import read_npy
+from shoestring.heads import DEFAULT_RULE, compare, detect
 
 if TYPE_CHECKING:
     from shoestring.bundle import Bundle
     from shoestring.domain.ladder import Ladder, Rung
+    from shoestring.domain.manifest import Manifest
 
 Array = npt.NDArray[Any]
 
@@ -53,7 +55,8 @@ def replay(
 
     Raises:
         GoldenError: an output differs by more than the rung's tolerance or is not a number, or the best class is
-            another one. The message names the worst input, by how much, and where the bundle was certified.
+            another one, or a detector loses or invents a confident object. The message names the worst input, by how
+            much, and where the bundle was certified.
     """
     tolerance = bundle.manifest.golden.tolerance[rung.name]
     failures: list[tuple[float, str]] = []
@@ -64,13 +67,14 @@ def replay(
             continue
         with np.errstate(invalid="ignore"):  # NaN and infinity are told below
             distance = float(np.max(np.abs(got.astype(np.float64) - want.astype(np.float64))))
-        best, wanted = int(np.argmax(got)), int(np.argmax(want))
         # `not <=` and not `>`, so that NaN counts as a difference.
         if not distance <= tolerance:
             words = f"input {number} is off by {distance:.4g}, the tolerance is {tolerance:.4g}"
             failures.append((distance if distance == distance else np.inf, words))
-        elif best != wanted:
-            failures.append((distance, f"input {number} gives class {best}, expected {wanted}"))
+        else:
+            other = _other_answer(bundle.manifest, got, want)
+            if other is not None:
+                failures.append((distance, f"input {number} gives {other}"))
     if failures:
         worst = max(failures, key=lambda failure: failure[0])[1]
         raise GoldenError(
@@ -78,6 +82,19 @@ def replay(
             f"{worst}; {_where(bundle.manifest.ladder, rung, here())}",
             hint="use another rung, the runtime version of the certificate, or fit again on this kind of machine",
         )
+
+
+def _other_answer(manifest: Manifest, got: Array, want: Array) -> str | None:
+    """What is answered instead, in words; None where the answer is the same."""
+    if manifest.head is None:
+        best, wanted = int(np.argmax(got)), int(np.argmax(want))
+        return None if best == wanted else f"class {best}, expected {wanted}"
+    size = (manifest.preprocess.height, manifest.preprocess.width)
+    before, after = (detect(manifest.head, flat, size, DEFAULT_RULE.seen) for flat in (want, got))
+    found = compare(before, after)
+    if found.alike:
+        return None
+    return f"other boxes: of {found.confident} confident objects {found.lost} are lost, {found.invented} invented"
 
 
 def _where(ladder: Ladder, rung: Rung, here: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from shoestring.bundle.refusal import refuse
@@ -29,6 +30,7 @@ class Loaded:
         single: runs it.
         probabilities: whether its golden outputs are probabilities.
         replayed: number of golden inputs that were compared.
+        golden_s: that one of them took here on average, pre-processing included, s.
 
     Raises:
         UsageError, MissingExtraError, EngineError, BundleError, GoldenError: as `Player` says.
@@ -47,11 +49,13 @@ class Loaded:
         try:
             _check_session(self._session, ours.input, ours.output, rung.name)
             self.single = Single(self._session, ours.input, ours.output, manifest.preprocess, ours.preprocess)
+            start = time.perf_counter()
             replay(bundle, rung, self.single.infer, lambda: f"{engine.name} {engine.version()}", inputs, expected)
         except BaseException:
             self._session.close()
             raise
         self.replayed = len(inputs)
+        self.golden_s = (time.perf_counter() - start) / len(inputs)
 
     def close(self) -> None:
         """Free the engine's memory; a second call does nothing."""

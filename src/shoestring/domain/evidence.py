@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.cost import Machine
+from shoestring.domain.detection import Detections
 from shoestring.domain.proof import Proof
 
 
@@ -24,6 +25,9 @@ class Split:
 @dataclass(frozen=True)
 class Trace:
     """What one variant answered on one split: for each image the class indices, best first (at most five).
+
+    Of a detector one index: 1 where no confident object of the original is lost and none is invented, else 0; the
+    original's is always 1.
 
     On the selection split the answers may end early, for a candidate that was rejected before its last image; they are
     then those of the split's first images.
@@ -57,7 +61,7 @@ class Sensitivity:
         layer: node name.
         operator: its ONNX type.
         kl: mean KL divergence of the softmax outputs, nats; of a model that is no classifier the mean over its outputs
-            of squared error over squared value.
+            of squared error over squared value, of a detector over boxes and scores of each.
         sqnr_db: signal to quantization noise of the outputs, dB.
     """
 
@@ -83,6 +87,7 @@ class Evidence:
         readings: of the stages of cascades that were tested, on selection and certification.
         measured_on: the board where costs were measured; None: on `machine`, or nowhere (they are estimates).
         proofs: answers of rungs on other instruction sets, sorted by rung and board; None: there are none.
+        detections: of a detector, what lies behind its traces on the certification split; None for a classifier.
     """
 
     metric: str
@@ -96,6 +101,7 @@ class Evidence:
     readings: tuple[Reading, ...] = ()
     measured_on: Machine | None = field(default=None, metadata=WHEN_SET)
     proofs: tuple[Proof, ...] | None = field(default=None, metadata=WHEN_SET)
+    detections: Detections | None = field(default=None, metadata=WHEN_SET)
 
     def split(self, name: str) -> Split:
         """The split called `name`. Raises KeyError."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.budget import Budget
+from shoestring.domain.head import Head
 from shoestring.domain.ladder import Ladder
 from shoestring.domain.model import TensorSpec
 from shoestring.domain.preprocess import Preprocess
@@ -99,6 +101,7 @@ class Manifest:
         evidence: hash of the canonical JSON of an Evidence.
         blobs: every file, sorted by hash; nothing else is in the bundle.
         students: other models that candidates were made from.
+        head: of a detector, how the one output of every rung is read; None for a classifier.
     """
 
     format: int
@@ -115,6 +118,7 @@ class Manifest:
     evidence: str
     blobs: tuple[Blob, ...]
     students: tuple[Student, ...] = ()
+    head: Head | None = field(default=None, metadata=WHEN_SET)
 
     def student(self, rung: str) -> Student | None:
         """The student that a candidate of this name was made from; None for the original. Raises KeyError."""

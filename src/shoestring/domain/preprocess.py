@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-RESIZES = ("stretch", "shorter-side", "none")
+RESIZES = ("stretch", "shorter-side", "letterbox", "none")
 FILTERS = ("nearest", "bilinear", "bicubic", "area")
 COLOURS = ("rgb", "bgr", "grey")
 LAYOUTS = ("nchw", "nhwc")
@@ -19,8 +19,9 @@ class Preprocess:
     Args:
         height: of the model's input, pixels.
         width: of the model's input, pixels.
-        resize: `stretch` to (height, width); `shorter-side` keeps the aspect and then crops the centre; `none` demands
-            images of the right size.
+        resize: `stretch` to (height, width); `shorter-side` keeps the aspect and then crops the centre;
+            `letterbox` keeps the aspect, shows the whole image and fills the rest with grey bars, as Darknet does;
+            `none` demands images of the right size.
         resize_to: for `shorter-side`: length of the shorter side before the crop, pixels.
         filter: resampling filter; all but `nearest` are antialiased when shrinking.
         colour: channel order of the input.

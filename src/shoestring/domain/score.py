@@ -6,6 +6,15 @@ from dataclasses import dataclass, field
 
 from shoestring.base.canonical import WHEN_SET
 
+AGREEMENT, DETECTION_AGREEMENT = "agreement", "detection-agreement"
+"""Metrics without labels: the original's first class on an image; its objects (see `domain.detection.Rule`)."""
+METRICS = ("top-1", "top-5", AGREEMENT, DETECTION_AGREEMENT)
+
+
+def is_agreement(metric: str) -> bool:
+    """Whether a metric compares with the original instead of labels, so that it can only fall."""
+    return metric in (AGREEMENT, DETECTION_AGREEMENT)
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -32,7 +41,8 @@ class Score:
     """A metric with its interval.
 
     Args:
-        metric: `top-1`, `top-5` (labels known) or `agreement` (with the original's top-1).
+        metric: `top-1`, `top-5` (labels known), `agreement` (with the original's top-1) or `detection-agreement` (no
+            confident object of the original lost, none invented).
         split: the split it was taken on.
         paired: the counts.
         value: the variant's metric, a fraction.

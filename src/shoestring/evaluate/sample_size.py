@@ -9,9 +9,10 @@ import numpy as np
 
 from shoestring.base.errors import UsageError
 from shoestring.base.limits import MAX_IMAGES
+from shoestring.domain.score import is_agreement
 from shoestring.evaluate.exact_paired import binomial_p, normal_quantile, special, trinomial_p
 from shoestring.evaluate.ordering import thresholds
-from shoestring.evaluate.statistics import AGREEMENT, check_confidence, check_margin, check_metric
+from shoestring.evaluate.statistics import check_confidence, check_margin, check_metric
 
 KNOTS = 7  # counts of differing inputs at which the exact boundary is found; between them its offset is interpolated
 PRECISION = 0.01  # needed_n is found to one per cent
@@ -55,7 +56,7 @@ def power(n: int, discordance: float, drop: float, margin: float, metric: str, c
         confidence: in [0.5, 0.999].
     """
     sp, error = special(), 1 - confidence
-    if metric == AGREEMENT:
+    if is_agreement(metric):
         losses = _largest(lambda count: binomial_p(n, count, margin) <= error, n)
         return 0.0 if losses < 0 else float(sp.bdtr(losses, n, drop))
     spread = 4 * math.sqrt(n * discordance) + 4
@@ -109,7 +110,7 @@ def needed_n(
     start = z_sum**2 * (discordance - drop**2) / (margin - drop) ** 2
     if start > MAX_IMAGES:
         return None
-    if metric != AGREEMENT and start * discordance > EXACT_UP_TO:
+    if not is_agreement(metric) and start * discordance > EXACT_UP_TO:
         return math.ceil(start)
     n = max(fewest, math.ceil(start))
     for _ in range(MAX_STEPS):
@@ -143,7 +144,7 @@ def smallest_n(margin: float, confidence: float, metric: str = "top-1") -> int:
     error = 1 - confidence
     # Without a difference p >= (1 - margin)^n for both metrics, with equality for agreement.
     n: int = max(1, math.ceil(math.log(error) / math.log1p(-margin) - 1e-9))
-    if metric == AGREEMENT:
+    if is_agreement(metric):
         return n
     high = n
     while trinomial_p(high, 0, 0, margin, error) > error:

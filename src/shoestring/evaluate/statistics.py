@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 from shoestring.base.errors import DataError, UsageError
 from shoestring.base.units import format_points
-from shoestring.domain.score import Paired
+from shoestring.domain.score import METRICS, Paired, is_agreement
 from shoestring.evaluate.exact_paired import binomial_p, rate_bounds, trinomial_p
 
-AGREEMENT = "agreement"
-METRICS = ("top-1", "top-5", AGREEMENT)
 MIN_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.999  # above it the test's own reserve would be a large part of the error
 LATTICE = 10_000  # limits are rounded outwards to 1/10,000: a hundredth of a point
 
@@ -43,7 +41,7 @@ class Verdict:
 def method(metric: str) -> str:
     """The statistical method with its source, for certificates. Raises UsageError on an unknown metric."""
     check_metric(metric)
-    if metric == AGREEMENT:
+    if is_agreement(metric):
         return "exact binomial test (Clopper and Pearson 1934)"
     return (
         "exact unconditional test of paired outcomes, ordered by the score limit (Tango 1998), "
@@ -82,7 +80,7 @@ def check_paired(paired: Paired, metric: str) -> None:
             f"losses {losses} and wins {wins} do not fit into {n} inputs",
             hint="score the original and the variant on the same inputs, at least one",
         )
-    if metric == AGREEMENT and wins:
+    if is_agreement(metric) and wins:
         raise DataError(f"agreement with {wins} wins", hint="agreement can only fall; with labels the metric is top-1")
 
 
@@ -104,7 +102,7 @@ def p_value(paired: Paired, margin: float, metric: str = "top-1", confidence: fl
         UsageError: margin, metric or confidence out of range.
     """
     check_paired(paired, metric)
-    check_margin(margin, 0.0 if metric == AGREEMENT else -1.0)
+    check_margin(margin, 0.0 if is_agreement(metric) else -1.0)
     check_confidence(confidence)
     return _p(paired, margin, metric, 1 - confidence)
 
@@ -140,20 +138,20 @@ def drop_interval(paired: Paired, metric: str, confidence: float = 0.95) -> tupl
     check_confidence(confidence)
     error = 1 - confidence
     high = _upper(paired, metric, error / 2)
-    if metric == AGREEMENT:
+    if is_agreement(metric):
         return math.floor(rate_bounds(paired.n, paired.losses, error)[0] * LATTICE) / LATTICE, high
     mirrored = Paired(paired.n, paired.variant_hits, paired.original_hits, wins=paired.losses, losses=paired.wins)
     return 0.0 - _upper(mirrored, metric, error / 2), high
 
 
 def _p(paired: Paired, margin: float, metric: str, error: float) -> float:
-    if metric == AGREEMENT:
+    if is_agreement(metric):
         return binomial_p(paired.n, paired.losses, margin)
     return trinomial_p(paired.n, paired.losses, paired.wins, float(margin), error)
 
 
 def _upper(paired: Paired, metric: str, error: float) -> float:
-    if metric == AGREEMENT:
+    if is_agreement(metric):
         return math.ceil(rate_bounds(paired.n, paired.losses, 2 * error)[1] * LATTICE) / LATTICE
     # The p-value falls as the margin grows, so a bracket that doubles and then halves finds the one crossing.
     step = max(1, int(LATTICE / math.sqrt(paired.n) * 0.1))
@@ -222,7 +220,7 @@ def certify(
 
 
 def _counts(paired: Paired, metric: str) -> str:
-    if metric == AGREEMENT:
+    if is_agreement(metric):
         return f"disagreements {paired.losses:,} in {paired.n:,}"
     return f"losses {paired.losses:,}, wins {paired.wins:,} in {paired.n:,}"
 

@@ -32,11 +32,14 @@ from shoestring.fitting.candidates import (
 )
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.sessions import blame, open_session
+from shoestring.fitting.sights import confident_images, detections
 from shoestring.fitting.workbench import Workbench
+from shoestring.heads.check import flat_length
 from shoestring.inputs.image import tensor
 
 Array = npt.NDArray[Any]
 GOLDEN_POOL = 96  # images looked at to find GOLDEN_INPUTS whose answer is no near tie
+GOLDEN_BYTES, LEAST_GOLDEN = 2_000_000, 2  # of a detector's outputs for each rung, and images at least
 FLOAT_TOLERANCE = 1e-3  # of the outputs' range: sums in another order
 INT8_TOLERANCE = 2e-2  # of the outputs' range: a rounding step that falls the other way, passed on through the layers
 
@@ -68,6 +71,7 @@ def assemble(
     evidence = replace(
         make_evidence(bench, made, ladder, metric, budget, sensitivity, seed),
         readings=readings,
+        detections=None if bench.head is None else detections(bench, [made[rung.name] for rung in ladder.rungs]),
     )
     runnable = ladder.runnable
     blobs: dict[str, bytes | Path] = {made[rung.name].shipped.sha256: made[rung.name].shipped.path for rung in runnable}
@@ -89,6 +93,7 @@ def assemble(
         evidence=sha256_hex(encode(evidence)),
         blobs=tuple(Blob(name, _size(blobs[name])) for name in sorted(blobs)),
         students=students.describe(bench),
+        head=bench.head,
     )
     return Fitted(manifest, evidence, blobs, notes)
 
@@ -153,7 +158,7 @@ def make_golden(
     bench: Workbench, made: Mapping[str, Artefact], rungs: Sequence[Rung]
 ) -> tuple[Golden, tuple[bytes, ...]]:
     """Inputs whose answers are no near tie on any rung, and what each rung answers, one example at a time."""
-    pool = bench.splits.selection[:GOLDEN_POOL]
+    pool = golden_pool(bench)
     pixels = np.concatenate(list(bench.dataset.batches(pool, bench.spec, len(pool))))
     outputs: dict[str, Array] = {}
     tolerance: dict[str, float] = {}
@@ -163,8 +168,9 @@ def make_golden(
         answers = golden_answers(own, made[rung.name], pool, own.seen(pixels), rung.threads)
         part = INT8_TOLERANCE if rung.candidate.recipe.precision.startswith("int8") else FLOAT_TOLERANCE
         tolerance[rung.name] = float(part * (answers.max() - answers.min()))
-        best = np.sort(answers, axis=1)
-        clear &= best[:, -1] - best[:, -2] > 2 * tolerance[rung.name]
+        if bench.head is None:
+            best = np.sort(answers, axis=1)
+            clear &= best[:, -1] - best[:, -2] > 2 * tolerance[rung.name]
         outputs[rung.name] = answers
     chosen = np.flatnonzero(clear)[:GOLDEN_INPUTS]
     if len(chosen) == 0:
@@ -173,6 +179,20 @@ def make_golden(
     inputs = npy_bytes(pixels[chosen])
     golden = Golden(sha256_hex(inputs), {name: sha256_hex(data) for name, data in stored.items()}, tolerance)
     return golden, (inputs, *stored.values())
+
+
+def golden_pool(bench: Workbench) -> tuple[int, ...]:
+    """Images of the selection split that golden inputs are taken from.
+
+    Of a classifier GOLDEN_POOL, of which those are taken whose answer is clear. Of a detector those that it sees most
+    in, as many as GOLDEN_BYTES hold the outputs of: one picture has many boxes, and a raw head takes a megabyte.
+    """
+    if bench.head is None:
+        return bench.splits.selection[:GOLDEN_POOL]
+    count = max(LEAST_GOLDEN, min(GOLDEN_INPUTS, GOLDEN_BYTES // (4 * flat_length(bench.head))))
+    seen = confident_images(bench, "selection")
+    order = sorted(range(len(seen)), key=lambda place: (-seen[place], place))
+    return tuple(bench.splits.selection[place] for place in order[:count])
 
 
 def golden_answers(bench: Workbench, artefact: Artefact, pool: Sequence[int], pixels: Array, threads: int) -> Array:

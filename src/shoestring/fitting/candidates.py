@@ -10,7 +10,6 @@ import numpy as np
 
 from shoestring.base.canonical import digest, sha256_hex
 from shoestring.base.errors import EngineError, ModelError
-from shoestring.base.outputs import mean_kl
 from shoestring.compress.apply import apply
 from shoestring.compress.candidates import REFERENCE, dynamic_recipes, float_recipes, static_recipes
 from shoestring.compress.candidates_matrix import matrix_recipes
@@ -30,12 +29,14 @@ from shoestring.fitting.mixing import find_mixtures
 from shoestring.fitting.progress import Progress
 from shoestring.fitting.sessions import blame
 from shoestring.fitting.workbench import Workbench
+from shoestring.heads.pieces import distance
 from shoestring.runtimes import registry
 from shoestring.runtimes.protocol import Array
 
 TOP_5_CLASSES = 10  # with fewer classes the first five are most of them
 INTERVAL_CONFIDENCE = 0.95
 MAX_LOSS_IMAGES = 256  # of the selection split; the mean divergence of more says little new
+MAX_LOSS_BYTES = 32_000_000  # of outputs, of the original and of a candidate each: 37 images of YOLOv3-tiny
 SECONDS_ALL = 16.0  # of timing at one thread count, for all candidates together ...
 SECONDS_LEAST = 1.0  # ... but no candidate gets less
 
@@ -116,20 +117,28 @@ def with_loss(bench: Workbench, artefact: Artefact) -> Artefact:
     """The artefact with its measured loss in its recipe: predictions add up only nearly, and a few hundred outputs tell
     candidates apart far better than as many first classes do. Kept.
     """
-    indices = bench.splits.selection[:MAX_LOSS_IMAGES]
+    indices = bench.splits.selection[: loss_images(bench)]
     question = {
         **bench.basis,
         "loss of": artefact.sha256,
         "original": bench.model.sha256,
         "images": digest([bench.dataset.hashes[i] for i in indices]),
+        **bench.head_basis,
     }
 
     def compute() -> float:
         bench.progress(f"comparing outputs of {artefact.name}", 0, 0)
-        return mean_kl(*(_outputs(bench, path, indices) for path in (bench.model.path, artefact.path)))
+        before, after = (_outputs(bench, path, indices) for path in (bench.model.path, artefact.path))
+        return distance(bench.head, [before], [after])
 
     loss = bench.cache.noun("losses", question, float, compute)
     return replace(artefact, recipe=replace(artefact.recipe, loss=loss))
+
+
+def loss_images(bench: Workbench) -> int:
+    """How many images outputs are compared on: MAX_LOSS_IMAGES, or as many as MAX_LOSS_BYTES of outputs hold."""
+    values = bench.model.outputs[0].shape[1]
+    return MAX_LOSS_IMAGES if values is None else max(1, min(MAX_LOSS_IMAGES, MAX_LOSS_BYTES // (4 * values)))
 
 
 def _outputs(bench: Workbench, path: Path, indices: Sequence[int]) -> Array:

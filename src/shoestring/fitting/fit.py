@@ -32,9 +32,9 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.ladder import HOME_RUNTIME
 from shoestring.domain.model import Model
 from shoestring.domain.preprocess import Preprocess
-from shoestring.domain.score import Paired
+from shoestring.domain.score import AGREEMENT, DETECTION_AGREEMENT
 from shoestring.engines.protocol import Engine
-from shoestring.evaluate.dataset import open_dataset
+from shoestring.evaluate.dataset import Dataset, open_dataset
 from shoestring.evaluate.dataset_labels import check_label_range
 from shoestring.evaluate.metrics import paired
 from shoestring.evaluate.propose import check_diverse, check_not_chance
@@ -46,6 +46,7 @@ from shoestring.fitting import (
     accelerators,
     board,
     candidates,
+    detectors,
     elsewhere,
     learned,
     ported,
@@ -64,6 +65,9 @@ from shoestring.importers.module import is_module
 if TYPE_CHECKING:
     import torch
 
+    from shoestring.domain.head import Head
+    from shoestring.heads.spec import HeadSpec
+
 THIS_MACHINE = "this-machine"
 
 
@@ -80,6 +84,7 @@ def fit(
     rows: Path | str | None = None,
     meter: Meter | None = None,
     preprocess: Preprocess | None = None,
+    head: HeadSpec | Path | str | None = None,
     labels: Sequence[str] = (),
     limit: int | None = None,
     seed: int = 0,
@@ -91,11 +96,11 @@ def fit(
     cache: Path | str | None = None,
     progress: Progress = silent,
 ) -> Fitted:
-    """Compress an image classifier, and prove what it costs and what it loses.
+    """Compress an image classifier or a detector, and prove what it costs and what it loses.
 
     Args:
         model: a file in ONNX, opset 11 or later, or in another format that is read (`docs/importers.md`), or a PyTorch
-            module in evaluation mode; one image input, one output (batch, classes).
+            module in evaluation mode; one image input, one output (batch, classes), or the outputs of a detector.
         data: a folder of class folders, a folder of images, a CSV of path,label, or an .npz.
         example: of the input, for a PyTorch module (see `import_module`); None for a file.
         weights: of a Darknet network; None takes the file beside it.
@@ -108,6 +113,8 @@ def fit(
         meter: measures the costs on another machine (see `shoestring.probing.board_meter`); scores are made here. None
             measures here.
         preprocess: from image to input; None proposes one and checks it.
+        head: of a detector: a file or the name of a known head (see docs/detectors.md); None takes what a Darknet
+            network says of itself, and anything else for a classifier.
         labels: class names in the model's order.
         limit: take at most this many images.
         seed: of the splits.
@@ -140,31 +147,40 @@ def fit(
     store = Cache(Path(cache) if cache is not None else None)
     progress("importing the model", 0, 0)
     imported = import_into(store, model, example, weights)
-    classes = prepare.check_model(imported)
+    imported, found_head = detectors.settle_head(imported, head, store)
+    classes = prepare.check_model(imported) if found_head is None else found_head.classes
+    detectors.check_asked(found_head, students, labels)
     progress("reading the images", 0, 0)
-    dataset = open_dataset(Path(data), label_names=tuple(labels), limit=limit)
-    if dataset.labels is not None:
-        check_label_range(dataset.labels, classes)
+    dataset = read_images(Path(data), tuple(labels), limit, classes, found_head)
     splits = split(dataset, seed=seed)
     for path in (*(() if is_module(model) else (model,)), *students):
         learned.check_not_learned(Path(path), dataset, splits, store)
-    metric = "agreement" if dataset.labels is None else "top-1"
+    metric = metric_of(dataset, found_head)
     check_enough(len(splits.certification), budget, metric)
     shown = (*splits.calibration, *splits.selection)
-    spec, proposed = prepare.settle_preprocess(imported, dataset, shown, preprocess, store)
-    bench = Workbench(imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine, aim=aim)
+    spec, proposed = settle_preprocess(imported, dataset, shown, preprocess, store, found_head)
+    bench = Workbench(
+        imported, dataset, splits, spec, HOME_RUNTIME, machine, store, progress, engine, aim=aim, head=found_head
+    )
     pupils = students_.prepare(bench, students, classes, lambda path: import_into(store, path))
     bench = replace(bench, students=pupils)
     original = check_original(bench, metric, classes)
-    notes = [*imported.notes, *dataset.notes, proposed, describe_splits(splits), prepare.labels_note(original, metric)]
+    notes = [*imported.notes, *dataset.notes, proposed, describe_splits(splits), original]
     made, sensitivity, failed = candidates.make(bench, progress)
     compiled, not_compiled = programs.compile_all(bench, made, runtimes, budget.threads)
     elsewhere_too, not_ported = ported.port_all(bench, made, compiled, runtimes, there)
     made |= compiled | elsewhere_too
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads, there)
     made |= taught
-    asked = Asked(there, meter, budget, metric, classes, race, cascade, seed)
-    said = (*notes, *failed, *not_compiled, *not_ported, *not_taught)
+    asked = Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed)
+    said = (
+        *notes,
+        *failed,
+        *not_compiled,
+        *not_ported,
+        *not_taught,
+        *detectors.left_out(found_head, cascade and aim is None),
+    )
     fitted = accelerators.extend(settle(bench, asked, made, sensitivity, said), bench, there, made)
     if out is not None:
         progress("writing the bundle", 0, 0)
@@ -261,16 +277,49 @@ def check_enough(n: int, budget: Budget, metric: str) -> None:
         )
 
 
-def check_original(bench: Workbench, metric: str, classes: int) -> Paired:
-    """Score the original on the selection split; stops when its answers look like chance."""
+def read_images(path: Path, labels: tuple[str, ...], limit: int | None, classes: int, head: Head | None) -> Dataset:
+    """The data set; for a detector without labels, since class folders do not say where things are."""
+    dataset = open_dataset(path, label_names=labels, limit=limit)
+    if head is None:
+        if dataset.labels is not None:
+            check_label_range(dataset.labels, classes)
+        return dataset
+    return detectors.without_labels(dataset, labels)
+
+
+def settle_preprocess(
+    model: Model,
+    dataset: Dataset,
+    shown: Sequence[int],
+    given: Preprocess | None,
+    store: Cache,
+    head: Head | None,
+) -> tuple[Preprocess, str]:
+    """The pre-processing, and where it came from; nothing is proposed from what a detector answers."""
+    if head is not None:
+        return detectors.settle_preprocess(model, head, given)
+    return prepare.settle_preprocess(model, dataset, shown, given, store)
+
+
+def metric_of(dataset: Dataset, head: Head | None) -> str:
+    """What candidates are scored by."""
+    if head is not None:
+        return DETECTION_AGREEMENT
+    return AGREEMENT if dataset.labels is None else "top-1"
+
+
+def check_original(bench: Workbench, metric: str, classes: int) -> str:
+    """Score the original on the selection split; stops when its answers look like chance. What is to be said of it."""
+    if bench.head is not None:
+        return detectors.check_original(bench)
     trace = bench.trace("the original", bench.model.path, bench.model.sha256, "selection")
     labels = candidates.split_labels(bench, "selection")
     counts = paired(trace.top, trace.top, labels)
-    if metric == "agreement":
+    if metric == AGREEMENT:
         check_diverse([top[0] for top in trace.top])
     else:
         check_not_chance(counts.original_hits, counts.n, classes)
-    return counts
+    return prepare.labels_note(counts, metric)
 
 
 def describe_splits(splits: Splits) -> str:

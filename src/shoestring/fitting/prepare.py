@@ -28,6 +28,18 @@ def check_model(model: Model) -> int:
     Raises:
         ModelError: more than one input, an input that is no image, or an output that is not (batch, classes).
     """
+    check_image_input(model)
+    output = model.outputs[0]
+    if len(output.shape) != 2 or output.shape[1] is None or output.shape[1] < 2:
+        raise ModelError(
+            f"output {output.name!r} has shape {output.shape}, expected (batch, classes) of a classifier",
+            hint="of a detector, fit must be told how its outputs are read: --head FILE, see docs/detectors.md",
+        )
+    return output.shape[1]
+
+
+def check_image_input(model: Model) -> None:
+    """Raises ModelError: more than one input, or an input that is no image."""
     if len(model.inputs) != 1:
         names = ", ".join(spec.name for spec in model.inputs)
         raise ModelError(
@@ -40,13 +52,6 @@ def check_model(model: Model) -> int:
             f"input {model.inputs[0].name!r} has shape {shape}, expected an image (batch, 3, height, width)",
             hint="export with a fixed image size; the batch may stay free",
         )
-    output = model.outputs[0]
-    if len(output.shape) != 2 or output.shape[1] is None or output.shape[1] < 2:
-        raise ModelError(
-            f"output {output.name!r} has shape {output.shape}, expected (batch, classes) of a classifier",
-            hint="detection and other heads are not taken so far",
-        )
-    return output.shape[1]
 
 
 @dataclass(frozen=True)

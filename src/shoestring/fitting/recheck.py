@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoestring.base.errors import BundleError, DataError, UsageError
 from shoestring.bundle.cascade_recheck import check_cascade_counts
+from shoestring.bundle.detection_rules import recheck_detections
 from shoestring.bundle.proof_rules import recheck_proofs
 from shoestring.bundle.recheck import CERTIFICATION, count, recheck_scores
 from shoestring.compress.candidates import REFERENCE
@@ -47,6 +48,7 @@ def recheck(manifest: Manifest, evidence: Evidence) -> int:
             raise BundleError("there is a cascade without a margin that its thresholds were learnt for")
         check_p_value("certificate of the cascade", cascade.certificate, 1)
         checked += 1
+    recheck_detections(manifest, evidence)
     recheck_scores(manifest.ladder, evidence)
     recheck_proofs(manifest.ladder, evidence)
     return checked

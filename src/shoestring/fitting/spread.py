@@ -13,19 +13,21 @@ from shoestring.base.errors import ChildError
 from shoestring.domain.evidence import Sensitivity
 from shoestring.engines.protocol import Blob, Engine, Task
 from shoestring.fitting.scoring import npy
+from shoestring.fitting.sights import Sight
 from shoestring.fitting.stamp import stamp
 
 if TYPE_CHECKING:
     from shoestring.compress.sensitivity import Probing, Spread
-    from shoestring.fitting.scoring import Subject, Top
+    from shoestring.fitting.scoring import Given, Subject
     from shoestring.fitting.workbench import Workbench
 
 
 def answers(
     bench: Workbench, engine: Engine, subject: Subject, parts: Sequence[Sequence[int]], words: str
-) -> list[Top]:
-    """Best classes of each part of a split. Images are decoded here; their pixels travel, a few parts at a time."""
-    feeding, found = bench.feeding, []
+) -> list[Given]:
+    """What is read of each part of a split. Images are decoded here; their pixels travel, a few parts at a time."""
+    feeding = bench.feeding
+    found: list[Given] = []
     model = Blob(subject.path, subject.sha256)
     window = max(1, engine.workers)
     for first in range(0, len(parts), window):
@@ -44,7 +46,12 @@ def answers(
         def said(done: int, _: int, first: int = first) -> None:
             bench.progress(words, first + done, len(parts))
 
-        found += [canonical.decode(data, tuple[tuple[int, ...], ...], ChildError) for data in engine.map(tasks, said)]
+        for data in engine.map(tasks, said):
+            found.append(
+                canonical.decode(data, tuple[tuple[int, ...], ...], ChildError)
+                if feeding.head is None
+                else canonical.decode(data, tuple[Sight, ...], ChildError)
+            )
     return found
 
 
@@ -57,6 +64,7 @@ def probes(engine: Engine) -> Spread:
             "stamp": stamp(),
             "ranges": canonical.plain(probing.ranges),
             "scheme": canonical.plain(probing.scheme),
+            "head": canonical.plain(probing.head),
         }
         tasks = [
             Task("shoestring.fitting.tasks:probe", {**shared, "layer": layer}, {"graph": graph, "examples": examples})

@@ -14,7 +14,7 @@ from shoestring.chips.host import this_machine
 from shoestring.fitting.sources import sources_digest
 from shoestring.runtimes import registry
 
-ROOMS = ("base", "compress", "evaluate", "inputs", "runtimes")
+ROOMS = ("base", "compress", "evaluate", "heads", "inputs", "runtimes")
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from shoestring.compress.scheme import Scheme, scheme_for
 from shoestring.compress.walk import Batch
 from shoestring.domain.cost import Machine
 from shoestring.domain.evidence import Sensitivity, Trace
+from shoestring.domain.head import Head
 from shoestring.domain.manifest import student_name
 from shoestring.domain.model import Model, Profile
 from shoestring.domain.preprocess import Preprocess
@@ -93,6 +94,7 @@ class Workbench:
         through: for a student, the original's pre-processing, from whose pixels its own are made.
         students: workbenches of other models whose candidates stand beside the original's, by name.
         aim: the chip that candidates are for; None for this machine.
+        head: of a detector, whose outputs are joined; None for a classifier.
     """
 
     model: Model
@@ -107,6 +109,7 @@ class Workbench:
     through: Preprocess | None = None
     students: Mapping[str, Workbench] = field(default_factory=dict)
     aim: Aim | None = None
+    head: Head | None = None
 
     def of(self, candidate: str) -> Workbench:
         """The workbench that a candidate of this name comes from: a student's, or this one."""
@@ -126,6 +129,11 @@ class Workbench:
             **({} if self.through is None else {"through": self.through}),
             **({} if self.aim is None else {"made for": self.aim.isa}),
         }
+
+    @property
+    def head_basis(self) -> dict[str, Any]:
+        """What else every answer depends on that reads a detector's output; nothing for a classifier."""
+        return {} if self.head is None else {"head": self.head, "heads": sources_digest("heads")}
 
     def basis_on(self, runtime: str) -> dict[str, Any]:
         """`basis`, for an answer that another runtime gives."""
@@ -222,7 +230,7 @@ class Workbench:
         """From pixels to outputs."""
         batch = self.batch(self.profile.peak_activation_bytes)
         return scoring.Feeding(
-            self.spec, self.model.inputs[0].name, self.model.outputs[0].name, batch, self.fixed_batch
+            self.spec, self.model.inputs[0].name, self.model.outputs[0].name, batch, self.fixed_batch, self.head
         )
 
     def ranges(self, scheme: Scheme) -> Mapping[str, Range]:
@@ -276,6 +284,7 @@ class Workbench:
             "images": self.calibration_digest,
             "scheme": scheme,
             "walk": WALK_BYTES,
+            **self.head_basis,
         }
 
         def compute() -> tuple[Sensitivity, ...]:
@@ -290,18 +299,25 @@ class Workbench:
                 self.machine.cores,
                 say,
                 None if self.engine is None else spread.probes(self.engine),
+                self.head,
             )
 
         return self.cache.noun("sensitivity", question, tuple[Sensitivity, ...], compute)
 
     def follow_drift(self, scheme: Scheme) -> bool:
         """Whether weights should make up for the rounding of earlier layers; kept."""
-        question = {**self.basis, "model": self.model.sha256, "images": self.calibration_digest, "scheme": scheme}
+        question = {
+            **self.basis,
+            "model": self.model.sha256,
+            "images": self.calibration_digest,
+            "scheme": scheme,
+            **self.head_basis,
+        }
 
         def compute() -> bool:
             self.progress("trying how to round", 0, 0)
             ranges, threads = self.ranges(scheme), self.machine.cores
-            return rounding.follow_drift(self.graph, ranges, scheme, self.rounding_batches, threads)
+            return rounding.follow_drift(self.graph, ranges, scheme, self.rounding_batches, threads, self.head)
 
         return self.cache.noun("drift", question, bool, compute)
 

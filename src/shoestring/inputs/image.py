@@ -8,18 +8,22 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from shoestring.base.errors import DataError
 from shoestring.base.limits import MAX_IMAGE_PIXELS
 from shoestring.domain.preprocess import Preprocess
+from shoestring.inputs.placement import BAR, placement
 from shoestring.inputs.spec import check_preprocess
 
 Pixels = npt.NDArray[np.uint8]
+
+_FEW = 4096  # values below which plain indexing is as fast
 
 # JPEG covers MPO, which phones write; everything that runs a helper program (EPS) stays out.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -30,6 +34,9 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
 }
+
+_JPEGS = ("JPEG", "MPO")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height (CIPA DC-008, 4.6.4)
 
 # What Pillow's readers raise on broken files. They have no common class, and each reader leaks its own.
 _PILLOW_ERRORS = (
@@ -65,7 +72,17 @@ def probe(data: bytes, name: str) -> tuple[int, int]:
     return _open(data, name).size
 
 
-def decode(data: bytes, name: str) -> Image.Image:
+def probe_upright(data: bytes, name: str) -> tuple[int, int]:
+    """As `probe` of a JPEG, after the rotation that EXIF asks for: the size that `decode` gives."""
+    image = _open(data, name)
+    try:
+        turned = _is_turned(image)
+    except _PILLOW_ERRORS as error:
+        raise DataError(f"image {name} has a broken header: {_reason(error)}", hint="replace the file") from error
+    return image.size[::-1] if turned else image.size
+
+
+def decode(data: bytes, name: str, need: tuple[int, int] | None = None) -> Image.Image:
     """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency flattened on black.
 
     16-bit samples keep their high byte, as libpng's strip_16 does. CMYK, palettes and grey become RGB.
@@ -73,6 +90,9 @@ def decode(data: bytes, name: str) -> Image.Image:
     Args:
         data: an encoded image.
         name: for error messages.
+        need: (width, height) that the picture is to have at least. A larger JPEG is decoded at a half, a quarter or an
+            eighth of its size, straight from its cosine coefficients; it then differs in its last bits from one that
+            was decoded whole and averaged. None decodes all pixels.
 
     Raises:
         DataError: not an image in one of FORMATS, truncated, more than MAX_IMAGE_PIXELS (checked before decoding), or
@@ -80,6 +100,8 @@ def decode(data: bytes, name: str) -> Image.Image:
     """
     image = _open(data, name)
     try:
+        if need is not None and image.format in _JPEGS:
+            image.draft(image.mode, need[::-1] if _is_turned(image) else need)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image, name)
@@ -90,10 +112,7 @@ def decode(data: bytes, name: str) -> Image.Image:
 
 
 def pixels(image: Image.Image, spec: Preprocess, name: str = "image") -> Pixels:
-    """Apply colour, resize and centre crop.
-
-    `shorter-side` rounds as torchvision does: the longer side is cut to a whole pixel, the crop offset is rounded half
-    to even (torchvision.transforms.functional, `resize` and `center_crop`).
+    """Apply colour, resize, and centre crop or bars; `inputs.placement` says how they round.
 
     Args:
         image: any size and mode.
@@ -135,20 +154,40 @@ def tensor(batch: Pixels, spec: Preprocess) -> npt.NDArray[Any]:
     Raises:
         DataError: the specification is unsound, or the batch has another shape or type.
     """
-    check_preprocess(spec)
+    tables = _tables(spec)
     wanted = (spec.height, spec.width, spec.channels)
     if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != wanted:
         raise DataError(f"pixels are {batch.dtype} {batch.shape}, the pre-processing wants uint8 (n, *{wanted})")
     if spec.dtype == "uint8":
         return np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if spec.layout == "nchw" else batch.copy()
-    scaled = np.arange(256, dtype=np.float64) * spec.scale
     n, height, width, channels = batch.shape
-    planes = np.empty((n, channels, height, width) if spec.layout == "nchw" else batch.shape, np.float32)
-    for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
-        table = ((scaled - mean) / std).astype(np.float32)
-        plane = planes[:, channel] if spec.layout == "nchw" else planes[..., channel]
-        plane[...] = table[batch[..., channel]]
+    if spec.layout == "nchw":
+        planes = np.empty((n, channels, height, width), np.float32)
+        for image, made in zip(batch, planes, strict=True):
+            for channel, table in enumerate(tables):
+                _look_up(table, image[..., channel], made[channel])
+        return planes
+    planes = np.empty(batch.shape, np.float32)
+    for channel, table in enumerate(tables):
+        planes[..., channel] = table[batch[..., channel]]
     return planes
+
+
+@lru_cache(maxsize=16)
+def _tables(spec: Preprocess) -> tuple[npt.NDArray[np.float32], ...]:
+    """What each of the 256 values becomes, for each channel. Raises DataError for an unsound specification."""
+    check_preprocess(spec)
+    scaled = np.arange(256, dtype=np.float64) * spec.scale
+    return tuple(((scaled - mean) / std).astype(np.float32) for mean, std in zip(spec.mean, spec.std, strict=True))
+
+
+def _look_up(table: npt.NDArray[np.float32], plane: Pixels, made: npt.NDArray[np.float32]) -> None:
+    """made[...] = table[plane], into contiguous memory."""
+    if plane.size < _FEW:
+        made[...] = table[plane]
+    else:
+        # Every uint8 is a place of the table: told to clip, numpy looks up without a check and without a copy.
+        np.take(table, plane, out=made, mode="clip")
 
 
 def _open(data: bytes, name: str) -> Image.Image:
@@ -171,6 +210,10 @@ def _open(data: bytes, name: str) -> Image.Image:
     if width < 1 or height < 1:
         raise DataError(f"image {name} claims a size of {width}x{height} pixels", hint="replace the file")
     return image
+
+
+def _is_turned(image: Image.Image) -> bool:
+    return image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -201,18 +244,19 @@ def _fit(image: Image.Image, spec: Preprocess, name: str) -> Image.Image:
         if image.size != wanted:
             raise DataError(
                 f"{name} is {image.width}x{image.height} pixels, the pre-processing wants {wanted[0]}x{wanted[1]}",
-                hint="set resize to 'stretch' or 'shorter-side'",
+                hint="set resize to 'stretch', 'shorter-side' or 'letterbox'",
             )
         return image
-    side = spec.resize_to or max(wanted)
-    shorter, longer = sorted(image.size)
-    long_side = side * longer // shorter
-    if side * long_side > MAX_IMAGE_PIXELS:
-        raise _too_large(f"{name} of {image.width}x{image.height}, resized", f"{side}x{long_side}")
-    size = (side, long_side) if image.width <= image.height else (long_side, side)
+    place = placement(image.size, spec)
+    size = (place.width, place.height)
+    if place.width * place.height > MAX_IMAGE_PIXELS:
+        raise _too_large(f"{name} of {image.width}x{image.height}, resized", f"{place.width}x{place.height}")
     image = image.resize(size, resample)
-    left, top = round((size[0] - wanted[0]) / 2), round((size[1] - wanted[1]) / 2)
-    return image.crop((left, top, left + wanted[0], top + wanted[1]))
+    if spec.resize == "letterbox":
+        canvas = Image.new(image.mode, wanted, BAR if image.mode == "L" else (BAR, BAR, BAR))
+        canvas.paste(image, (place.left, place.top))
+        return canvas
+    return image.crop((-place.left, -place.top, wanted[0] - place.left, wanted[1] - place.top))
 
 
 def _too_large(name: str, pixel_count: str) -> DataError:

@@ -79,6 +79,8 @@ def describe(spec: Preprocess) -> str:
         geometry = "not resized"
     elif spec.resize == "stretch":
         geometry = f"stretched ({spec.filter})"
+    elif spec.resize == "letterbox":
+        geometry = f"whole between grey bars ({spec.filter})"
     else:
         geometry = f"shorter side to {spec.resize_to} ({spec.filter}) and centre crop"
     inverse = round(1 / spec.scale) if 0 < spec.scale < 1 else 0

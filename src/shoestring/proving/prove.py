@@ -107,6 +107,11 @@ def prove(
     with open_bundle(path) as bundle:
         evidence = bundle.evidence()
         recheck_proofs(bundle.manifest.ladder, evidence)
+        if bundle.manifest.head is not None:
+            raise UsageError(
+                "proofs on another instruction set compare classes, and this bundle is of a detector",
+                hint="the device replays the golden set, boxes included, before it trusts the bundle",
+            )
         chosen = find_rung(bundle, rung)
         check_program(bundle, chosen, chip)
         progress("reading the images", 0, 0)

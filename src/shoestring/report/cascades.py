@@ -7,6 +7,7 @@ from shoestring.base.sureness import STEPS
 from shoestring.bundle.cascade_recheck import check_cascade_counts
 from shoestring.domain.cascade import Cascade, Stage
 from shoestring.domain.evidence import Evidence
+from shoestring.domain.score import is_agreement
 from shoestring.report.words import confidence, listed, margin, milliseconds, percent
 
 SURENESS = {
@@ -34,7 +35,7 @@ def cascade_words(cascade: Cascade) -> str:
     )
     given = cascade.certificate
     loss = f"differs from the original on at most {100 * given.max_drop:.4g} % of images"
-    if given.metric != "agreement":
+    if not is_agreement(given.metric):
         loss = f"loses at most {margin(given.max_drop)} of {given.metric} accuracy"
     return (
         f"{shares} of the images. An image takes {milliseconds(cascade.expected_ms)} on average and at most "

@@ -10,7 +10,9 @@ from shoestring.base.units import format_bytes
 from shoestring.bundle.sizes import sizes
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.manifest import Manifest
+from shoestring.domain.score import is_agreement
 from shoestring.report import cascades, marks, scatter, sentences
+from shoestring.report.detections import detector_facts
 from shoestring.report.environment import page_environment, page_style, style_hash
 from shoestring.report.layers import float_layers, layer_chart
 from shoestring.report.proofs import CONFIDENCE, checked_elsewhere
@@ -71,9 +73,10 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "evidence": evidence,
         "rows": rows,
         "metric": sentences.metric_name(evidence.metric),
-        "labelled": evidence.metric != "agreement",
+        "labelled": not is_agreement(evidence.metric),
         "certified": certified,
         "overlaps": overlaps(evidence),
+        "detector": detector_facts(manifest, evidence),
         "chart": layer_chart(evidence, rows.chosen.candidate),
         "float_layers": float_layers(rows.chosen.candidate),
         "input_steps": sentences.preprocess_steps(manifest.preprocess),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from shoestring.domain.evidence import Evidence, Trace
-from shoestring.domain.score import Paired
+from shoestring.domain.score import Paired, is_agreement
 
 ORIGINAL = "original"
 CERTIFICATION = "certification"
@@ -37,7 +37,7 @@ def recount(evidence: Evidence, candidate: str, metric: str) -> Paired | None:
     Args:
         evidence: with the traces.
         candidate: its name.
-        metric: `top-1`, `top-5` or `agreement`.
+        metric: one of `domain.score.METRICS`.
 
     Returns:
         The counts, or None where the evidence does not hold the answers or the labels.
@@ -49,7 +49,7 @@ def recount(evidence: Evidence, candidate: str, metric: str) -> Paired | None:
         return None
     if not len(original.top) == len(variant.top) == len(split.images) > 0:
         return None
-    if metric == "agreement":
+    if is_agreement(metric):
         return _agreement(original, variant)
     return None if split.labels is None else _labelled(original, variant, split.labels, 5 if metric == "top-5" else 1)
 

@@ -6,7 +6,7 @@ from shoestring.base.units import format_bytes
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Timing
 from shoestring.domain.preprocess import Preprocess
-from shoestring.domain.score import Certificate, Paired
+from shoestring.domain.score import AGREEMENT, DETECTION_AGREEMENT, Certificate, Paired
 from shoestring.report.rows import Row, Rows
 from shoestring.report.words import confidence, count, counted, limit_ms, listed, margin, share, significant, times
 
@@ -14,6 +14,7 @@ METRICS = {
     "top-1": "top-1 accuracy",
     "top-5": "top-5 accuracy",
     "agreement": "agreement with the original",
+    "detection-agreement": "images with the original's objects",
 }
 SPLIT_USES = {
     "calibration": "setting the ranges of the int8 numbers",
@@ -55,7 +56,9 @@ def _promise(row: Row) -> str:
     if given is None:
         return "computes the original's own function, so its answers are the original's"
     proof = f"(certified at {confidence(given.confidence)}, n = {count(given.paired.n)})"
-    if given.metric == "agreement":
+    if given.metric == DETECTION_AGREEMENT:
+        return f"loses or invents an object on at most {100 * given.max_drop:.4g} % of images {proof}"
+    if given.metric == AGREEMENT:
         return f"answers differently from the original on at most {100 * given.max_drop:.4g} % of images {proof}"
     return f"loses at most {margin(given.max_drop)} of {metric_name(given.metric)} {proof}"
 
@@ -63,7 +66,13 @@ def _promise(row: Row) -> str:
 def statement(given: Certificate) -> str:
     """The certificate as a sentence that a maker can repeat."""
     level, of_1000 = confidence(given.confidence), significant(1000 * given.max_drop, 2)
-    if given.metric == "agreement":
+    if given.metric == DETECTION_AGREEMENT:
+        return (
+            f"With {level} confidence, on images like those of the certification split, it loses a confident object of "
+            f"the original or invents one on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} "
+            f"of every 1,000."
+        )
+    if given.metric == AGREEMENT:
         return (
             f"With {level} confidence, on images like those of the certification split, its first answer differs from "
             f"the original's on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} of every 1,000."
@@ -77,7 +86,9 @@ def statement(given: Certificate) -> str:
 
 def tally(metric: str, paired: Paired) -> list[tuple[str, int]]:
     """The counts behind a certificate, named."""
-    if metric == "agreement":
+    if metric == DETECTION_AGREEMENT:
+        return [("same objects", paired.variant_hits), ("an object lost or invented", paired.losses)]
+    if metric == AGREEMENT:
         return [("same answer", paired.variant_hits), ("another answer", paired.losses)]
     both_right = paired.original_hits - paired.losses
     return [
@@ -115,6 +126,8 @@ def preprocess_steps(spec: Preprocess) -> list[str]:
     elif spec.resize == "shorter-side":
         steps.append(f"Resize it so that the shorter side is {spec.resize_to} pixels ({how}).")
         steps.append(f"Cut {size} out of the centre.")
+    elif spec.resize == "letterbox":
+        steps.append(f"Resize it so that it just fits into {size} ({how}), and fill the rest with grey bars.")
     else:
         steps.append(f"Do not resize: it has to be {size}.")
     if spec.dtype == "uint8":

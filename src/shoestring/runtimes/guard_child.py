@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from shoestring.runtimes.protocol import Array, Session
 
 COUNTER_BYTES = 8
+_NOTHING = {"result": None}
+NOTHING = json.dumps(_NOTHING).encode() + b"\n"
+"""The reply to what has no result, or leaves it in the file of tensors."""
 BOOTSTRAP = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from shoestring.runtimes.guard_child import serve; serve(*map(int, sys.argv[2:]))"
+    "import sys, json, importlib; sys.path[:] = json.loads(sys.argv[1]); "
+    "module, _, name = sys.argv[2].partition(':'); "
+    "getattr(importlib.import_module(module), name)(*map(int, sys.argv[3:]))"
 )
 _PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 _MOST_KILLABLE = b"1000"  # https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html
@@ -46,16 +50,25 @@ def serve(channel: int, inputs: int, outputs: int, counter: int, parent: int) ->
         counter: of a file of COUNTER_BYTES that holds how many runs were finished.
         parent: process number of the parent.
     """
+    answer_all(Work, channel, inputs, outputs, counter, parent)
+
+
+def answer_all(kind: type[Desk], channel: int, inputs: int, outputs: int, counter: int, parent: int) -> None:
+    """`serve` with another kind of work."""
     _tie_to(parent)
     os.dup2(2, 1)  # an engine's words on stdout go where those on stderr go
-    work = Work(TensorFile(inputs), TensorFile(outputs), mmap.mmap(counter, COUNTER_BYTES))
+    desk = kind(TensorFile(inputs), TensorFile(outputs), mmap.mmap(counter, COUNTER_BYTES))
     with socket.socket(fileno=channel) as connection, connection.makefile("rb") as lines:
+        last, request = b"", {}
         for line in lines:
-            connection.sendall(json.dumps(work.answer(json.loads(line))).encode() + b"\n")
+            if line != last:  # frames all ask the same
+                last, request = line, json.loads(line)
+            answer = desk.answer(request)
+            connection.sendall(NOTHING if answer == _NOTHING else json.dumps(answer).encode() + b"\n")
 
 
-class Work:
-    """One model, loaded and run on request.
+class Desk:
+    """Answers requests by its methods `_do_...`.
 
     Args:
         inputs, outputs: tensors from and to the parent.
@@ -67,8 +80,6 @@ class Work:
         self._outputs = outputs
         self._counter = counter
         self._runs = 0
-        self._session: Session | None = None
-        self._feeds: dict[str, Array] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """What to reply: a result, or an error of our own tree. Anything else ends the process."""
@@ -76,6 +87,19 @@ class Work:
             return {"result": getattr(self, f"_do_{request['do']}")(request)}
         except ShoestringError as error:
             return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+
+    def _finished(self) -> None:
+        self._runs += 1
+        self._counter[:COUNTER_BYTES] = self._runs.to_bytes(COUNTER_BYTES, "little")
+
+
+class Work(Desk):
+    """One model, loaded and run on request; arguments as of `Desk`."""
+
+    def __init__(self, inputs: TensorFile, outputs: TensorFile, counter: mmap.mmap) -> None:
+        super().__init__(inputs, outputs, counter)
+        self._session: Session | None = None
+        self._feeds: dict[str, Array] = {}
 
     def _do_version(self, request: dict[str, Any]) -> str:
         return registry.get(request["runtime"]).version()
@@ -121,10 +145,6 @@ class Work:
             raise EngineError("no model is loaded")
         return self._session
 
-    def _finished(self) -> None:
-        self._runs += 1
-        self._counter[:COUNTER_BYTES] = self._runs.to_bytes(COUNTER_BYTES, "little")
-
 
 def _plain(specs: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
     return [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in specs]
@@ -141,4 +161,4 @@ def _tie_to(parent: int) -> None:
         Path("/proc/self/oom_score_adj").write_bytes(_MOST_KILLABLE)
 
 
-__all__ = ["BOOTSTRAP", "COUNTER_BYTES", "Work", "serve"]
+__all__ = ["BOOTSTRAP", "COUNTER_BYTES", "NOTHING", "Desk", "Work", "answer_all", "serve"]

@@ -67,6 +67,14 @@ class TensorFile:
         _write_all(self.descriptor, memoryview(data), 0)
         return len(data)
 
+    def write_from(self, array: Array) -> None:
+        """Put the bytes of an array of C order into the file, over what was there."""
+        _write_all(self.descriptor, array.reshape(-1).view(np.uint8).data, 0)
+
+    def read_into(self, array: Array) -> None:
+        """Fill an array of C order with what lies in the file. Raises ValueError when there is less."""
+        _read_all(self.descriptor, array.reshape(-1).view(np.uint8).data, 0)
+
     def read_bytes(self, count: int) -> bytes:
         """What `write_bytes` put there."""
         data = bytearray(count)

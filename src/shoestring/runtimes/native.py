@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,27 +95,51 @@ class NativeSession(CheckedSession):
         self._name, self._library, self._program = name, library, program
         self._state = _aligned(program.state_bytes)
         self._arena = _aligned(program.arena_bytes(threads))
+        self._state_address = _address(self._state)
         self._feeds = (ctypes.c_void_p * len(self.inputs))()
         self._answers = (ctypes.c_void_p * len(self.outputs))()
+        self._one = self.inputs[0] if len(self.inputs) == len(self.outputs) == 1 else None
+        if self._one is not None:
+            self._one_made = _aligned_array(self.outputs[0], 1)
+            self._one_answer = (ctypes.c_void_p * 1)(_address(self._one_made))
         code = program.init(self._state.ctypes.data, self._arena.ctypes.data, program.weights, threads)
         if code != abi.OK:
             raise EngineError(f"{name} does not start: {_meaning(code)}")
 
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        if self._one is not None:
+            array = feeds[self._one.name]
+            if (self._one.shape[:1] != (None,) or len(array) == 1) and array.flags.carray:
+                return self._infer_one(array)
         batch = _batch(self.inputs, feeds)
-        given = [np.require(feeds[spec.name], requirements=("C", "A")) for spec in self.inputs]
+        given = [_whole(feeds[spec.name]) for spec in self.inputs]
         made = [_aligned_array(spec, batch) for spec in self.outputs]
-        into = [*zip(self.inputs, given, strict=True)], [*zip(self.outputs, made, strict=True)]
-        steps = [[_step(spec, array) for spec, array in ports] for ports in into]
-        starts = [[array.ctypes.data for _, array in ports] for ports in into]
+        starts = [[_address(array) for array in arrays] for arrays in (given, made)]
+        if batch == 1:
+            steps = [[0] * len(given), [0] * len(made)]
+        else:
+            into = [*zip(self.inputs, given, strict=True)], [*zip(self.outputs, made, strict=True)]
+            steps = [[_step(spec, array) for spec, array in ports] for ports in into]
         for example in range(batch):
             for pointers, start, step in zip((self._feeds, self._answers), starts, steps, strict=True):
                 for port, address in enumerate(start):
                     pointers[port] = address + example * step[port]
-            code = self._program.invoke(self._state.ctypes.data, self._feeds, self._answers)
+            code = self._program.invoke(self._state_address, self._feeds, self._answers)
             if code != abi.OK:
                 raise EngineError(f"{self._name} failed to run: {_meaning(code)}")
         return {spec.name: array for spec, array in zip(self.outputs, made, strict=True)}
+
+    def _infer_one(self, array: Array) -> dict[str, Array]:
+        """One example into a model of one input and one output, which is what cameras bring.
+
+        A run of some ms leaves nothing of Python in the processor's caches, so that each call into numpy costs ten
+        times what it does in a loop: this way takes four of them where the general one takes thirty.
+        """
+        self._feeds[0] = ctypes.addressof(ctypes.c_char.from_buffer(array.data))
+        code = self._program.invoke(self._state_address, self._feeds, self._one_answer)
+        if code != abi.OK:
+            raise EngineError(f"{self._name} failed to run: {_meaning(code)}")
+        return {self.outputs[0].name: self._one_made.copy()}
 
     def _free(self) -> None:
         self._program.close(self._state.ctypes.data)
@@ -178,13 +203,24 @@ def _step(spec: TensorSpec, array: Array) -> int:
 def _aligned(size: int) -> Array:
     """Zeros at an address that is a multiple of ALIGNMENT; at least one byte."""
     block = np.zeros(max(1, size) + ALIGNMENT, np.uint8)
-    start = -block.ctypes.data % ALIGNMENT
+    start = -_address(block) % ALIGNMENT
     return block[start : start + max(1, size)]
+
+
+def _address(array: Array) -> int:
+    """Of its first byte. `array.ctypes` would make an object for it, which takes longer than a small layer."""
+    return int(array.__array_interface__["data"][0])
+
+
+def _whole(array: Array) -> Array:
+    """The array, or a copy of it where its values do not lie one after the other."""
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else np.require(array, requirements=("C", "A"))
 
 
 def _aligned_array(spec: TensorSpec, batch: int) -> Array:
     shape = tuple(batch if length is None else length for length in spec.shape)
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(spec.dtype).itemsize
+    size = math.prod(shape) * np.dtype(spec.dtype).itemsize
     return _aligned(size)[:size].view(spec.dtype).reshape(shape)
 
 

@@ -69,6 +69,7 @@ class NullModel:
         stray_threads: whether every run leaves a thread behind that keeps the processor busy.
         unsteady: whether the same inputs get other answers in every run.
         scribble: whether a run writes into its feeds.
+        poison: whether feeds that begin with a mark make the fault that they name: see `null_faults.poison`.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -85,6 +86,7 @@ class NullModel:
     stray_threads: bool = False
     unsteady: bool = False
     scribble: bool = False
+    poison: bool = False
 
 
 class NullRuntime:
@@ -131,6 +133,7 @@ class NullSession(CheckedSession):
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         deadline_ns = time.perf_counter_ns() + 1000 * self._model.busy_us
         self._faults.before()
+        poison = self._faults.poisoned(feeds)
         digest = hashlib.sha256()
         for spec in self.inputs:
             digest.update(f"{spec.name} {feeds[spec.name].shape}".encode())
@@ -140,7 +143,7 @@ class NullSession(CheckedSession):
         self._faults.spoil(feeds)
         while time.perf_counter_ns() < deadline_ns:
             pass
-        return self._faults.after(answers)
+        return self._faults.after(answers, poison)
 
     def _free(self) -> None:
         """Nothing is held, unless a fault holds it."""

@@ -41,21 +41,21 @@ def test_there_is_a_decision_before_the_first_frame() -> None:
 
 
 def test_state_work_and_readings_reach_the_policy_and_the_listener() -> None:
-    told: list[tuple[Decision, Readings, Work]] = []
+    told: list[tuple[int, Decision, Readings, Work]] = []
     tally = Tally()
     ticker = Ticker(_Counting(), _Sensors(), tally, lambda *all: told.append(all), clock=lambda: 0.0)
     tally.answered(0.1, 0.2)
     decision = ticker.tick()
     assert (decision.rung, decision.rate) == ("rung-1", 1.0)
-    assert [line[0] for line in told][-1] == decision
-    assert told[-1][1].celsius == 42.0 and told[-1][2].answered == 1
+    assert [line[0] for line in told] == [0, 1] and told[-1][1] == decision
+    assert told[-1][2].celsius == 42.0 and told[-1][3].answered == 1
 
 
 def test_the_thread_decides_until_it_is_closed() -> None:
     seen = threading.Event()
     told: list[str | None] = []
 
-    def listen(decision: Decision, *_: object) -> None:
+    def listen(state: int, decision: Decision, *_: object) -> None:
         told.append(decision.rung)
         if len(told) > 3:
             seen.set()

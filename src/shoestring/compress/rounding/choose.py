@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shoestring.base.outputs import divergence
 from shoestring.compress.bias import output_spans
 from shoestring.compress.quantize import to_qdq
 from shoestring.compress.rounding.layerwise import round_layers
 from shoestring.compress.walk import final_outputs
+from shoestring.heads.pieces import distance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shoestring.compress.observe import Range
     from shoestring.compress.scheme import Scheme
     from shoestring.compress.walk import Batch
+    from shoestring.domain.head import Head
 
 Array = npt.NDArray[Any]
 SET_ASIDE = 3  # one in so many batches judges; the others are rounded on
@@ -32,7 +33,12 @@ CLEARLY = 0.9  # of the divergence without: what is added must earn its place
 
 
 def follow_drift(
-    original: Graph, ranges: Mapping[str, Range], scheme: Scheme, batches: list[Batch], threads: int
+    original: Graph,
+    ranges: Mapping[str, Range],
+    scheme: Scheme,
+    batches: list[Batch],
+    threads: int,
+    head: Head | None = None,
 ) -> bool:
     """Whether an 8-bit network answers more like the original when its weights follow the drift of their inputs.
 
@@ -42,6 +48,7 @@ def follow_drift(
         scheme: integer types.
         batches: examples; with fewer than SET_ASIDE batches the answer is no.
         threads: of the runtime.
+        head: of a detector.
     """
     most = sum(_running(batches) <= MOST_EXAMPLES)
     judges = batches[:most:SET_ASIDE]
@@ -54,7 +61,7 @@ def follow_drift(
     for drift in (False, True):
         tried = to_qdq(original, ranges, scheme, frozenset())
         round_layers(original, tried, learners, scheme.weight_limit, threads, spans, drift=drift)
-        found.append(divergence(wanted, final_outputs(tried, judges, threads)))
+        found.append(distance(head, wanted, final_outputs(tried, judges, threads)))
     return found[1] < CLEARLY * found[0]
 
 

@@ -35,7 +35,7 @@ class Ticker:
         policy: that decides.
         sensors: to look at; closed by whoever made them.
         tally: that the engine's work is counted in.
-        told: called with every decision and what it was made of, in the ticker's thread.
+        told: called with every decision and what it was made of, the state before it included, in the ticker's thread.
         clock: monotonic, s.
         period_s: between decisions, above zero.
 
@@ -49,13 +49,13 @@ class Ticker:
         policy: Policy[State],
         sensors: Sensors,
         tally: Tally,
-        told: Callable[[Decision, Readings, Work], None] = lambda *_: None,
+        told: Callable[[State, Decision, Readings, Work], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
         period_s: float = PERIOD_S,
     ) -> None:
-        self._sensors, self._tally, self._told = sensors, tally, told
+        self._sensors, self._tally = sensors, tally
         self._clock, self._period_s = clock, period_s
-        self._decide = _keeping_state(policy)
+        self._decide = _keeping_state(policy, told)
         self._stop = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="governor")
         self._running: Future[None] | None = None
@@ -68,7 +68,6 @@ class Ticker:
         self.readings = self._sensors.look()
         work = self._tally.take()
         self.decision = self._decide(self.readings, work, self._clock())
-        self._told(self.decision, self.readings, work)
         return self.decision
 
     def start(self) -> None:
@@ -90,13 +89,17 @@ class Ticker:
             self.tick()
 
 
-def _keeping_state(policy: Policy[State]) -> Callable[[Readings, Work, float], Decision]:
-    """The policy with its state kept from call to call."""
+def _keeping_state(
+    policy: Policy[State], told: Callable[[State, Decision, Readings, Work], None]
+) -> Callable[[Readings, Work, float], Decision]:
+    """The policy with its state kept from call to call, and every decision told."""
     state = policy.start()
 
     def decide(readings: Readings, work: Work, now_s: float) -> Decision:
         nonlocal state
-        state, decision = policy.decide(state, readings, work, now_s)
+        before = state
+        state, decision = policy.decide(before, readings, work, now_s)
+        told(before, decision, readings, work)
         return decision
 
     return decide

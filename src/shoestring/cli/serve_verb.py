@@ -1,0 +1,210 @@
+"""Serve a bundle over HTTP, under the governor: the Open Inference Protocol, figures for Prometheus, a page for people.
+
+It listens on this machine alone. Any other host needs tokens and TLS. With --source a camera or a video runs beside the
+requests, and the page shows its pictures. Nothing is sent anywhere but to who asks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
+
+if TYPE_CHECKING:
+    from shoestring.bundle import Bundle
+    from shoestring.device.live.keeping import Page
+    from shoestring.device.live.running import Running
+    from shoestring.device.pipelines.sources import Source
+    from shoestring.device.serve import Service, Settings
+    from shoestring.device.service.notify import Heart
+
+EXAMPLE = "shoestring serve camera.shoe --source /dev/video0 --celsius 75"
+PORT = 8400
+TOKEN_VARIABLE = "SHOESTRING_TOKEN"
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, nargs="?")
+    parser.add_argument("--source", nargs="+", metavar="SOURCE", help="camera, address, video file or images")
+    parser.add_argument("--rung", help="the only rung to run (default: the governor picks)")
+    group = parser.add_argument_group("network")
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    group.add_argument("--port", type=int, default=PORT, help=f"0 takes a free one (default: {PORT})")
+    group.add_argument(
+        "--name", action="append", default=[], help="that clients may call this machine by; repeatable", metavar="HOST"
+    )
+    group.add_argument("--tokens", type=Path, metavar="FILE", help=f"who may ask; ${TOKEN_VARIABLE} holds one more")
+    group.add_argument(
+        "--new-token", metavar="WHO", help="make a token, show it once with its line for the file, and end"
+    )
+    group.add_argument("--certificate", type=Path, metavar="PEM", help="for TLS")
+    group.add_argument("--key", type=Path, metavar="PEM", help="of the certificate")
+    group.add_argument("--insecure", action="store_true", help="let a host other than this machine go without")
+    group.add_argument("--rate", type=float, metavar="N", help="requests a second of all clients (default: 500)")
+    add_sparing(parser)
+    add_limits(parser)
+    add_mqtt(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.base.errors import UsageError
+    from shoestring.bundle import open_bundle
+    from shoestring.cli import console
+    from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
+    from shoestring.cli.run_live import begins
+    from shoestring.device.live.running import Running, chip_of
+    from shoestring.device.serve import build_app, run_server
+    from shoestring.device.service.beats import Beats
+    from shoestring.device.service.notify import Heart, Notifier
+
+    if arguments.new_token is not None:
+        return _new_token(arguments)
+    if arguments.bundle is None:
+        raise UsageError("no bundle was named", hint=EXAMPLE)
+    settings = _settings(arguments)
+    asked = asked_of(arguments)
+    stop = threading.Event()
+    with contextlib.ExitStack() as stack:
+        bundle = stack.enter_context(open_bundle(arguments.bundle))
+        source = _source(arguments, bundle, stack)
+        page = _page(arguments, bundle, source)
+        heart = Heart(Notifier(os.environ), "http", "governor", *([] if source is None else ["frames"]))
+        publishing = mqtt_of(arguments, bundle.manifest, page.trouble, stack)
+        rate = source.rate if source is not None and source.live else None
+        running = stack.enter_context(
+            Running(
+                bundle,
+                asked,
+                chip=chip_of(bundle, arguments.chip, arguments.chip_file),
+                listeners=[page, Beats(heart), *publishing],
+                journal=arguments.decisions,
+                source_rate=rate,
+            )
+        )
+        app = build_app(_service(bundle, running, page), settings)
+        for warning in app.warnings:
+            console.say(warning)
+        console.say(begins(running))
+        frames: Future[None] | None = None
+        if source is not None:
+            threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="frames"))
+            stack.callback(stop.set)
+            frames = threads.submit(running.run, source, sparing_of(arguments), stop, lambda: heart.beat("frames"))
+            frames.add_done_callback(lambda done: _ended(done, page, heart))
+        run_server(
+            app,
+            settings,
+            say=console.say,
+            started=lambda port: _started(arguments, settings, port, heart),
+            beat=lambda: heart.beat("http"),
+        )
+        heart.stopping()
+        stop.set()
+        if frames is not None:
+            frames.result()
+    return 0
+
+
+def _ended(frames: Future[None], page: Page, heart: Heart) -> None:
+    """The source came to its end: well, then the page says so; else the server ends too."""
+    if frames.exception() is None:
+        heart.without("frames")
+        page.trouble("source", "it has come to its end")
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _started(arguments: argparse.Namespace, settings: Settings, port: int, heart: Heart) -> None:
+    from shoestring.cli import console
+
+    heart.ready()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{settings.scheme}://{host}:{port}"
+    if arguments.json:
+        console.show_json({"address": address, "port": port})
+    console.say(f"the page is at {address}/, figures at /metrics, help at /docs")
+
+
+def _new_token(arguments: argparse.Namespace) -> int:
+    from shoestring.cli import console
+    from shoestring.device.serve import make_token
+
+    token, line = make_token(arguments.new_token)
+    if arguments.json:
+        console.show_json({"token": token, "line": line})
+    else:
+        console.say("the token is shown this once; add the second line to the file of tokens")
+        print(f"{token}\n{line}")
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from shoestring.device.serve import Settings, check_settings, read_tokens
+
+    rates = {} if arguments.rate is None else {"whole_rate": arguments.rate, "client_rate": arguments.rate}
+    settings = Settings(
+        host=arguments.host,
+        port=arguments.port,
+        names=tuple(arguments.name),
+        tokens=read_tokens(arguments.tokens, os.environ),
+        certificate=arguments.certificate,
+        key=arguments.key,
+        insecure=arguments.insecure,
+        **rates,
+    )
+    check_settings(settings)
+    return settings
+
+
+def _source(arguments: argparse.Namespace, bundle: Bundle, stack: contextlib.ExitStack) -> Source | None:
+    from shoestring.device.pipelines.sources import open_source
+    from shoestring.device.pipelines.sources.opening import kind_of
+
+    if arguments.source is None:
+        return None
+    # A page is looked at while it happens: a video file is played as a camera would show it.
+    realtime = arguments.realtime or kind_of(arguments.source[0]) == "video"
+    source = open_source(arguments.source, bundle.manifest.preprocess, realtime=realtime)
+    stack.callback(source.close)
+    return source
+
+
+def _page(arguments: argparse.Namespace, bundle: Bundle, source: Source | None) -> Page:
+    from shoestring.device.live.keeping import Page
+    from shoestring.device.pipelines.sources.opencv import without_password
+
+    shown = None if source is None else ", ".join(without_password(name) for name in arguments.source)
+    return Page(bundle.manifest.name, shown, None if source is None else source.rate)
+
+
+def _service(bundle: Bundle, running: Running, page: Page) -> Service:
+    from shoestring.device.answers import boxes_of
+    from shoestring.device.serve import Service
+    from shoestring.heads import detect
+
+    manifest = bundle.manifest
+    spec, head, labels = manifest.preprocess, manifest.head, manifest.labels
+    outputs = 1
+    for length in manifest.output.shape[1:]:
+        outputs *= length or 1
+
+    return Service(
+        name=manifest.name,
+        version=manifest.source_sha256[:12],
+        engine=running.governed,
+        spec=spec,
+        outputs=outputs,
+        labels=labels,
+        boxes=None
+        if head is None
+        else lambda flat, size: boxes_of(detect(head, flat, (spec.height, spec.width)), labels, spec, size),
+        live=page.state,
+        ready=lambda: running.governed.ready,
+    )
