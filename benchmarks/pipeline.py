@@ -96,7 +96,7 @@ def on_film(path: Path, fp32: Engine, int8: Engine) -> list[Rival]:
 
 
 def on_jpegs(paths: list[Path], fp32: Engine, int8: Engine) -> list[Rival]:
-    mine = {"scaled decoding, fast resizer": "fast resizer", "every 2nd frame": "every 2nd frame"}
+    mine = {"scaled decoding": "tracks", "every 2nd frame": "every 2nd frame"}
     return [
         plain("straightforward", decoded_jpegs(paths), fp32),
         plain(int8.name, decoded_jpegs(paths), int8),
