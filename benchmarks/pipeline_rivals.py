@@ -156,9 +156,5 @@ SPARINGS = {
     "gate": Sparing(gate=Gating()),
     "every 2nd frame and gate": Sparing(every=2, gate=Gating()),
 }
-<<<<<<< HEAD
-"""Ours, each with one thing more than the one before; from the tracks on with the certified resizer again. The gate
-=======
-"""Ours, each with one thing more than the one before; tracks and what follows take the certified resizer again. The gate
->>>>>>> wt-pipe
-alone is for the quiet film."""
+"""Ours, each with one thing more than the one before; tracks and what follows take the certified resizer again. The
+gate alone is for the quiet film."""
