@@ -1,7 +1,7 @@
 """Engines of benchmarks/pipeline.py: YOLOv3-tiny as fp32 and as int8, and the runtime that is fastest here.
 
-The 8-bit network leaves its first convolution and the last one of each head in float, a twentieth of its products: eight
-bits for the logits of sizes and of scores at once make boxes tremble.
+The 8-bit network leaves its first convolution and the last one of each head in float, a twentieth of its products:
+eight bits for the logits of sizes and of scores at once make boxes tremble.
 """
 
 from __future__ import annotations

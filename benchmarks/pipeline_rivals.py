@@ -156,5 +156,5 @@ SPARINGS = {
     "gate": Sparing(gate=Gating()),
     "every 2nd frame and gate": Sparing(every=2, gate=Gating()),
 }
-"""Ours, each with one thing more than the one before; tracks and what follows take the certified resizer again. The gate
-alone is for the quiet film."""
+"""Ours, each with one thing more than the one before; tracks and what follows take the certified resizer again. The
+gate alone is for the quiet film."""
