@@ -4,8 +4,8 @@
     python benchmarks/battery.py --seeds 20
 
 Boards, ladders and doubts are those of governor.py; the air is mild (25 C) so that energy, not heat, is what binds. `by
-the chip file` is the cheapest certified rung at the steady rate that the published watts allow: what one would work out on
-paper. `metered`: a meter tells the board's watts, as an INA3221 or a power-management chip does.
+the chip file` is the cheapest certified rung at the steady rate that the published watts allow: what one would work out
+on paper. `metered`: a meter tells the board's watts, as an INA3221 or a power-management chip does.
 """
 
 from __future__ import annotations

@@ -27,7 +27,19 @@ import numpy as np
 
 from average_precision import Thing, average_precision, mean_average_precision, things
 from pipeline_engines import SPEC, Engine, fastest, load, quantized
-from pipeline_film import PERSON, codec, film, people, shown_at, widened, write_jpegs, write_quiet
+from pipeline_film import (
+    JUDGED,
+    PERSON,
+    QUIET_TURN,
+    codec,
+    film,
+    people,
+    shown_at,
+    unjudged,
+    widened,
+    write_jpegs,
+    write_quiet,
+)
 from pipeline_rivals import SPARINGS, Rival, decoded, decoded_jpegs, ours, plain
 from results import align
 from shoestring.chips.host import this_machine
@@ -84,7 +96,7 @@ def on_film(path: Path, fp32: Engine, int8: Engine) -> list[Rival]:
 
 
 def on_jpegs(paths: list[Path], fp32: Engine, int8: Engine) -> list[Rival]:
-    mine = {"scaled decoding, fast resizer": "fast resizer", "every 2nd frame": "every 2nd frame"}
+    mine = {"scaled decoding": "tracks", "every 2nd frame": "every 2nd frame"}
     return [
         plain("straightforward", decoded_jpegs(paths), fp32),
         plain(int8.name, decoded_jpegs(paths), int8),
@@ -103,21 +115,21 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, help="boxes of the people in the film, in the format of MOTChallenge")
     parser.add_argument("--scheme", default="u8s7", help="8-bit types (compress/schemes.toml)")
     parser.add_argument("--runtimes", default=RUNTIMES, help="of the 8-bit network, with commas between")
-    parser.add_argument("--frames", type=int, default=795)
+    parser.add_argument("--frames", type=int, default=JUDGED)
     parser.add_argument("--jpegs", type=int, default=200)
     parser.add_argument("--quiet", type=int, default=300, help="frames of the quiet film")
     parser.add_argument("--round", type=int, default=20, help="frames of a round")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
-    models = arguments.models.expanduser()
+    fp32_model = arguments.models.expanduser() / "yolov3_tiny_fp32.onnx"
     everybody = people(arguments.truth) if arguments.truth else {}
     print(f"{this_machine().name}, one core")
     with tempfile.TemporaryDirectory() as scratch:
-        model = quantized(models, Path(scratch) / "int8.onnx", arguments.scheme)
-        fp32 = Engine("fp32 onnxruntime", load("onnxruntime", models / "yolov3_tiny_fp32.onnx", "fp32"))
-        int8, medians = fastest(model, arguments.runtimes.split(","))
-        print("int8, ms a picture:", ", ".join(f"{name.split()[1]} {taken:.1f}" for name, taken in medians.items()))
+        model = quantized(fp32_model, unjudged(film()), Path(scratch) / "int8.onnx", arguments.scheme)
+        fp32 = Engine("fp32 onnxruntime", load("onnxruntime", fp32_model, "fp32"))
+        int8, times = fastest(model, arguments.runtimes.split(","))
+        print("int8, ms a picture:", ", ".join(f"{name.split()[1]} {taken:.1f}" for name, taken in times.items()))
         rounds = arguments.round
         rivals = on_film(film(), fp32, int8)
         race(rivals, arguments.frames, rounds)
@@ -130,10 +142,10 @@ def main() -> None:
         print(table(rivals, widened(everybody), rounds), flush=True)
         quiet = write_quiet(film(), Path(scratch) / "quiet.avi", arguments.quiet)
         rivals = on_quiet(quiet, fp32, int8)
-        race(rivals, arguments.quiet, rounds)
-        print(f"\n{arguments.quiet} frames that stand still six seconds of ten, {codec(quiet)}\n")
+        race(rivals, arguments.quiet, QUIET_TURN)  # each round moves and stands
+        print(f"\n{arguments.quiet} frames that stand still three seconds of five, {codec(quiet)}\n")
         shown = {number: everybody.get(shown_at(number), []) for number in range(arguments.quiet)} if everybody else {}
-        print(table(rivals, shown, rounds))
+        print(table(rivals, shown, QUIET_TURN))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,15 @@ from average_precision import Thing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
 CACHE = Path("~/.cache/shoestring/films").expanduser()
 WIDTH, HEIGHT, RATE = 768, 576, 10.0
 PERSON = 0
 LEAST_CONFIDENCE = 0.9
 WIDE = (72, 504)  # lines of the frame that a 16:9 picture shows
-QUIET_TURN, QUIET_MOVES, NOISE, SEED = 100, 40, 2.0, 7
+FRAMES, JUDGED, CALIBRATION_STEP = 795, 700, 3
+QUIET_TURN, QUIET_MOVES, NOISE, SEED = 50, 20, 2.0, 7
 LEAST_SEEN = 0.6  # of a person's height, for one who stands at the edge of that picture
 
 
@@ -78,6 +81,12 @@ def write_jpegs(path: Path, folder: Path, count: int) -> list[Path]:
     return written
 
 
+def unjudged(path: Path) -> list[npt.NDArray[np.uint8]]:
+    """RGB frames after those that are judged, to calibrate on: unlabelled pictures of the same camera."""
+    later = list(frames(path, FRAMES))[JUDGED::CALIBRATION_STEP]
+    return [cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in later]
+
+
 def shown_at(number: int) -> int:
     """The frame of the film that a frame of the quiet film shows."""
     turn, place = divmod(number, QUIET_TURN)
@@ -85,7 +94,7 @@ def shown_at(number: int) -> int:
 
 
 def write_quiet(path: Path, out: Path, count: int) -> Path:
-    """A quiet place: the film moves for 4 seconds, then stands still for 6, under a sensor's noise; Motion JPEG."""
+    """A quiet place: the film moves for 2 seconds, then stands still for 3, under a sensor's noise; Motion JPEG."""
     rng = np.random.default_rng(SEED)
     writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (WIDTH, HEIGHT))
     moving = frames(path, shown_at(count - 1) + 1)

@@ -112,8 +112,7 @@ class Scene:
         self.burst_s = chance.uniform(15.0, 60.0)
         self.busy_share = 1.0 if case.fault == STEADY else chance.uniform(0.3, 0.7)
         self.tree = FakeTree(root, case.kind)
-        self.show(0.0)
-        self.sensors = make(case, root, lambda: self.board.now_s)
+        self.make, self.root = make, root
 
     def show(self, load: float) -> None:
         state = self.board.state()
@@ -134,9 +133,11 @@ class Scene:
         return readings
 
     def warm_up(self, seconds: int) -> None:
-        """The board's own look needs no files, and is quick."""
+        """The board's own look needs no files, and is quick. The sensors are found afterwards."""
         for _ in range(seconds):
             self.step(self.board.look, shown=False)
+        self.show(0.0)
+        self.sensors = self.make(self.case, self.root, lambda: self.board.now_s)
 
     def decide(self, readings: Readings, work: Work) -> None:
         self.state, self.decision = self.policy.decide(self.state, readings, work, self.board.now_s)

@@ -127,7 +127,7 @@ class Screen(Listener):
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._seen: str | None = None
+        self._seen = ("", "")
         self._by: Counter[str] = Counter()
         self._rungs: Counter[str] = Counter()
         self._lost = 0
@@ -143,9 +143,10 @@ class Screen(Listener):
         self._first_s = result.arrived_s if self._first_s is None else self._first_s
         self._last_s = result.answered_s
         seen = what(result)
-        if not self._quiet and (seen != self._seen or result.name):
-            print(f"{result.name or f'frame {result.frame}'}: {seen} [{result.rung}]", flush=True)
-        self._seen = seen
+        if not self._quiet and (seen, result.name) != self._seen:
+            where = result.name if frame.number == 0 or result.name != self._seen[1] else f"frame {result.frame}"
+            print(f"{where or f'frame {result.frame}'}: {seen} [{result.rung}]", flush=True)
+        self._seen = (seen, result.name)
 
     def dropped(self, count: int) -> None:
         self._lost += count

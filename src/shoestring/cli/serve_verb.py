@@ -186,25 +186,18 @@ def _page(arguments: argparse.Namespace, bundle: Bundle, source: Source | None) 
 
 def _service(bundle: Bundle, running: Running, page: Page) -> Service:
     from shoestring.device.answers import boxes_of
-    from shoestring.device.serve import Service
+    from shoestring.device.serve import service_of
     from shoestring.heads import detect
 
     manifest = bundle.manifest
     spec, head, labels = manifest.preprocess, manifest.head, manifest.labels
-    outputs = 1
-    for length in manifest.output.shape[1:]:
-        outputs *= length or 1
-
-    return Service(
-        name=manifest.name,
+    size = (spec.height, spec.width)
+    boxes = None if head is None else lambda flat, shown: boxes_of(detect(head, flat, size), labels, spec, shown)
+    return service_of(
+        manifest,
+        running.governed,
         version=manifest.source_sha256[:12],
-        engine=running.governed,
-        spec=spec,
-        outputs=outputs,
-        labels=labels,
-        boxes=None
-        if head is None
-        else lambda flat, size: boxes_of(detect(head, flat, (spec.height, spec.width)), labels, spec, size),
         live=page.state,
+        boxes=boxes,
         ready=lambda: running.governed.ready,
     )

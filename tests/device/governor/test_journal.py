@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace as changed_to
 from datetime import UTC
 
 import pytest
 
 from governing import board, ladder, model_of
 from shoestring.base.errors import DataError, StorageError
-from shoestring.device.governor import Journal, Limits, Policy, Work, explain, replay
-from shoestring.device.governor.explain import Explained
+from shoestring.device.governor import REASONS, Journal, Journalled, Limits, Policy, Work, explain, replay
+from shoestring.device.governor.explain import Explained, words
+from shoestring.device.governor.journal import Move
+from shoestring.device.sensors.readings import Readings
 from shoestring.device.simulated.board import Truth
 from shoestring.device.simulated.faults import BoardFault
 
@@ -23,13 +26,11 @@ def write(path, seconds: int = 1800, most_bytes: int = 8 << 20, stop: bool = Tru
     on = board(PI4, 1, 35.0, truth=Truth(), faults=(BoardFault("lies", 600, 660, -256),))
     plans = {plan.name: plan for plan in governor.plans}
     journal = Journal(path, governor, wall=lambda: 1.8e9 + on.now_s, most_bytes=most_bytes)
-    state, work, moves = governor.start(), Work(), 0
+    both = Journalled(governor, journal)
+    state, work, moves = both.start(), Work(), 0
     while on.now_s < seconds:
-        readings, before = on.look(), state
-        state, decision = governor.decide(state, readings, work, on.now_s)
-        if decision.moved:
-            journal.moved(before, readings, work, decision)
-            moves += 1
+        state, decision = both.decide(state, on.look(), work, on.now_s)
+        moves += decision.moved
         work = on.advance(1.0, plans.get(decision.rung or ""), decision.rate)
     if stop:
         journal.stopped(on.now_s)
@@ -141,3 +142,12 @@ def test_errors_are_ours(tmp_path):
         write(tmp_path / "nowhere" / "decisions.jsonl")
     (tmp_path / "not.jsonl").write_bytes(b"\xff\x00 hello\n{}\n")
     assert len(replay.replay(tmp_path / "not.jsonl").problems) >= 1
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_has_words(reason):
+    governor = Policy(ladder(), Limits(rate=30.0, celsius=75.0), model_of(PI4))
+    state, decision = governor.decide(governor.start(), Readings(0.0, celsius=50.0), Work(), 0.0)
+    move = Move("0" * 64, changed_to(decision, reason=reason), Readings(0.0), state, 0.0, Work())
+    line = words(move, UTC)
+    assert line.startswith("00:00:00 cheap at ") and "None" not in line and len(line.split(": ", 1)[1]) > 8

@@ -143,16 +143,38 @@ def test_an_engine_that_is_slower_than_planned_gets_less_or_is_left():
     assert found[-1].rung == "middle" and "busy" in {one.reason for one in found}
 
 
+def cooling(seconds: float) -> float:
+    return max(20.0, 45.0 - seconds / 120)
+
+
 def test_a_climb_that_brings_nothing_is_given_up_and_waits_longer_each_time():
-    """A camera that gives two a second, whatever is asked of it; the air cools, and there is room for more."""
+    """An engine that does seven a second, whatever its plan says; the air cools, and there is room for more."""
     governor = Policy(ladder(), Limits(rate=20.0, celsius=75.0), model_of(PI4))
     seen = drive(
-        governor, board(PI4, 0, lambda s: max(20.0, 45.0 - s / 120), truth=Truth()), 6 * 3600, supply=2.0
+        governor, board(PI4, 0, cooling, truth=Truth()), 6 * 3600, supply=7.0
     )  # fmt: skip
-    given_up = [one.decision.at_s for one in seen if one.decision.reason == "no effect"]
-    gaps = [after - before for before, after in itertools.pairwise(given_up)]
-    assert len(given_up) >= 3 and gaps[0] < 600 and gaps[-1] >= 3600
+    given_up = [one for one in seen if one.decision.reason == "no effect"]
+    assert [one.after.course.climb_backoff_s for one in given_up[:3]] == [120.0, 240.0, 480.0]
+    for one, later in itertools.pairwise(given_up):
+        until = one.after.course.climb_from_s
+        assert later.after.course.trial is None and later.decision.at_s >= until
+        between = [at for at in counted(seen) if one.decision.at_s < at < until]
+        assert between == []
     assert len(counted(seen)) <= 6 * 6
+
+
+def test_where_little_comes_in_no_more_is_given_until_more_comes():
+    """Two pictures a second for an hour, then as many as one likes: no climb before, and one soon after."""
+    governor = Policy(ladder(), Limits(rate=20.0, celsius=75.0), model_of(PI4))
+    on = board(PI4, 0, cooling, truth=Truth())
+    seen = drive(governor, on, 3600, supply=2.0)
+    assert len(counted(seen)) <= 2 and "no effect" not in {one.decision.reason for one in seen}
+    plans = {plan.name: plan for plan in governor.plans}
+    state, work, before = seen[-1].after, seen[-1].work, seen[-1].decision.rate
+    for _ in range(150):
+        state, decision = governor.decide(state, on.look(), work, on.now_s)
+        work = on.advance(1.0, plans[decision.rung or "cheap"], decision.rate)
+    assert decision.rate > 1.5 * before
 
 
 def test_watts_are_kept_as_a_mean_of_a_minute_with_a_meter_and_nearly_without():

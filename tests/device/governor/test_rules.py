@@ -195,3 +195,19 @@ def test_every_board_keeps_its_limit_through_a_fault(chip, seed):
     governor = Policy(ladder(model.load_watts - model.idle_watts), Limits(rate=30, celsius=limit), model)
     seen = drive(governor, board(chip, seed, lambda s: 28 + 4 * math.sin(s / 900), faults=(fault,)), 3 * 3600)
     assert excursions(seen, limit) == [] and sound(governor, seen) == []
+
+
+KINDS = [("lies", -89.0), ("lies", -256.0), ("lies", 1e6), ("stuck", 0.0), ("late", 0.0)]
+
+
+@pytest.mark.parametrize("chip", [PI4, PI5, "jetson-nano-4gb", "coral-dev-board"])
+@pytest.mark.parametrize(("kind", "value"), KINDS)
+def test_the_safe_load_runs_at_the_decision_after_a_sensor_fails(chip, kind, value):
+    """Forty boards and airs for each board and fault: 800 cases."""
+    model = model_of(chip)
+    for seed in range(40):
+        fault = BoardFault(kind, 20.0, 30.0, value)
+        governor = Policy(ladder(model.load_watts - model.idle_watts), Limits(rate=30, celsius=80), model)
+        seen = drive(governor, board(chip, seed, 5.0 + seed, faults=(fault,)), 25)
+        assert seen[20].readings.celsius is None and blind_and_hot(governor, seen) == []
+        assert seen[20].decision.rung in ("cheap", None) and seen[20].decision.numbers["binding"] == "assume hot"

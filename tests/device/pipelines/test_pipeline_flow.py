@@ -13,6 +13,7 @@ from shoestring.device.pipelines.motion import Gating
 from shoestring.device.pipelines.nouns import Frame
 from shoestring.device.pipelines.pipeline import Pipeline, Reading, Sparing
 from shoestring.device.pipelines.prepare import prepare
+from shoestring.device.pipelines.track import Tracking
 from shoestring.domain.head import Head, Part
 from shoestring.domain.preprocess import Preprocess
 from shoestring.inputs.image import pixels
@@ -21,6 +22,7 @@ SPEC = Preprocess(64, 64, "letterbox")
 HEAD = Head("yolo-v8", (Part("out", (6, 1)),), 2)
 READING = Reading(SPEC, ("person", "dog"), HEAD)
 NO_TRACKS = Sparing(tracking=None)
+QUICK = Sparing(every=2, tracking=Tracking(settled_sights=1))
 
 
 def picture(x: int = 20) -> np.ndarray:
@@ -62,7 +64,7 @@ def test_each_frame_is_answered_by_the_model_unless_something_else_was_asked_for
 
 
 def test_every_other_frame_is_told_by_the_tracker_where_the_thing_is_by_then() -> None:
-    eye, pipeline = Eye(), Pipeline(READING, Sparing(every=2))
+    eye, pipeline = Eye(), Pipeline(READING, QUICK)
     results = [pipeline.answer(frame(number, 20 + 4 * number), eye, "int8") for number in range(12)]
     assert [result.by for result in results] == ["model", "track"] * 6 and eye.asked == 6
     for number, result in enumerate(results):
@@ -72,14 +74,22 @@ def test_every_other_frame_is_told_by_the_tracker_where_the_thing_is_by_then() -
     assert {box.track for result in results for box in result.boxes} == {1}
 
 
+def test_a_thing_that_came_just_now_is_not_left_to_the_tracker() -> None:
+    eye, pipeline = Eye(), Pipeline(READING, Sparing(every=2, tracking=Tracking(settled_sights=4)))
+    by = [pipeline.answer(frame(number, 20 + 2 * number), eye).by for number in range(10)]
+    assert by == ["model"] * 4 + ["track", "model"] * 3
+    far = [pipeline.answer(frame(number, 92), eye).by for number in range(10, 15)]  # another thing, for all it knows
+    assert far[0] == "track" and far[1:] == ["model"] * 4
+
+
 def test_a_film_moves_from_frame_to_frame_however_fast_it_is_worked_off() -> None:
-    eye, pipeline = Eye(), Pipeline(READING, Sparing(every=2), rate=10.0)
+    eye, pipeline = Eye(), Pipeline(READING, QUICK, rate=10.0)
     for number in range(12):
         at_s = 5 + number // 2 * 0.07 + number % 2 * 0.001  # the model takes long, the tracker nothing
         result = pipeline.answer(replace(frame(number, 20 + 4 * number), at_s=at_s), eye)
         if number > 2:
             assert result.boxes[0].left == pytest.approx((20 + 4 * number) / 128, abs=0.02)
-    by_arrival = Pipeline(READING, Sparing(every=2))
+    by_arrival = Pipeline(READING, QUICK)
     for number in range(12):
         at_s = 5 + number // 2 * 0.07 + number % 2 * 0.001
         result = by_arrival.answer(replace(frame(number, 20 + 4 * number), at_s=at_s), eye)
@@ -111,7 +121,7 @@ def test_a_frame_that_only_the_tracker_answers_is_not_even_decoded() -> None:
         @pixels.setter
         def pixels(self, _): ...
 
-    eye, pipeline = Eye(), Pipeline(READING, Sparing(every=3))
+    eye, pipeline = Eye(), Pipeline(READING, replace(QUICK, every=3))
     pipeline.answer(frame(0), eye)
     unseen = object.__new__(Sealed)
     for name, value in (("number", 1), ("at_s", 0.1), ("size", (128, 128)), ("name", "")):

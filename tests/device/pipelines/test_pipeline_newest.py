@@ -73,6 +73,7 @@ def start(patience: Patience = QUICK, again: bool = True, clock=None):
 
 
 def stop(camera: Camera, source: Newest) -> None:
+    source._closed.set()  # before the connection is lost, or it would be opened anew
     camera.given.put(None)
     source.close()
     assert not source._thread.is_alive()
@@ -224,6 +225,7 @@ def test_closing_wakes_a_consumer_that_waits() -> None:
     got: list[object] = []
     consumer = threading.Thread(target=lambda: got.extend(source))
     consumer.start()
+    source._closed.set()
     camera.given.put(None)
     source.close()
     source.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -220,8 +222,15 @@ def test_files_that_are_no_video_are_refused(tmp_path) -> None:
         list(open_source([str(film(tmp_path / "film.avi").with_suffix(".jpg"))]))
 
 
+def test_opencv_is_not_imported_before_it_is_needed() -> None:
+    rooms = "shoestring.device.pipelines.sources, shoestring.device.pipelines.sinks"
+    words = f"import sys, {rooms}; print('cv2' in sys.modules)"
+    child = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=60)
+    assert child.stdout.strip() == "False"
+
+
 def test_without_opencv_the_extra_is_named(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "cv2", None)
+    monkeypatch.setitem(sys.modules, "cv2", None)
     for call in (preparing.opencv, lambda: VideoFile(tmp_path / "x.avi"), lambda: open_source(["rtsp://host/x"])):
         with pytest.raises(MissingExtraError) as caught:
             call()

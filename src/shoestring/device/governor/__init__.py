@@ -1,7 +1,7 @@
 """The pure policy that picks the rung from heat, power, load and deadlines."""
 
 from shoestring.device.governor.explain import Explained, explain
-from shoestring.device.governor.journal import Journal
+from shoestring.device.governor.journal import Journal, Journalled
 from shoestring.device.governor.model import BoardModel, board_model
 from shoestring.device.governor.nouns import Decision, Limits, RungPlan, Work
 from shoestring.device.governor.policy import REASONS, Policy
@@ -13,6 +13,7 @@ __all__ = [
     "Decision",
     "Explained",
     "Journal",
+    "Journalled",
     "Limits",
     "Policy",
     "RungPlan",

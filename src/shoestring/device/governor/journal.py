@@ -154,6 +154,29 @@ class Journal:
             self._size += 1
 
 
+class Journalled:
+    """A policy whose moves are journalled; it is asked like the policy itself.
+
+    Args:
+        policy: that decides.
+        journal: of it.
+    """
+
+    def __init__(self, policy: Policy, journal: Journal) -> None:
+        self._policy, self._journal = policy, journal
+
+    def start(self) -> State:
+        """Before the first decision."""
+        return self._policy.start()
+
+    def decide(self, state: State, readings: Readings, work: Work, now_s: float) -> tuple[State, Decision]:
+        """As `Policy.decide`; a decision that moved is on the disk when this returns. Raises StorageError."""
+        after, decision = self._policy.decide(state, readings, work, now_s)
+        if decision.moved:
+            self._journal.moved(state, readings, work, decision)
+        return after, decision
+
+
 def aside(path: Path) -> Path:
     """Where the file before this one lies."""
     return path.with_name(path.name + ".1")

@@ -20,13 +20,15 @@ TRIM_GAIN, CLIMB_GAIN, BETTER_GAIN = 1.02, 1.05, 1.005
 HOUR_S = 3600.0
 MOST_MOVES = 6
 """In an hour. A climb leaves room for the drop that may have to undo it and for one more."""
-DEEPER = {4: 0.1, 5: 0.2}
+DEEPER = {3: 0.05, 4: 0.15, 5: 0.3}
 """Moves of the last hour -> share by which a drop goes below what is aimed at, so that few more follow."""
 UNDONE_S = 300.0
 """A climb that is undone within this was none."""
 BACKOFF_S, MOST_BACKOFF_S = 120.0, 3600.0
 TRIAL_S, TRIAL_EXAMPLES = 30.0, 15.0
 """A climb is judged after so long, or after so many examples where they are rarer."""
+USED = 0.7
+"""Share of the rate that must be used before more of it is given: where fewer examples come in, more does nothing."""
 EFFECT = 0.25
 """Share of what a climb promised that it must have brought."""
 
@@ -51,20 +53,24 @@ def recent(course: Course, now_s: float) -> Course:
     return course
 
 
-def may_climb(course: Course, pick: Pick, value: float, now_s: float) -> Pick | None:
+def may_climb(course: Course, pick: Pick, value: float, achieved: float, now_s: float) -> Pick | None:
     """The climb that is due: the pick itself, a trim towards it, or None.
 
     Args:
         pick: the best that there is room for.
-        value: of what runs.
+        value: of what runs, were its whole rate used.
+        achieved: of what was done.
     """
     since = now_s - (course.changed_s if course.changed_s is not None else now_s)
     if pick.name is None or pick.value < BETTER_GAIN * value:
         return None
     resting = course.rung is None
+    if pick.name == course.rung and achieved < USED * value:
+        return None
     better = pick.name != course.rung and pick.rate >= course.rate
     gain = BETTER_GAIN if better else CLIMB_GAIN
-    free = len(course.moves) <= MOST_MOVES - 3 and (course.climb_from_s is None or now_s >= course.climb_from_s)
+    most = MOST_MOVES - 1 if resting else MOST_MOVES - 3  # an hour of rest is worse than a seventh move
+    free = len(course.moves) <= most and (course.climb_from_s is None or now_s >= course.climb_from_s)
     if free and pick.value >= gain * value and since >= (RESUME_S if resting else CLIMB_S):
         return pick
     if resting or pick.name != course.rung or since < TRIM_S:
@@ -98,6 +104,8 @@ def climbed(before: Course, after: Course, achieved: float, expected: float, now
     """After a climb: with its trial, if it was a counted one."""
     if len(after.moves) == len(before.moves):
         return after
+    if before.rung is None:  # nothing was done before: there is nothing to go back to
+        return replace(after, climbed_s=now_s)
     due = now_s + max(TRIAL_S, TRIAL_EXAMPLES / max(after.rate, 1e-6))
     return replace(after, climbed_s=now_s, trial=Trial(before.rung, before.rate, achieved, expected, due))
 

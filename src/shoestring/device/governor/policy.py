@@ -219,11 +219,8 @@ class Policy:
                 return self._give_up(state, here), "no effect"
             course = replace(course, trial=None)
         value = self._value(course)
-        taken = (
-            None
-            if here.celsius is None and self.limits.celsius is not None
-            else moves.may_climb(course, pick, value, now_s)
-        )
+        blind = here.celsius is None and self.limits.celsius is not None
+        taken = None if blind else moves.may_climb(course, pick, value, self._used(state, course), now_s)
         if taken is None:
             return course, "steady"
         after = moves.moved_to(course, taken, now_s)
@@ -254,6 +251,13 @@ class Policy:
         return replace(
             after, trial=None, climbed_s=None, climb_from_s=until, trim_from_s=until, climb_backoff_s=backoff
         )
+
+    def _used(self, state: State, course: Course) -> float:
+        """Of `_value`, what the last seconds had: without what a rate below the least one takes off."""
+        if course.rung is None or course.rate <= 0:
+            return 0.0
+        quality = self.plans[self._of[course.rung]].quality
+        return self._value(course) * state.achieved / max(quality * course.rate, 1e-12)
 
     def _value(self, course: Course) -> float:
         if course.rung is None:

@@ -95,7 +95,9 @@ class Running:
         self._tally, self._pacer = Tally(), Pacer()
         names = [plan.name for plan in self.plans]
         care = Care(memory_bytes=asked.memory_bytes, spare_bytes=self.limits.memory_spare_bytes)
-        self.engine = SupervisedEngine(bundle, rungs=names, rung=_first(manifest.ladder, names, asked.rung), care=care)
+        first = _first(manifest.ladder, names, asked.rung)
+        pinned = asked.rung is not None
+        self.engine = SupervisedEngine(bundle, rungs=names, rung=first, care=care, fall=not pinned)
         self._sensors: Sensors | None = sensors
         try:
             self.engine.wait_ready(READY_S)

@@ -54,7 +54,8 @@ class Sparing:
     """What spares the model work.
 
     Args:
-        every: the model sees every so many frames, at least 1; a tracker tells the boxes of those between.
+        every: the model sees at least every so many frames, at least 1; a tracker tells the boxes of those between,
+            unless something has come that it does not know well yet.
         gate: holds the last answer while nothing moves; None asks the model always.
         tracking: of the tracker; None follows nothing, and allows no `every` above 1.
         resizer: one of `prepare.RESIZERS`.
@@ -116,7 +117,8 @@ class Pipeline:
             return "model"
         if still:
             return "still"
-        return "model" if self._since >= self.sparing.every else "track"
+        settled = self._tracker is not None and self._tracker.settled
+        return "track" if settled and self._since < self.sparing.every else "model"
 
     def prepare(self, frame: Frame) -> Pixels:
         """The pixels that the model takes, uint8 (height, width, channels). Raises DataError as `prepare.prepare`."""

@@ -21,7 +21,7 @@ RESIZERS = ("certified", "fast")
 
 
 def opencv() -> ModuleType:
-    """OpenCV on one thread of its own. Raises MissingExtraError when it is not installed."""
+    """The module cv2. Raises MissingExtraError when OpenCV is not installed."""
     try:
         import cv2
     except ImportError:

@@ -35,6 +35,7 @@ class Tracking:
         overlap: intersection over union from which a box continues a track, above 0 to 1.
         position_gain, speed_gain: least gains of the alpha-beta filter, 0 to 1: what part of a surprise is believed.
         size_gain: likewise, of the smoothing of sizes.
+        settled_sights: from so many sights on a track's speed is trusted to tell where it is between two answers.
         keep_s: a track that was not seen for longer, and missed by three answers, is forgotten, s.
         shown_misses: for so many answers after it was last seen a track is still told, with a lesser score.
         fade: factor on the score for each such answer, 0 to 1.
@@ -44,6 +45,7 @@ class Tracking:
     position_gain: float = 0.8
     speed_gain: float = 0.4
     size_gain: float = 0.5
+    settled_sights: int = 4
     keep_s: float = 1.0
     shown_misses: int = 1
     fade: float = 0.5
@@ -116,6 +118,11 @@ class Tracker:
         seen = [track for track in self._tracks if not track.misses]
         missed = [track for track in self._tracks if track.misses]
         return tuple(_placed(track) for track in seen) + self._shown(missed)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all things of the last answer were seen often enough for their speeds to be trusted."""
+        return all(track.sights >= self._how.settled_sights for track in self._tracks if not track.misses)
 
     def hold(self, at_s: float) -> None:
         """Nothing moved since the last answer: things stand where they were seen.
