@@ -91,7 +91,7 @@ def test_it_may_do_what_it_was_asked_for_and_no_more():
         "PrivateTmp=yes",
         "ProtectHome=yes",
     } <= plain
-    assert {"CapabilityBoundingSet=", "MemoryMax=1073741824", "WatchdogSec=60", "Type=notify"} <= plain
+    assert {"CapabilityBoundingSet=", "MemoryMax=1073741824", "WatchdogSec=150", "Type=notify"} <= plain
     assert "DeviceAllow=char-video4linux rw" not in plain
     assert "DeviceAllow=char-video4linux rw" in lines(camera=True)
     assert "PrivateNetwork=yes" in lines(network="none")

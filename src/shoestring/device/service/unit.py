@@ -14,8 +14,9 @@ from shoestring.base.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-WATCHDOG_S = 60
-"""Without a sign of life for so long it is restarted. A board's slowest honest step, to load a rung, takes less."""
+WATCHDOG_S = 150
+"""Without a sign of life for so long it is restarted. We give none from 75 s after a standstill on: a frame may
+take 60 s on a slow board before its engine is taken to hang (GUARD_RUN_SECONDS)."""
 START_S = 180
 """To load and check the first rung: more than `Running` waits for it."""
 STOP_S = 30
