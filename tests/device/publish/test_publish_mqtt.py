@@ -194,3 +194,17 @@ def test_the_listener_fills_home_assistant_and_follows_the_frames(broker, ear, m
     listener.decision(*tell)
     assert said[-1] == ("mqtt", None)
     listener.close()
+
+
+def test_a_publisher_that_trusts_the_broker_to_remember_would_be_found(broker, make, monkeypatch):
+    monkeypatch.setattr("shoestring.device.publish.outbox.Outbox.renew", lambda self: None)
+    publisher = make(broker.port)
+    until(lambda: publisher._done(), "not sent")
+    broker.kill()
+    until(lambda: publisher.trouble is not None, "the loss was not noticed")
+    publisher.event("shoestring/porch/result", "1")
+    broker.start()
+    ear = Ear(broker.port)
+    until(lambda: ear.said("shoestring/porch/result"), "the event did not come")
+    assert ear.said(STATUS) == [], "the tests above would not notice"
+    ear.close()

@@ -95,7 +95,11 @@ class Watch:
         if self._device.detects:
             counts = Counter(box.label for box in result.boxes)
             watched = {label: counts[label] for label in self._device.watched}
-            return {("objects",): _json({"total": len(result.boxes), "classes": {**counts, **watched}})}
+            return {
+                ("objects",): _json(
+                    {"total": len(result.boxes), "classes": dict(sorted({**counts, **watched}.items()))}
+                )
+            }
         if result.answer is None:
             return {}
         return {("answer",): _json({"label": result.answer.label, "score": round(result.answer.score, 4)})}
