@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from shoestring._version import __version__
@@ -18,6 +19,7 @@ VERBS = {
     "doctor": "name the known diseases of a model, with evidence and cure",
     "run": "answer images, a video or a camera with a bundle",
     "serve": "serve a bundle over HTTP, with a live page",
+    "install-service": "write a systemd unit that keeps a run or a server going",
     "simulate": "run a bundle's ladder under the governor on a simulated board",
     "sensors": "show what this board tells of its heat, power and memory",
     "explain": "say what the governor did and why, and check its journal",
@@ -57,7 +59,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     for name, words in VERBS.items():
         inner = verbs.add_parser(name, help=words, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == verb:
-            module = importlib.import_module(f"shoestring.cli.{name}_verb")
+            module = _module(name)
             inner.description = module.__doc__
             module.fill(inner)
             inner.add_argument("--json", action="store_true", help="print data as JSON on stdout")
@@ -65,12 +67,16 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _module(verb: str) -> ModuleType:
+    return importlib.import_module(f"shoestring.cli.{verb.replace('-', '_')}_verb")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in words if word in VERBS), None)
     arguments = build_parser(verb).parse_args(words)
-    module = importlib.import_module(f"shoestring.cli.{arguments.verb}_verb")
+    module = _module(arguments.verb)
     from shoestring.base.errors import ShoestringError
     from shoestring.cli import console
 

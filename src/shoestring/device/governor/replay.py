@@ -46,9 +46,7 @@ def replay(path: Path) -> Replayed:
     """
     lines = [line for file in (aside(path), path) if file.exists() for line in _lines(file)]
     if not lines:
-        raise DataError(
-            f"{path} holds no decisions", hint="`shoestring serve` and `run` write it with --decisions"
-        )
+        raise DataError(f"{path} holds no decisions", hint="`shoestring serve` and `run` write it with --decisions")
     entries: list[Entry] = []
     problems: list[str] = []
     notes: list[str] = []
