@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shoestring.device.service.unit import Service
 
-EXAMPLE = "sudo shoestring install-service porch -- serve /srv/people.shoe --source /dev/video0"
+EXAMPLE = "shoestring install-service porch -- serve /srv/people.shoe --source /dev/video0"
 FOLDER = Path("etc/systemd/system")
 HIDDEN = ("/tmp", "/var/tmp")
 """Of which PrivateTmp= gives the service its own."""

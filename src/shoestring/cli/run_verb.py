@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shoestring.device import Player
     from shoestring.domain.preprocess import Preprocess
 
-EXAMPLE = "shoestring run camera.shoe photo.jpg photos/\n  shoestring run camera.shoe /dev/video0 --celsius 75 --gate"
+EXAMPLE = "shoestring run camera.shoe photo.jpg photos/"
 MAX_TOP = 5  # classes that an answer keeps
 SIDES = ("left", "top", "right", "bottom")
 
