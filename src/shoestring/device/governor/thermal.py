@@ -91,7 +91,9 @@ def observe(model: BoardModel, heat: Heat, watts: float, seconds: float, celsius
     drift = heat.drift
     if celsius is not None:
         before = line.at(slow + fast)
-        line = line.seen(slow + fast, celsius, NOISE).held(AIRS, GAINS)
+        # A board that draws watts is warmer than its air: where the fan's step was guessed wrong, nothing else says so.
+        warmest = max(AIRS[0], min(AIRS[1], celsius + NOISE))
+        line = line.seen(slow + fast, celsius, NOISE).held((AIRS[0], warmest), GAINS)
         share = min(1.0, seconds / DRIFT_S)
         drift += share * ((line.at(slow + fast) - before) / seconds - drift)
         drift = min(max(drift, -MOST_DRIFT), MOST_DRIFT)
