@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shoestring.base.units import parse_drop
+from shoestring.base.units import format_bytes, parse_drop
 from shoestring.chips.host import this_machine
 from shoestring.domain.budget import Budget
-from shoestring.fitting import Fitted, fit
+from shoestring.fitting import Fitted, assemble, candidates, fit, workbench
 
 SIDE = 416
 COCO = (
@@ -81,16 +81,23 @@ def show(fitted: Fitted) -> None:
         raise SystemExit("this is no detector")
     images, objects = len(kept.confident), sum(kept.confident)
     print(f"\n{objects:,} confident objects in {images:,} images of the certification split\n")
-    print("| rung | images alike | certified drop | lost | invented | mean overlap |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print("| rung | size | images alike | certified drop | lost | invented | mean overlap |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for rung in fitted.ladder.rungs:
         own, given = kept.of(rung.name), rung.certificate
         alike = sum(not gone and not more for gone, more in zip(own.lost, own.invented, strict=True))
         bound = "the original" if given is None else f"{100 * given.max_drop:.2f} pt at {100 * given.confidence:g} %"
         print(
-            f"| {rung.name} | {alike} of {images} | {bound} | {sum(own.lost)} of {objects:,} | "
-            f"{sum(own.invented)} | {own.overlap:.3f} |"
+            f"| {rung.name} | {format_bytes(rung.candidate.cost.size_bytes)} | {alike} of {images} | {bound} | "
+            f"{sum(own.lost)} of {objects:,} | {sum(own.invented)} | {own.overlap:.3f} |"
         )
+
+
+def make_plain() -> None:
+    """Leave out mixtures of layers, and all thread counts but one."""
+    candidates.find_mixtures = lambda *_: ()
+    candidates.thread_counts = assemble.thread_counts = lambda *_: (1,)
+    workbench.Workbench.threads = property(lambda _: 1)
 
 
 def show_steps(words: str, done: int, total: int) -> None:
@@ -106,9 +113,12 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=2, help="takes every N-th frame")
     parser.add_argument("--max-drop", type=parse_drop, help="like 5pt; without it each rung gets the bound that holds")
     parser.add_argument("--runtimes", default="onnxruntime,native")
+    parser.add_argument("--plain", action="store_true", help="no layers left in float, and one thread alone: quicker")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("-o", "--out", type=Path)
     args = parser.parse_args()
+    if args.plain:
+        make_plain()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         frames = folder / "frames"

@@ -1,9 +1,12 @@
 """The short form of `make boards`: one core, one small task. Needs QEMU, and the network on its first run."""
 
 import json
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -19,6 +22,7 @@ from shoestring.proving.prove import prove
 
 CORE, BOARD = "cortex-a72", "raspberry-pi-4b-4gb"
 IMAGES = 8
+SECONDS = 120
 RUNGS = ("int8@native", "fp32@native", "fp32")
 
 
@@ -37,7 +41,7 @@ def site(root, tmp_path_factory):
     """The device install from this checkout's wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     try:
-        device.install(folder / "site", device.build_wheel(folder), "onnxruntime")
+        device.install(folder / "site", device.build_wheel(folder), "onnxruntime", "uvicorn", "httptools")
     except (ChildError, subprocess.CalledProcessError) as error:
         pytest.skip(f"wheels for the board cannot be had: {error}")
     return folder / "site"
@@ -105,6 +109,40 @@ def test_rungs_answer_on_the_board_as_in_the_workshop(root, site, fitted):
         here = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
         tops = [[row["top"][0]["label"] for row in json.loads(text)["answers"]] for text in (there.out, here.stdout)]
         assert tops[0] == tops[1]
+
+
+def test_a_bundle_is_served_from_the_board(root, site, fitted, tmp_path):
+    """The server there, its engine in a process of its own there, and the client here."""
+    task, bundle = fitted
+    picture = next(iter(sorted(task.data.rglob("*.png"))))
+    words = ["serve", str(bundle), "--port", "0", "--rung", "int8@native", "--chip", BOARD, "--json"]
+    process = device.start(root, CORE, words, [site], tmp_path)
+    try:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+            if found:
+                break
+        assert found, "".join(said)
+        url = f"http://127.0.0.1:{found[1]}"
+        request = urllib.request.Request(f"{url}/v1/classify", picture.read_bytes(), {"content-type": "image/png"})
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            there = json.load(answer)
+        with urllib.request.urlopen(f"{url}/metrics", timeout=SECONDS) as answer:
+            assert b"shoestring_" in answer.read()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert there["rung"] == "int8@native"
+    ran = device.run(
+        root,
+        CORE,
+        ["-m", "shoestring.cli.main", "run", str(bundle), str(picture), "--rung", "int8@native", "--json"],
+        [site],
+    )
+    assert json.loads(ran.out)["answers"][0]["top"][0]["label"] == there["label"]
 
 
 def test_integer_programs_give_the_same_bits_on_both_machines(root, site, fitted):

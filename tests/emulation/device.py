@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -65,9 +66,40 @@ def run(root: Path, core: str, words: Sequence[str], paths: Sequence[Path] = (),
         paths: folders of modules, before the userland's own.
         seconds: limit.
     """
-    options, script = guest.command(root, known_cores()[core], words, paths)
-    command = [find_emulator(), *options, *script]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds, env=guest.environment(), check=False
+        command(root, core, words, paths),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env=guest.environment(),
+        check=False,
     )
     return Ran(128 - done.returncode if done.returncode < 0 else done.returncode, done.stdout, done.stderr)
+
+
+def command(root: Path, core: str, words: Sequence[str], paths: Sequence[Path] = ()) -> list[str]:
+    """Words that start Python on a board; arguments as of `run`."""
+    options, script = guest.command(root, known_cores()[core], words, paths)
+    return [find_emulator(), *options, *script]
+
+
+def start(root: Path, core: str, words: Sequence[str], paths: Sequence[Path], folder: Path) -> subprocess.Popen[str]:
+    """A command of ours on a board, whose own child processes run there too.
+
+    The kernel of this machine cannot start a program of the board: the board's Python is a script that starts the
+    emulator again.
+
+    Args:
+        words: of the command line `shoestring`.
+        folder: for that script.
+    """
+    python = folder / "python-of-the-board"
+    python.write_text(f'#!/bin/sh\nexec {shlex.join(command(root, core, [], paths))} "$@"\n')
+    python.chmod(0o755)
+    program = (
+        f"import sys; sys.executable = {str(python)!r}; "
+        f"from shoestring.cli.main import main; sys.exit(main({list(words)!r}))"
+    )
+    return subprocess.Popen(
+        command(root, core, ["-c", program], paths), stderr=subprocess.PIPE, text=True, env=guest.environment()
+    )

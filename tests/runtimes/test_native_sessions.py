@@ -72,6 +72,51 @@ def test_an_array_at_an_odd_address_means_the_same():
         np.testing.assert_array_equal(session.run({**given, "a": odd})["y"], session.run(given)["y"])
 
 
+def image_of(colour: int, count: int = 1) -> np.ndarray:
+    image = np.zeros((count, 3, 16, 16), np.float32)
+    image[:, colour] = 1
+    return image
+
+
+def test_one_example_into_one_input_answers_the_same_on_the_short_way(monkeypatch):
+    """Contiguous and writable arrays go the short way, all others the general one."""
+    taken: list[int] = []
+    honest = native.NativeSession._infer_one
+    monkeypatch.setattr(native.NativeSession, "_infer_one", lambda self, array: taken.append(1) or honest(self, array))
+    with load("COLOURS") as session:
+        for colour in range(3):
+            plain = image_of(colour)
+            frozen, turned = plain.copy(), np.asfortranarray(plain)
+            frozen.flags.writeable = False
+            before = len(taken)
+            short = session.run({"image": plain})["logits"]
+            assert len(taken) == before + 1
+            for other in (frozen, turned):
+                np.testing.assert_array_equal(session.run({"image": other})["logits"], short)
+            assert len(taken) == before + 1
+            kept = short.copy()
+            session.run({"image": image_of((colour + 1) % 3)})
+            np.testing.assert_array_equal(short, kept)  # not overwritten by the next run
+
+
+def test_feeds_that_do_not_fit_are_refused_after_those_that_did():
+    with load("COLOURS") as session:
+        session.run({"image": image_of(0)})
+        session.run({"image": image_of(0)})
+        bad = [
+            {"image": image_of(0).astype(np.float64)},
+            {"image": image_of(0)[:, :2]},
+            {"image": image_of(0).tolist()},
+            {"picture": image_of(0)},
+            {"image": image_of(0), "more": image_of(0)},
+            {},
+        ]
+        for wrong in bad:
+            with pytest.raises(EngineError):
+                session.run(wrong)
+        session.run({"image": image_of(0)})
+
+
 def test_several_sessions_of_two_programs_at_once():
     image = np.zeros((1, 3, 16, 16), np.float32)
     image[:, 0] = 1

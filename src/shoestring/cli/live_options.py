@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
     from shoestring.device.live.asked import Asked
+    from shoestring.device.live.listeners import Listener
     from shoestring.device.pipelines.pipeline import Sparing
+    from shoestring.domain.manifest import Manifest
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +46,55 @@ def add_sparing(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--gate", action="store_true", help="hold the answer while nothing moves")
     group.add_argument("--realtime", action="store_true", help="play a video file as a camera would show it")
+
+
+def add_mqtt(parser: argparse.ArgumentParser) -> None:
+    """Who else is told. Nobody is unless a broker is named."""
+    group = parser.add_argument_group("MQTT and Home Assistant (nothing is sent unless --mqtt names a broker)")
+    group.add_argument("--mqtt", metavar="URL", help="mqtt://[user@]host[:port], or mqtts:// for TLS")
+    group.add_argument("--mqtt-name", metavar="NAME", help="of this device in topics (default: the machine's)")
+    group.add_argument(
+        "--mqtt-password", type=Path, metavar="FILE", help="its first line (default: $SHOESTRING_MQTT_PASSWORD)"
+    )
+    group.add_argument("--mqtt-ca", type=Path, metavar="PEM", help="certificates to trust (default: the system's)")
+    group.add_argument(
+        "--watch", action="append", metavar="CLASS", help="class with an occupancy sensor of its own; repeatable"
+    )
+
+
+def mqtt_of(
+    arguments: argparse.Namespace, manifest: Manifest, say: Callable[[str, str | None], None], stack: ExitStack
+) -> list[Listener]:
+    """Who publishes; nobody unless a broker is named. Raises UsageError, StorageError, MissingExtraError.
+
+    Args:
+        arguments: as filled by `add_mqtt`.
+        manifest: of the bundle.
+        say: told `mqtt` and what is wrong with it, or None when it is well again.
+        stack: that ends the connection, whatever happens.
+    """
+    from shoestring.base.errors import UsageError
+
+    if arguments.mqtt is None:
+        for flag in ("mqtt_name", "mqtt_password", "mqtt_ca", "watch"):
+            if getattr(arguments, flag) is not None:
+                raise UsageError(f"--{flag.replace('_', '-')} needs --mqtt", hint="--mqtt mqtt://host")
+        return []
+    from shoestring.device.publish import MqttListener, MqttPublisher, parse_broker
+    from shoestring.device.publish.broker import device_name
+    from shoestring.device.publish.discovery import Device
+    from shoestring.device.publish.listener import watched_of
+
+    files = {"password_file": arguments.mqtt_password, "authority": arguments.mqtt_ca}
+    broker = parse_broker(arguments.mqtt, os.environ, **files)
+    detects = manifest.head is not None
+    watched = watched_of(manifest.labels, arguments.watch, detects=detects)
+    device = Device(device_name(arguments.mqtt_name), manifest.name, watched, detects)
+    if broker.in_the_clear:
+        say("mqtt", f"the password goes to {broker.address} unencrypted; mqtts:// hides it")
+    publisher = MqttPublisher(broker, device.name)
+    stack.callback(publisher.close)
+    return [MqttListener(publisher, device, say=say)]
 
 
 def asked_of(arguments: argparse.Namespace) -> Asked:

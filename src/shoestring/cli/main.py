@@ -19,6 +19,7 @@ VERBS = {
     "run": "answer images, a video or a camera with a bundle",
     "serve": "serve a bundle over HTTP, with a live page",
     "simulate": "run a bundle's ladder under the governor on a simulated board",
+    "sensors": "show what this board tells of its heat, power and memory",
     "explain": "say what the governor did and why, and check its journal",
     "bench": "measure a model or a bundle on this machine",
     "probe": "measure this machine: a chip file and rows for predictions",

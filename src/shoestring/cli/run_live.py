@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 LIMITS = (
     "fps", "deadline", "celsius", "watts", "memory", "battery_wh", "hours", "allow_degraded", "chip", "chip_file",
-    "cooling", "decisions", "results", "video", "gate", "realtime",
+    "cooling", "decisions", "results", "video", "gate", "realtime", "mqtt", "mqtt_name",
+    "mqtt_password", "mqtt_ca", "watch",
 )  # fmt: skip
 """Any of them makes a run of images one under the governor."""
 FALLBACK_RATE = 25.0
@@ -40,10 +42,12 @@ def run_live(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import UsageError
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
-    from shoestring.cli.live_options import asked_of, sparing_of
+    from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
     from shoestring.device.live.keeping import ResultLines, VideoFile
     from shoestring.device.live.running import Running, chip_of
     from shoestring.device.pipelines.sources import open_source
+    from shoestring.device.service.beats import Beats
+    from shoestring.device.service.notify import Heart, Notifier
 
     for flag in ("cascade", "latency", "threads"):
         if getattr(arguments, flag) is not None:
@@ -53,7 +57,9 @@ def run_live(arguments: argparse.Namespace) -> int:
         bundle = stack.enter_context(open_bundle(arguments.bundle))
         source = open_source(arguments.files, bundle.manifest.preprocess, realtime=arguments.realtime)
         stack.callback(source.close)
-        listeners: list[Listener] = [screen := Screen(quiet=arguments.json)]
+        heart = Heart(Notifier(os.environ), "frames", "governor")
+        listeners: list[Listener] = [screen := Screen(quiet=arguments.json), Beats(heart)]
+        listeners += mqtt_of(arguments, bundle.manifest, screen.trouble, stack)
         if arguments.json:
             listeners.append(ResultLines(sys.stdout))
         if arguments.results is not None:
@@ -72,7 +78,9 @@ def run_live(arguments: argparse.Namespace) -> int:
         )
         console.say(begins(running))
         with stopped_by_signals() as stop:
-            running.run(source, sparing_of(arguments), stop)
+            heart.ready()
+            running.run(source, sparing_of(arguments), stop, lambda: heart.beat("frames"))
+            heart.stopping()
     console.say(screen.summary())
     return 0
 
@@ -119,7 +127,7 @@ class Screen(Listener):
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._seen: str | None = None
+        self._seen = ("", "")
         self._by: Counter[str] = Counter()
         self._rungs: Counter[str] = Counter()
         self._lost = 0
@@ -135,9 +143,10 @@ class Screen(Listener):
         self._first_s = result.arrived_s if self._first_s is None else self._first_s
         self._last_s = result.answered_s
         seen = what(result)
-        if not self._quiet and (seen != self._seen or result.name):
-            print(f"{result.name or f'frame {result.frame}'}: {seen} [{result.rung}]", flush=True)
-        self._seen = seen
+        if not self._quiet and (seen, result.name) != self._seen:
+            where = result.name if frame.number == 0 or result.name != self._seen[1] else f"frame {result.frame}"
+            print(f"{where or f'frame {result.frame}'}: {seen} [{result.rung}]", flush=True)
+        self._seen = (seen, result.name)
 
     def dropped(self, count: int) -> None:
         self._lost += count

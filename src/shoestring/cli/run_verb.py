@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoestring.cli.live_options import add_limits, add_sparing
+from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--results", type=Path, metavar="FILE", help="every result as a line of JSON")
     group.add_argument("--video", type=Path, metavar="FILE", help="the video with its boxes (.mp4 or .avi)")
     add_limits(parser)
+    add_mqtt(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoestring.cli.live_options import add_limits, add_sparing
+from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
 
 if TYPE_CHECKING:
     from shoestring.bundle import Bundle
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shoestring.device.live.running import Running
     from shoestring.device.pipelines.sources import Source
     from shoestring.device.serve import Service, Settings
+    from shoestring.device.service.notify import Heart
 
 EXAMPLE = "shoestring serve camera.shoe --source /dev/video0 --celsius 75"
 PORT = 8400
@@ -49,16 +50,19 @@ def fill(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rate", type=float, metavar="N", help="requests a second of all clients (default: 500)")
     add_sparing(parser)
     add_limits(parser)
+    add_mqtt(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import UsageError
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
-    from shoestring.cli.live_options import asked_of, sparing_of
+    from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
     from shoestring.cli.run_live import begins
     from shoestring.device.live.running import Running, chip_of
     from shoestring.device.serve import build_app, run_server
+    from shoestring.device.service.beats import Beats
+    from shoestring.device.service.notify import Heart, Notifier
 
     if arguments.new_token is not None:
         return _new_token(arguments)
@@ -71,13 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
         bundle = stack.enter_context(open_bundle(arguments.bundle))
         source = _source(arguments, bundle, stack)
         page = _page(arguments, bundle, source)
+        heart = Heart(Notifier(os.environ), "http", "governor", *([] if source is None else ["frames"]))
+        publishing = mqtt_of(arguments, bundle.manifest, page.trouble, stack)
         rate = source.rate if source is not None and source.live else None
         running = stack.enter_context(
             Running(
                 bundle,
                 asked,
                 chip=chip_of(bundle, arguments.chip, arguments.chip_file),
-                listeners=[page],
+                listeners=[page, Beats(heart), *publishing],
                 journal=arguments.decisions,
                 source_rate=rate,
             )
@@ -90,26 +96,35 @@ def run(arguments: argparse.Namespace) -> int:
         if source is not None:
             threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="frames"))
             stack.callback(stop.set)
-            frames = threads.submit(running.run, source, sparing_of(arguments), stop)
-            frames.add_done_callback(lambda done: _ended(done, page))
-        run_server(app, settings, say=console.say, started=lambda port: _started(arguments, settings, port))
+            frames = threads.submit(running.run, source, sparing_of(arguments), stop, lambda: heart.beat("frames"))
+            frames.add_done_callback(lambda done: _ended(done, page, heart))
+        run_server(
+            app,
+            settings,
+            say=console.say,
+            started=lambda port: _started(arguments, settings, port, heart),
+            beat=lambda: heart.beat("http"),
+        )
+        heart.stopping()
         stop.set()
         if frames is not None:
             frames.result()
     return 0
 
 
-def _ended(frames: Future[None], page: Page) -> None:
+def _ended(frames: Future[None], page: Page, heart: Heart) -> None:
     """The source came to its end: well, then the page says so; else the server ends too."""
     if frames.exception() is None:
+        heart.without("frames")
         page.trouble("source", "it has come to its end")
     else:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _started(arguments: argparse.Namespace, settings: Settings, port: int) -> None:
+def _started(arguments: argparse.Namespace, settings: Settings, port: int, heart: Heart) -> None:
     from shoestring.cli import console
 
+    heart.ready()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{settings.scheme}://{host}:{port}"
     if arguments.json:
@@ -171,25 +186,18 @@ def _page(arguments: argparse.Namespace, bundle: Bundle, source: Source | None) 
 
 def _service(bundle: Bundle, running: Running, page: Page) -> Service:
     from shoestring.device.answers import boxes_of
-    from shoestring.device.serve import Service
+    from shoestring.device.serve import service_of
     from shoestring.heads import detect
 
     manifest = bundle.manifest
     spec, head, labels = manifest.preprocess, manifest.head, manifest.labels
-    outputs = 1
-    for length in manifest.output.shape[1:]:
-        outputs *= length or 1
-
-    return Service(
-        name=manifest.name,
+    size = (spec.height, spec.width)
+    boxes = None if head is None else lambda flat, shown: boxes_of(detect(head, flat, size), labels, spec, shown)
+    return service_of(
+        manifest,
+        running.governed,
         version=manifest.source_sha256[:12],
-        engine=running.governed,
-        spec=spec,
-        outputs=outputs,
-        labels=labels,
-        boxes=None
-        if head is None
-        else lambda flat, size: boxes_of(detect(head, flat, (spec.height, spec.width)), labels, spec, size),
         live=page.state,
+        boxes=boxes,
         ready=lambda: running.governed.ready,
     )

@@ -61,7 +61,7 @@ class Sensitivity:
         layer: node name.
         operator: its ONNX type.
         kl: mean KL divergence of the softmax outputs, nats; of a model that is no classifier the mean over its outputs
-            of squared error over squared value.
+            of squared error over squared value, of a detector over boxes and scores of each.
         sqnr_db: signal to quantization noise of the outputs, dB.
     """
 

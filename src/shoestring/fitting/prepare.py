@@ -30,11 +30,10 @@ def check_model(model: Model) -> int:
     """
     check_image_input(model)
     output = model.outputs[0]
-    if len(model.outputs) != 1 or len(output.shape) != 2 or output.shape[1] is None or output.shape[1] < 2:
-        outputs = ", ".join(f"{one.name!r} of shape {one.shape}" for one in model.outputs)
+    if len(output.shape) != 2 or output.shape[1] is None or output.shape[1] < 2:
         raise ModelError(
-            f"{model.source_name} has the output {outputs}, expected one of (batch, classes) of a classifier",
-            hint="say how a detector's outputs are read: --head FILE, see docs/detectors.md",
+            f"output {output.name!r} has shape {output.shape}, expected (batch, classes) of a classifier",
+            hint="of a detector, fit must be told how its outputs are read: --head FILE, see docs/detectors.md",
         )
     return output.shape[1]
 

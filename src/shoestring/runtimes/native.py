@@ -98,11 +98,19 @@ class NativeSession(CheckedSession):
         self._state_address = _address(self._state)
         self._feeds = (ctypes.c_void_p * len(self.inputs))()
         self._answers = (ctypes.c_void_p * len(self.outputs))()
+        self._one = self.inputs[0] if len(self.inputs) == len(self.outputs) == 1 else None
+        if self._one is not None:
+            self._one_made = _aligned_array(self.outputs[0], 1)
+            self._one_answer = (ctypes.c_void_p * 1)(_address(self._one_made))
         code = program.init(self._state.ctypes.data, self._arena.ctypes.data, program.weights, threads)
         if code != abi.OK:
             raise EngineError(f"{name} does not start: {_meaning(code)}")
 
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        if self._one is not None:
+            array = feeds[self._one.name]
+            if (self._one.shape[:1] != (None,) or len(array) == 1) and array.flags.carray:
+                return self._infer_one(array)
         batch = _batch(self.inputs, feeds)
         given = [_whole(feeds[spec.name]) for spec in self.inputs]
         made = [_aligned_array(spec, batch) for spec in self.outputs]
@@ -120,6 +128,18 @@ class NativeSession(CheckedSession):
             if code != abi.OK:
                 raise EngineError(f"{self._name} failed to run: {_meaning(code)}")
         return {spec.name: array for spec, array in zip(self.outputs, made, strict=True)}
+
+    def _infer_one(self, array: Array) -> dict[str, Array]:
+        """One example into a model of one input and one output, which is what cameras bring.
+
+        A run of some ms leaves nothing of Python in the processor's caches, so that each call into numpy costs ten
+        times what it does in a loop: this way takes four of them where the general one takes thirty.
+        """
+        self._feeds[0] = ctypes.addressof(ctypes.c_char.from_buffer(array.data))
+        code = self._program.invoke(self._state_address, self._feeds, self._one_answer)
+        if code != abi.OK:
+            raise EngineError(f"{self._name} failed to run: {_meaning(code)}")
+        return {self.outputs[0].name: self._one_made.copy()}
 
     def _free(self) -> None:
         self._program.close(self._state.ctypes.data)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace as changed_to
 from datetime import UTC
 
 import pytest
 
 from governing import board, ladder, model_of
 from shoestring.base.errors import DataError, StorageError
-from shoestring.device.governor import Journal, Journalled, Limits, Policy, Work, explain, replay
-from shoestring.device.governor.explain import Explained
+from shoestring.device.governor import REASONS, Journal, Journalled, Limits, Policy, Work, explain, replay
+from shoestring.device.governor.explain import Explained, words
+from shoestring.device.governor.journal import Move
+from shoestring.device.sensors.readings import Readings
 from shoestring.device.simulated.board import Truth
 from shoestring.device.simulated.faults import BoardFault
 
@@ -139,3 +142,12 @@ def test_errors_are_ours(tmp_path):
         write(tmp_path / "nowhere" / "decisions.jsonl")
     (tmp_path / "not.jsonl").write_bytes(b"\xff\x00 hello\n{}\n")
     assert len(replay.replay(tmp_path / "not.jsonl").problems) >= 1
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_has_words(reason):
+    governor = Policy(ladder(), Limits(rate=30.0, celsius=75.0), model_of(PI4))
+    state, decision = governor.decide(governor.start(), Readings(0.0, celsius=50.0), Work(), 0.0)
+    move = Move("0" * 64, changed_to(decision, reason=reason), Readings(0.0), state, 0.0, Work())
+    line = words(move, UTC)
+    assert line.startswith("00:00:00 cheap at ") and "None" not in line and len(line.split(": ", 1)[1]) > 8

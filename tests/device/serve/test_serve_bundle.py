@@ -18,7 +18,7 @@ from serving import PlainEngine, make_service, outputs_of
 from shoestring.bundle import open_bundle, pack
 from shoestring.device.loading import Loaded
 from shoestring.device.pipelines.nouns import Box
-from shoestring.device.serve import App, Service, Settings, build_app
+from shoestring.device.serve import App, Settings, build_app, service_of
 
 httpx = pytest.importorskip("httpx")
 
@@ -64,9 +64,8 @@ def test_golden_inputs_get_their_golden_outputs(tmp_path: Path) -> None:
         manifest = bundle.manifest
         rung = manifest.ladder.rung("int8")
         loaded = Loaded(bundle, rung, 1, None)
-    service = Service(
-        manifest.name, "1", RungEngine(loaded), manifest.preprocess, len(manifest.labels), manifest.labels
-    )
+    service = service_of(manifest, RungEngine(loaded))
+    assert (service.outputs, service.labels) == (len(manifest.labels), manifest.labels)
     tensor = {"name": "pixels", "datatype": "UINT8", "shape": list(parts.golden_images.shape)}
     body = {"inputs": [{**tensor, "data": parts.golden_images.ravel().tolist()}]}
     answer = ask(build_app(service, Settings()), "POST", f"/v2/models/{manifest.name}/infer", json=body)

@@ -13,7 +13,7 @@ from shoestring.device.governor.nouns import Decision
 from shoestring.device.pipelines.nouns import Result
 from shoestring.device.sensors.readings import Fault, Readings
 from shoestring.device.serve import LiveState
-from shoestring.device.serve.live import ANSWERS, DECISIONS, EDGES_MS, HISTORY_S, STALE_S, STEP_S
+from shoestring.device.serve.live import ANSWERS, DECISIONS, EDGES_MS, HISTORY_S, STALE_S, STEP_S, WATCHED_S
 from shoestring.device.serve.streams import EVENT_S
 
 
@@ -107,6 +107,24 @@ def test_a_lost_sensor_leaves_a_gap_and_no_forecast() -> None:
     assert said["temperature"]["history"] == [(STEP_S, 60.0), (0.0, None)]
     assert (said["temperature"]["now"], said["temperature"]["forecast"]) == (None, None)
     assert said["troubles"] == [{"what": "celsius", "words": "sensor impossible (it said -89)", "age_s": None}]
+
+
+def test_pictures_are_asked_for_while_somebody_looks_and_seldom_otherwise() -> None:
+    live, clock = make()
+    made = 0
+    for tenth in range(1000):
+        clock.now = 1000.0 + tenth / 10
+        if live.watched:
+            live.publish(picture_jpeg=b"x")
+            made += 1
+    assert made == 10
+    for tenth in range(1000, 1100):
+        clock.now = 1000.0 + tenth / 10
+        assert live.picture() is not None
+        assert live.watched
+    clock.now += WATCHED_S
+    live.publish(picture_jpeg=b"y")
+    assert not live.watched
 
 
 def test_memory_is_bounded_whatever_comes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -46,6 +47,17 @@ def metric(server: Server, name: str) -> float:
 def all_of(server: Server, count: int, **headers: str) -> list[int]:
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(lambda _: ask(server, **headers)[0], range(count)))
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for something to become true; a connection that is refused or cut off is not yet so."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if true():
+                return
+        assert time.monotonic() < deadline, "never true"
+        time.sleep(0.02)
 
 
 def closed(connection: socket.socket) -> bytes:
@@ -111,13 +123,13 @@ def test_no_answer_within_the_deadline_is_told(serve: Serve) -> None:
 
 
 def test_requests_of_clients_that_went_away_are_not_worked_on(serve: Serve) -> None:
-    server = serve({}, "--seconds", "0.6")
+    server = serve({}, "--seconds", "1.5")
     head = b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY)
     first, second = server.ask(), server.ask()
     first.sendall(head + BODY)
-    time.sleep(0.1)
+    until(lambda: metric(server, "shoestring_requests_total") > 0)
     second.sendall(head + BODY)
-    time.sleep(0.25)  # it is being watched by now
+    until(lambda: metric(server, "shoestring_queue_length") == 1)
     second.close()
     assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert ask(server)[0] == 200
@@ -125,11 +137,12 @@ def test_requests_of_clients_that_went_away_are_not_worked_on(serve: Serve) -> N
 
 
 def test_a_client_above_its_rate_is_told_when_to_come_back(serve: Serve) -> None:
-    server = serve({"client_rate": 1.0})
+    server = serve({"client_rate": 0.1})
     answers = [ask(server, "/v2/health/live", None) for _ in range(12)]
     assert [status for status, _, _ in answers[:10]] == [200] * 10
     status, headers, body = answers[-1]
-    assert (status, headers["retry-after"], list(body)) == (429, "1", ["error"])
+    assert (status, list(body)) == (429, ["error"])
+    assert 1 <= int(headers["retry-after"]) <= 10
 
 
 def test_a_failing_engine_is_503_and_is_shown(serve: Serve) -> None:
@@ -199,10 +212,7 @@ def test_a_client_that_never_reads_is_cut_off(serve: Serve) -> None:
     connection = server.ask()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.sendall(b"GET /live.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1500)
-    deadline = time.monotonic() + 60
-    while resets(connection) is False:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: resets(connection))
     assert ask(server, "/v2", None)[0] == 200
 
 
@@ -218,12 +228,10 @@ def resets(connection: socket.socket) -> bool:
 def test_connections_are_limited_for_one_client_and_for_all(serve: Serve) -> None:
     server = serve({"client_connections": 3})
     held = [server.ask() for _ in range(3)]
-    time.sleep(0.2)
     assert closed(server.ask()) == b""
     for one in held:
         one.close()
-    time.sleep(0.2)
-    assert ask(server, "/v2", None)[0] == 200
+    until(lambda: ask(server, "/v2", None)[0] == 200)
 
 
 def test_streams_are_limited_and_freed_when_clients_go(serve: Serve) -> None:
@@ -237,14 +245,13 @@ def test_streams_are_limited_and_freed_when_clients_go(serve: Serve) -> None:
     assert ask(server, "/events", None)[0] == 503
     for one in held:
         one.close()
-    deadline = time.monotonic() + 30
-    while True:
+
+    def streams() -> bool:
         connection = server.ask()
         connection.sendall(request)
-        if connection.recv(100).startswith(b"HTTP/1.1 200 "):
-            break
-        assert time.monotonic() < deadline
-        connection.close()
+        return connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+    until(streams)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +365,7 @@ def test_a_port_that_is_taken_is_an_error_in_words(serve: Serve) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_drain_finishes_what_is_under_way_and_takes_nothing_new(serve: Serve, sign: int) -> None:
-    server = serve({"queue": 8}, "--seconds", "0.5")
+    server = serve({"queue": 8}, "--seconds", "1.0")
     keep = http.client.HTTPConnection(server.address, timeout=60)
     keep.request("GET", "/v2/health/ready")
     assert keep.getresponse().read() == b'{"ready":true,"live":true}'
@@ -366,12 +373,15 @@ def test_a_drain_finishes_what_is_under_way_and_takes_nothing_new(serve: Serve, 
     threads = [threading.Thread(target=lambda: under_way.append(ask(server)[0])) for _ in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    until(lambda: metric(server, "shoestring_queue_length") == 2)
     server.process.send_signal(sign)
-    time.sleep(0.2)
-    keep.request("GET", "/v2/health/ready")
-    answer = keep.getresponse()
-    assert (answer.status, answer.read()) == (503, b'{"ready":false,"live":true}')
+
+    def told() -> bool:
+        keep.request("GET", "/v2/health/ready")
+        answer = keep.getresponse()
+        return (answer.status, answer.read()) == (503, b'{"ready":false,"live":true}')
+
+    until(told)
     assert ask(server)[0] == 503  # connections are still taken, so that it is told
     for thread in threads:
         thread.join(60)
@@ -397,6 +407,6 @@ def test_an_engine_that_hangs_does_not_hold_up_the_end(serve: Serve) -> None:
     connection = server.ask()
     head = b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY)
     connection.sendall(head + BODY)
-    time.sleep(0.3)
+    until(lambda: metric(server, "shoestring_requests_total") > 0)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(60) == 0

@@ -127,6 +127,7 @@ def _climb(decision: Decision) -> str:
 def _plain(decision: Decision) -> str:
     told = {
         "start": "the first choice",
+        "steady": "nothing changed",
         "memory": "too little memory is free",
         "deadline": "answers come too late",
         "failed": "its engine failed",

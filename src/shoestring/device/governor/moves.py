@@ -20,7 +20,7 @@ TRIM_GAIN, CLIMB_GAIN, BETTER_GAIN = 1.02, 1.05, 1.005
 HOUR_S = 3600.0
 MOST_MOVES = 6
 """In an hour. A climb leaves room for the drop that may have to undo it and for one more."""
-DEEPER = {4: 0.1, 5: 0.2}
+DEEPER = {3: 0.05, 4: 0.15, 5: 0.3}
 """Moves of the last hour -> share by which a drop goes below what is aimed at, so that few more follow."""
 UNDONE_S = 300.0
 """A climb that is undone within this was none."""
@@ -69,7 +69,8 @@ def may_climb(course: Course, pick: Pick, value: float, achieved: float, now_s: 
         return None
     better = pick.name != course.rung and pick.rate >= course.rate
     gain = BETTER_GAIN if better else CLIMB_GAIN
-    free = len(course.moves) <= MOST_MOVES - 3 and (course.climb_from_s is None or now_s >= course.climb_from_s)
+    most = MOST_MOVES - 1 if resting else MOST_MOVES - 3  # an hour of rest is worse than a seventh move
+    free = len(course.moves) <= most and (course.climb_from_s is None or now_s >= course.climb_from_s)
     if free and pick.value >= gain * value and since >= (RESUME_S if resting else CLIMB_S):
         return pick
     if resting or pick.name != course.rung or since < TRIM_S:

@@ -25,8 +25,8 @@ KEEP = 0.97
 """Of the watts allowed, aimed at; a battery's last hundredths are never to be had."""
 WEAK, WEAK_BACKOFF_S, WEAK_MOST_S = 0.7, 300.0, 3600.0
 """A supply that sagged is asked for this share of the load from then on, and for more after the back-off."""
-LAST_S = 600.0
-"""A battery's last minutes are not divided further: what is left over then is less than the gauge's error."""
+LAST_SHARE = 0.02
+"""Of the hours: the last of a battery's time is not divided further. What is left then is about the gauge's error."""
 
 
 def learnt_watts(energy: Energy, model: BoardModel | None, watts: float | None, done: float, seconds: float) -> Energy:
@@ -71,7 +71,7 @@ def battery_cap(state: State, readings: Readings, limits: Limits, now_s: float) 
     left_s = limits.hours * 3600 - (now_s - state.started_s)
     if left_s <= 0:
         return None
-    mean = KEEP * left_wh * 3600 / max(left_s, LAST_S)
+    mean = KEEP * left_wh * 3600 / max(left_s, LAST_SHARE * limits.hours * 3600)
     return Cap("battery", (mean - line.offset) / line.gain, (mean / KEEP * 1.02 - line.offset) / line.gain)
 
 

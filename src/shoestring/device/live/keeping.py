@@ -98,7 +98,8 @@ class Page(Listener):
 
     def result(self, frame: Frame, result: Result) -> None:
         picture = None
-        if self._pictured_s is None or result.answered_s - self._pictured_s >= PICTURE_S:
+        soon = self._pictured_s is not None and result.answered_s - self._pictured_s < PICTURE_S
+        if self.state.watched and not soon:
             self._pictured_s = result.answered_s
             picture = encode_jpeg(frame, result.boxes, answer=result.answer)
         self.state.publish(result, picture_jpeg=picture)

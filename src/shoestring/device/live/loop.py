@@ -44,6 +44,7 @@ class Loop:
         pacer: keeps the model to the rate, with whoever else asks the engine.
         clock: monotonic, s.
         sleep: waits so many seconds.
+        beat: called again and again while the loop moves, at the latest when the source gives a sign of life.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class Loop:
         pacer: Pacer | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._beat = beat
         self._source, self._pipeline, self._engine = source, pipeline, engine
         self._ticker, self._tally, self._listeners = ticker, tally, listeners
         self._clock, self._sleep = clock, sleep
@@ -76,6 +79,7 @@ class Loop:
             ShoestringError: the source broke, or the governor did; engines that break do not end the loop.
         """
         for item in self._source:
+            self._beat()
             self._ticker.check()
             if stop.is_set():
                 return
@@ -98,6 +102,7 @@ class Loop:
             return self._pipeline.repeat(frame, by)
         tries = TRIES
         while True:
+            self._beat()
             decision = self._follow()
             if decision.rung is not None and self._pacer.due(self._clock(), decision.rate):
                 try:

@@ -95,7 +95,9 @@ class Running:
         self._tally, self._pacer = Tally(), Pacer()
         names = [plan.name for plan in self.plans]
         care = Care(memory_bytes=asked.memory_bytes, spare_bytes=self.limits.memory_spare_bytes)
-        self.engine = SupervisedEngine(bundle, rungs=names, rung=_first(manifest.ladder, names, asked.rung), care=care)
+        first = _first(manifest.ladder, names, asked.rung)
+        pinned = asked.rung is not None
+        self.engine = SupervisedEngine(bundle, rungs=names, rung=first, care=care, fall=not pinned)
         self._sensors: Sensors | None = sensors
         try:
             self.engine.wait_ready(READY_S)
@@ -114,8 +116,10 @@ class Running:
         """Whether the governor forecasts the temperature; without one it goes by its slope."""
         return self._policy.board is not None
 
-    def run(self, source: Source, sparing: Sparing, stop: threading.Event) -> None:
-        """Answer the frames of a source until it ends or `stop` is set.
+    def run(
+        self, source: Source, sparing: Sparing, stop: threading.Event, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """Answer the frames of a source until it ends or `stop` is set; `beat` is called while they move.
 
         Raises:
             UsageError: as `Pipeline`.
@@ -123,7 +127,7 @@ class Running:
         """
         pipeline = Pipeline(self.reading, sparing, clock=self._clock)
         parts = (source, pipeline, self.engine, self.ticker, self._tally, self._listeners)
-        Loop(*parts, pacer=self._pacer, clock=self._clock).run(stop)
+        Loop(*parts, pacer=self._pacer, clock=self._clock, beat=beat).run(stop)
 
     def close(self) -> None:
         """End everything; a second call does nothing."""

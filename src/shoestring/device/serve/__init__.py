@@ -2,7 +2,7 @@
 
 from shoestring.device.serve.app import App, build_app
 from shoestring.device.serve.live import LiveState
-from shoestring.device.serve.nouns import Engine, Reply, Service
+from shoestring.device.serve.nouns import Engine, Reply, Service, service_of
 from shoestring.device.serve.run import run_server
 from shoestring.device.serve.settings import Settings, check_settings
 from shoestring.device.serve.sharing import Shared
@@ -22,4 +22,5 @@ __all__ = [
     "make_token",
     "read_tokens",
     "run_server",
+    "service_of",
 ]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from shoestring.base.errors import DataError, EngineFaultError, ShoestringError
 from shoestring.device.serve.desk import Desk, Job, Told
@@ -72,23 +72,12 @@ class Asker:
 
         job: Job[T] = Job(lambda engine: work(engine, deadline_s), deadline_s, tell)
         self.desk.submit(job)
-        tasks: list[asyncio.Task[None]] = []
-        watch = loop.call_later(WATCH_S, _watch, request, future, tasks)
+        wait = _Wait(request, future, deadline_s)
         try:
-            async with asyncio.timeout(deadline_s - time.monotonic()):
-                told = await future
-        except TimeoutError:
-            self.desk.forget(job)
-            told = Told("late")
-        except asyncio.CancelledError:
-            self.desk.forget(job)
-            if not future.cancelled():
-                raise
-            told = Told("gone")
+            told = await future
         finally:
-            watch.cancel()
-            for task in tasks:
-                task.cancel()
+            wait.end()
+            self.desk.forget(job)  # nobody waits for it any more, whichever way the wait ended
         return self._result(told, limit_s)
 
     def _result(self, told: Told[T], limit_s: float) -> T:
@@ -132,9 +121,38 @@ def _settle(future: asyncio.Future[Told[T]], told: Told[T]) -> None:
         future.set_result(told)
 
 
-def _watch(request: Request, future: asyncio.Future[Told[T]], tasks: list[asyncio.Task[None]]) -> None:
-    async def hang_up() -> None:
-        await request.gone()
-        future.cancel()
+class _Wait(Generic[T]):
+    """Ends the wait for an answer at its deadline, or when the client hangs up.
 
-    tasks.append(asyncio.get_running_loop().create_task(hang_up()))
+    Args:
+        request: of the client.
+        future: told what ended the wait.
+        deadline_s: monotonic clock.
+    """
+
+    __slots__ = ("_deadline_s", "_future", "_loop", "_request", "_task", "_timer")
+
+    def __init__(self, request: Request, future: asyncio.Future[Told[T]], deadline_s: float) -> None:
+        self._request, self._future, self._deadline_s = request, future, deadline_s
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(min(WATCH_S, deadline_s - time.monotonic()), self._look)
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _look(self) -> None:
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0:
+            _settle(self._future, Told("late"))
+            return
+        self._timer = self._loop.call_later(left_s, self._look)
+        if self._task is None:
+            self._task = self._loop.create_task(self._hang_up())
+
+    async def _hang_up(self) -> None:
+        await self._request.gone()
+        _settle(self._future, Told("gone"))

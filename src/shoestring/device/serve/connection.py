@@ -71,13 +71,14 @@ class Limited(Base):
                 return
             self._head_bytes += len(data)
         super().data_received(data)
+        if self._head_bytes is not None and "head" not in self._timers and not self.transport.is_closing():
+            self._arm("head", self.settings.headers_s)  # most heads come whole, and need no timer
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
         self._head_bytes = self._head_bytes or 0
         self._unread_bytes = 0
-        self._arm("head", self.settings.headers_s)
 
     def on_headers_complete(self) -> None:
         """It is over."""

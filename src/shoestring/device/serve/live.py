@@ -23,6 +23,8 @@ DECISIONS = 50
 BOXES = 50
 STALE_S = 1.5
 """A picture older than this is called stale: with one look a second the page says so within 2 s."""
+WATCHED_S, UNWATCHED_S = 3.0, 10.0
+"""For so long after a look somebody is taken to be looking; so often a picture is made for nobody."""
 EDGES_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 
 
@@ -66,6 +68,7 @@ class LiveState:
         self._readings: Readings | None = None
         self._forecast: tuple[float, float] | None = None
         self._picture: tuple[int, float, bytes] | None = None
+        self._looked_s = float("-inf")
         self._troubles: dict[str, tuple[float, str]] = {}
         self._counted = {"answered": 0, "dropped": 0, "moves": 0, "pictures": 0}
         self._by: dict[str, int] = {}
@@ -132,7 +135,19 @@ class LiveState:
     def picture(self) -> tuple[int, bytes] | None:
         """Number and JPEG of the last picture."""
         with self._lock:
+            self._looked_s = self._clock()
             return None if self._picture is None else (self._picture[0], self._picture[2])
+
+    @property
+    def watched(self) -> bool:
+        """Whether a picture is worth making: somebody looks, or what a newcomer would see is old.
+
+        Drawing and encoding a frame may cost more than a small model does.
+        """
+        now = self._clock()
+        with self._lock:
+            old = self._picture is None or now - self._picture[1] >= UNWATCHED_S
+            return old or now - self._looked_s < WATCHED_S
 
     @property
     def rung(self) -> str | None:

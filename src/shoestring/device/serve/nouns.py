@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +14,7 @@ from shoestring.device.serve.live import LiveState
 
 if TYPE_CHECKING:
     from shoestring.device.pipelines.nouns import Box
+    from shoestring.domain.manifest import Manifest
     from shoestring.domain.preprocess import Preprocess
 
 Floats = npt.NDArray[np.float32]
@@ -90,3 +92,34 @@ class Service:
     live: LiveState = field(default_factory=lambda: LiveState("model"))
     ready: Callable[[], bool] | None = None
     platform: str = "shoestring"
+
+
+def service_of(
+    manifest: Manifest,
+    engine: Engine,
+    *,
+    version: str = "1",
+    live: LiveState | None = None,
+    boxes: Boxes | None = None,
+    ready: Callable[[], bool] | None = None,
+) -> Service:
+    """What a bundle is served as.
+
+    Args:
+        manifest: of an opened bundle.
+        engine: that runs its rungs.
+        version, live, boxes, ready: as in `Service`; without `live` the page shows the requests alone.
+    """
+    values = math.prod(length or 1 for length in manifest.output.shape[1:])
+    shown = LiveState(manifest.name) if live is None else live
+    return Service(
+        manifest.name,
+        version,
+        engine,
+        manifest.preprocess,
+        values,
+        manifest.labels,
+        boxes=boxes,
+        live=shown,
+        ready=ready,
+    )

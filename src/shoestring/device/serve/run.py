@@ -30,6 +30,7 @@ def run_server(
     *,
     say: Callable[[str], None] | None = None,
     started: Callable[[int], None] | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then refuse what is new, finish what is under way, and return.
 
@@ -40,6 +41,7 @@ def run_server(
         settings: where to listen.
         say: takes lines for people; by default they go to stderr.
         started: told the port once connections are taken.
+        beat: called about ten times a second while the server moves.
 
     Raises:
         MissingExtraError: uvicorn or httptools is not installed.
@@ -50,7 +52,7 @@ def run_server(
     speak = say if say is not None else _stderr
     for warning in app.warnings:
         speak(warning)
-    server = _server(app, settings, speak, started)
+    server = _server(app, settings, speak, started, beat)
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
@@ -78,7 +80,13 @@ class _Loop(asyncio.SelectorEventLoop):
         return await super().create_server(*arguments, **named)
 
 
-def _server(app: App, settings: Settings, speak: Callable[[str], None], started: Callable[[int], None] | None) -> Any:
+def _server(
+    app: App,
+    settings: Settings,
+    speak: Callable[[str], None],
+    started: Callable[[int], None] | None,
+    beat: Callable[[], None],
+) -> Any:
     try:
         import httptools  # noqa: F401 - uvicorn would fall back on a slower parser without a word
         import uvicorn
@@ -108,6 +116,7 @@ def _server(app: App, settings: Settings, speak: Callable[[str], None], started:
                 self.should_exit = self.force_exit = True
 
         async def on_tick(self, counter: int) -> bool:
+            beat()
             if self.end_by_s is not None and (app.idle or time.monotonic() >= self.end_by_s):
                 return True
             return await super().on_tick(counter)

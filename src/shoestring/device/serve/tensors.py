@@ -6,6 +6,7 @@ extension_binary_data.md (`Inference-Header-Content-Length`, `binary_data_size`,
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -142,7 +143,7 @@ def _pixels(given: _Input, tail: bytes, shape: tuple[int, int, int], batch: int)
     if given.datatype != "UINT8" or tuple(given.shape[1:]) != shape or not 1 <= (given.shape or [0])[0] <= batch:
         raise DataError(f"{INPUT!r} is {given.datatype[:20]} {given.shape[:8]}; the model takes {wanted}")
     full = tuple(given.shape)
-    count = int(np.prod(full, dtype=np.int64))
+    count = math.prod(full)
     size = given.parameters.binary_data_size
     if size is not None:
         if bytes(given.data):
@@ -162,7 +163,7 @@ def _numbers(data: msgspec.Raw, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]
     text = bytes(data)
     nested = text[1:20].lstrip(b" \t\r\n").startswith(b"[")
     # Small lists take many times the memory of their text, so they are counted before they are made.
-    count, lists = int(np.prod(shape)), 1 + sum(int(np.prod(shape[:place])) for place in (1, 2, 3))
+    count, lists = math.prod(shape), 1 + sum(math.prod(shape[:place]) for place in (1, 2, 3))
     if text.count(b",") + 1 != count or text.count(b"[") != (lists if nested else 1):
         raise DataError(f"the data of {INPUT!r} do not have the {count} numbers of {list(shape)}")
     try:
