@@ -125,7 +125,8 @@ class Running:
             UsageError: as `Pipeline`.
             ShoestringError: as `Loop.run`.
         """
-        pipeline = Pipeline(self.reading, sparing, clock=self._clock)
+        own = None if source.live else source.rate
+        pipeline = Pipeline(self.reading, sparing, rate=own, clock=self._clock)
         parts = (source, pipeline, self.engine, self.ticker, self._tally, self._listeners)
         Loop(*parts, pacer=self._pacer, clock=self._clock, beat=beat).run(stop)
 
