@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-TINY_ANCHORS = (((10, 14), (23, 27), (37, 58)), ((81, 82), (135, 169), (344, 319)))
+TINY_ANCHORS = (((23, 27), (37, 58), (81, 82)), ((81, 82), (135, 169), (344, 319)))
 """Width and height in pixels, of the fine and the coarse head of yolov3-tiny.cfg."""
 LEAST_SCORE, SAME_OBJECT, SAME_BOX = 0.25, 0.45, 0.5
 

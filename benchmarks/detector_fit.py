@@ -132,6 +132,7 @@ def main() -> None:
         fitted = fit(
             args.model or network(folder),
             frames,
+            head="yolov3-tiny",
             budget=Budget(max_drop=args.max_drop),
             labels=tuple(name.replace("_", " ") for name in COCO.split()),
             runtimes=args.runtimes.split(","),
