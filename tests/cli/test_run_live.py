@@ -68,6 +68,14 @@ def test_the_answers_are_those_of_a_plain_run(cli, bundle, photos, tmp_path):
         assert line["answer"]["score"] == pytest.approx(answer["top"][0]["score"], abs=1e-5)
 
 
+def test_a_broken_picture_is_named_and_what_was_answered_is_kept(cli, bundle, photos, tmp_path):
+    (photos / "2.png").write_bytes(b"no picture")
+    results = tmp_path / "r.jsonl"
+    said = cli("run", bundle, photos, "--results", results)
+    assert said.code == 1 and "2.png" in said.err
+    assert [Path(json.loads(line)["name"]).name for line in results.read_text().splitlines()] == ["0.png", "1.png"]
+
+
 def test_json_is_a_line_a_result(cli, bundle, photos):
     said = cli("run", bundle, photos, "--json", "--fps", "1000")
     assert said.code == 0, said.err

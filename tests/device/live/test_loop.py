@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from shoestring.base.errors import EngineDownError, EngineFaultError, StorageError
+from shoestring.base.errors import DataError, EngineDownError, EngineFaultError, StorageError
 from shoestring.device.governor.nouns import Decision, Work
 from shoestring.device.live.listeners import REST_S, Listener, Listeners
 from shoestring.device.live.loop import TRIES, Loop
@@ -224,6 +224,21 @@ def test_a_frame_that_breaks_engines_is_let_go() -> None:
     broken = {number: EngineFaultError("it crashed", "crashed") for number in range(1, TRIES + 1)}
     scene = Scene(["frame"] * 2, ("a", 100.0), live=False, faults=dict(broken)).run()
     assert [result.frame for result in scene.ear.results] == [1] and scene.ear.lost == 1
+
+
+def test_a_frame_that_cannot_be_decoded_is_let_go() -> None:
+    scene = Scene(["frame"] * 3, ("a", 100.0))
+    decide = scene.loop._pipeline.decide
+
+    def broken(frame: Frame) -> str:
+        if frame.number == 1:
+            raise DataError("half a picture")
+        return decide(frame)
+
+    scene.loop._pipeline.decide = broken  # type: ignore[method-assign]
+    scene.run()
+    assert [result.frame for result in scene.ear.results] == [0, 2] and scene.ear.lost == 1
+    assert scene.ear.troubles == [("engine", "half a picture"), ("engine", None)]
 
 
 def test_an_engine_that_never_comes_back_ends_the_loop() -> None:

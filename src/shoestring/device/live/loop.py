@@ -97,7 +97,12 @@ class Loop:
 
     def _answer(self, frame: Frame, stop: threading.Event) -> Result | None:
         """The frame's result; None where it was dropped."""
-        by = self._pipeline.decide(frame)
+        try:
+            by = self._pipeline.decide(frame)
+        except DataError as error:  # a file that is no picture, or half of one
+            self._note(error)
+            self._count_dropped(1)
+            return None
         if by != "model":
             return self._pipeline.repeat(frame, by)
         tries = TRIES
