@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SMALL_ANCHORS = ((10.0, 14.0), (23.0, 27.0), (37.0, 58.0))
 """Of the fine head in the published yolov3-tiny.cfg; its weights were trained with the next three."""
 TOO_SMALL = (
-    "the anchors are those of the published yolov3-tiny.cfg, whose weights want others: boxes come out half as large as "
-    "the things; --head yolov3-tiny has the right ones"
+    "the anchors are those of the published yolov3-tiny.cfg, whose weights want others: boxes come out half as large "
+    "as the things; --head yolov3-tiny has the right ones"
 )
 NO_CASCADE = "no cascade was looked for: how sure a detector is of a whole picture is not defined so far"
 
