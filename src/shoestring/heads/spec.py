@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.base.canonical import convert
 from shoestring.base.errors import DataError, UsageError
+from shoestring.base.toml import read_toml
 from shoestring.domain.head import Head, Part
 from shoestring.heads.check import head_problems
 
@@ -71,18 +71,7 @@ def load_head(path: Path) -> HeadSpec:
     def error(message: str) -> DataError:
         return DataError(f"detection head {path}: {message}", hint=hint)
 
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_SPEC_BYTES + 1)
-    except OSError as failure:
-        raise error(f"cannot be read: {failure.strerror or failure}") from failure
-    if len(data) > MAX_SPEC_BYTES:
-        raise error(f"is longer than the limit of {MAX_SPEC_BYTES} bytes")
-    try:
-        parsed = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as failure:
-        raise error(f"is not TOML: {failure}") from failure
-    return convert(parsed, HeadSpec, error)
+    return convert(read_toml(path, MAX_SPEC_BYTES, error), HeadSpec, error)
 
 
 def head_of(spec: HeadSpec, shapes: Mapping[str, tuple[int, ...]]) -> Head:

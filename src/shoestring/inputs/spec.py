@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from typing import TYPE_CHECKING
 
 from shoestring.base.canonical import convert
 from shoestring.base.errors import DataError
+from shoestring.base.toml import read_toml
 from shoestring.domain.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -32,18 +32,7 @@ def load_preprocess(path: Path) -> Preprocess:
     def error(message: str) -> DataError:
         return DataError(f"pre-processing {path}: {message}", hint=hint)
 
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_SPEC_BYTES + 1)
-    except OSError as failure:
-        raise error(f"cannot be read: {failure.strerror or failure}") from failure
-    if len(data) > MAX_SPEC_BYTES:
-        raise error(f"is longer than the limit of {MAX_SPEC_BYTES} bytes")
-    try:
-        parsed = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as failure:
-        raise error(f"is not TOML: {failure}") from failure
-    spec = convert(parsed, Preprocess, error)
+    spec = convert(read_toml(path, MAX_SPEC_BYTES, error), Preprocess, error)
     problems = spec.problems()
     if problems:
         raise error("; ".join(problems))
