@@ -148,7 +148,8 @@ def test_a_family_of_networks_runs_in_8_bits(name: str, tmp_path) -> None:
     assert executed["QLinearConv"] == sum(node.op_type == "Conv" for node in graph.nodes)
     program = read_program(model, "net")
     reals = {kind for kind in kinds(program) if kind.endswith("f32")}
-    assert reals <= {"Dequantize f32", "Softmax f32", "Unary f32", "Linear f32"}
+    # A Concat that only gathers outputs stays in float, so that each of them keeps a scale of its own.
+    assert reals <= {"Dequantize f32", "Softmax f32", "Unary f32", "Linear f32", "Concat f32"}
     ours = run(program, {"x": x[:1]})
     for output, values in on_ort(model, {"x": x[:1]}).items():
         assert sqnr_db(values, ours[output]) > LEAST_DB.get(name, 14) + 6, output
