@@ -65,6 +65,11 @@ proof: $(VENV)/.test
 	    tests/search/test_reserves.py tests/fitting/test_racing.py
 	SHOESTRING_PROOF=3 $(BIN)/python -m pytest --timeout=3600 -rs tests/native/test_native_kernels_x86.py \
 	    tests/native/test_native_kernels_arm.py tests/native/front/test_native_front_fuzz.py
+	SHOESTRING_PROOF=4 $(BIN)/python -m pytest --timeout=3600 -rs tests/device/serve
+	$(BIN)/python benchmarks/sensor_faults.py
+	$(BIN)/python benchmarks/faults.py --faults 1000
+	$(BIN)/python benchmarks/soak.py --virtual-hours 24 --seeds 20
+	$(BIN)/python benchmarks/governor.py --seeds 10 --ladder resnet
 
 boards: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python benchmarks/emulated_boards.py --write docs/boards.md
