@@ -163,6 +163,7 @@ class GuardProcess:
         self.put(question)
         while not self.poll(self._look_seconds):
             pass
+        self._check_in_time()
         return self.take()
 
     def put(self, question: Question) -> None:
@@ -249,15 +250,28 @@ class GuardProcess:
             words = f"it wrote more than the limit of {limit} to stderr; killed"
             raise self._fault(pending.question, "flood", words)
         self._check_memory(pending.question)
-        if pending.reply.endswith(b"\n"):
-            return True
         runs = os.pread(self._counter, COUNTER_BYTES, 0)
         if runs != pending.finished:
             pending.finished, pending.since = runs, time.monotonic()
+        if pending.reply.endswith(b"\n"):
+            return True
         if time.monotonic() - pending.since > pending.question.seconds:
-            words = f"no answer within the limit of {pending.question.seconds:g} s; killed"
-            raise self._fault(pending.question, "hung", words)
+            raise self._hung(pending.question)
         return False
+
+    def _check_in_time(self) -> None:
+        """Whoever waited all the time knows how long it took: a whole answer that came too late is none.
+
+        Who only looks now and then does not know when it came, and takes it.
+        """
+        pending = self._pending
+        if pending is not None and time.monotonic() - pending.since > pending.question.seconds:
+            self._gone = self._hung(pending.question)
+            self.close()
+            raise self._gone
+
+    def _hung(self, question: Question) -> EngineFaultError:
+        return self._fault(question, "hung", f"no answer within the limit of {question.seconds:g} s; killed")
 
     def _receive(self, reply: bytearray) -> bool:
         """Take more of the reply; False at its untimely end."""
