@@ -14,9 +14,14 @@
     │   └── ChildCrashedError          exit 1   ... it died: signal, memory limit
     ├── StorageError                   exit 1   the disk refused: full, read-only, missing
     ├── BudgetError                    exit 3   nothing meets the budget; says what can be had
-    └── TrustError                     exit 4   something is not what it claims to be
-        ├── BundleError                exit 4   a bundle breaks its format or a hash
-        └── GoldenError                exit 4   the golden set answers otherwise on this device
+    ├── TrustError                     exit 4   something is not what it claims to be
+    │   ├── BundleError                exit 4   a bundle breaks its format or a hash
+    │   ├── GoldenError                exit 4   the golden set answers otherwise on this device
+    │   ├── SignatureError             exit 4   a signature is missing, wrong, or of nobody who is trusted
+    │   ├── RepositoryError            exit 4   a fleet's repository is not what its keys vouch for
+    │   └── SlotError                  exit 4   a bundle was not activated, or a device's slots are damaged
+    ├── StaleError                     exit 1   a fleet's repository is intact but out of date
+    └── UnreachableError               exit 1   a repository or a collector cannot be reached now
 
 A message says what happened with the value and the limit; the hint says what to do next.
 """
@@ -168,3 +173,38 @@ class BundleError(TrustError):
 
 class GoldenError(TrustError):
     """The golden set answers otherwise on this device."""
+
+
+class SignatureError(TrustError):
+    """A signature is missing, wrong, or of nobody who is trusted."""
+
+
+class RepositoryError(TrustError):
+    """A fleet's repository is not what its keys vouch for: forged, mixed, rolled back, or endless."""
+
+
+class StaleError(ShoestringError):
+    """A fleet's repository is intact but out of date: its signatures hold, its time is over. What runs goes on."""
+
+
+class UnreachableError(ShoestringError):
+    """A repository or a collector of reports cannot be reached now."""
+
+
+class SlotError(TrustError):
+    """A bundle was not activated, or the slots of a device are not as we left them.
+
+    Args:
+        message, hint: as in the root.
+        reason: one of `REASONS`.
+    """
+
+    REASONS: ClassVar[tuple[str, ...]] = (
+        "signature", "hash", "space", "chip", "runtime", "version", "golden",
+        "crashed", "hung", "refused-before", "revoked", "damaged",
+    )  # fmt: skip
+    reason: str = "damaged"
+
+    def __init__(self, message: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason

@@ -1,0 +1,1 @@
+"""Keys, signatures, and the client of signed repositories. Light enough for a device."""
