@@ -16,6 +16,7 @@ from shoestring._version import __version__
 from shoestring.base import disk
 from shoestring.base.canonical import digest, encode, sha256_hex
 from shoestring.base.limits import GOLDEN_INPUTS
+from shoestring.bundle.bom import with_bom
 from shoestring.domain.budget import Budget
 from shoestring.domain.evidence import Evidence, Reading, Sensitivity, Split, Trace
 from shoestring.domain.ladder import Ladder, Rung
@@ -95,6 +96,7 @@ def assemble(
         students=students.describe(bench),
         head=bench.head,
     )
+    manifest, blobs = with_bom(manifest, evidence, blobs)
     return Fitted(manifest, evidence, blobs, notes)
 
 
