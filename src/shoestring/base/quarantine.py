@@ -20,6 +20,7 @@ from typing import Any
 
 from shoestring.base import closed
 from shoestring.base.child import ChildLimits, run_in_child
+from shoestring.base.limits import MAX_CHILD_REPLY_BYTES
 
 ENTRY = "shoestring.base.quarantine:enter"
 
@@ -36,14 +37,14 @@ class Walls:
     Args:
         readable: files and directories, beside Python's own and the system's libraries.
         writable: files that exist.
-        largest_file_bytes: that a file may grow to.
+        largest_file_bytes: that a file may grow to, the reply among them.
         packages: that the reader imports; where each stands may be read.
         required: whether a kernel that cannot close a process is an error.
     """
 
     readable: tuple[Path, ...]
     writable: tuple[Path, ...]
-    largest_file_bytes: int
+    largest_file_bytes: int = MAX_CHILD_REPLY_BYTES
     packages: tuple[str, ...] = ()
     required: bool = False
 

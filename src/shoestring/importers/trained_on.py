@@ -60,7 +60,7 @@ def trained_on(model: Path) -> frozenset[str] | None:
         DataError: the model names training images, and the file of their hashes is missing or does not belong to it.
     """
     request = {"source": str(Path(model).absolute())}
-    limits, around = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES), Walls((Path(model),), (), 0, PACKAGES)
+    limits, around = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES), Walls((Path(model),), (), packages=PACKAGES)
     wanted = ask_child(_CHILD, Path(model), request, limits, around).result
     if wanted is None:
         return None
