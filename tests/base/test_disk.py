@@ -89,8 +89,6 @@ def test_only_this_module_writes() -> None:
         "engines/ray_cluster.py",  # likewise
         "engines/work.py",  # likewise
         "fitting/fit.py",  # a scratch copy that the cache stores through base.disk
-        "importers/onnx_child.py",
-        "importers/pytorch_export.py",  # in a closed process, into scratch; what lasts is read again and stored
         "proving/guest.py",  # what an emulated board shows its programs; made anew for every run
         "proving/userland.py",  # a root that can be made again: in a directory of its own, which is then renamed
         "runtimes/guard_child.py",  # /proc, and shared memory

@@ -97,6 +97,21 @@ def append_bytes(path: Path, data: bytes) -> None:
             _sync_directory(path.parent)
 
 
+def fill(path: Path, data: bytes) -> None:
+    """Write `data` into `path` itself, for a closed process, which may make no file beside it.
+
+    It does not last by itself: the caller of that process reads what came out of it and stores that. Raises StorageError.
+    """
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+
+
 def put_aside(path: Path, aside: Path) -> None:
     """Rename `path` to `aside`, in the same directory, over what was there. Raises StorageError."""
     with storage_errors(aside):

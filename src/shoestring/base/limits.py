@@ -12,6 +12,18 @@ MAX_ARCHIVE_MEMBERS = 20_000  # of a model archive: a file a weight, and the lar
 MAX_ARCHIVE_EXPANSION = 100  # of one member; the text of a program shrinks to a tenth
 MAX_NOTES, MAX_NOTE_CHARACTERS = 50, 1_000  # what a child that ran foreign code may say
 
+# --- files of weights without a graph (GGUF, safetensors) -----------------------------------------------------------
+MAX_WEIGHTS_FILE_BYTES = 64 * GIB  # only headers are read; no board that we know holds more memory
+MAX_GGUF_HEADER_BYTES = 128 * MIB  # a vocabulary of 262,144 words with its merges and scores takes 20 MB
+MAX_SAFETENSORS_HEADER_BYTES = 32 * MIB  # some 120 bytes a tensor; the format's own library allows 100 MB
+MAX_STORED_TENSORS = 100_000  # a mixture of experts of 60 layers x 256 experts, stored one by one, has 50,000
+MAX_METADATA_KEYS = 4_096  # published files have 20 to 60
+MAX_METADATA_TEXT_BYTES = MIB  # of one text: chat templates have 10 to 60 kB
+MAX_METADATA_KEPT = 8  # elements of an array that are kept; the rest is counted
+MAX_TENSOR_NAME_BYTES = 512  # GGUF allows 64; safetensors sets no limit, and nested modules have names of 150
+MAX_TENSOR_AXES = 16  # GGUF has 4, numpy 64; published weights have at most 6
+MAX_SHARDS = 1_024  # of a safetensors model: the largest published ones have 200
+
 # --- data --------------------------------------------------------------------------------------------------------
 MAX_IMAGE_PIXELS = 100_000_000  # a 100-megapixel camera; beyond it a small file may claim all memory
 MAX_IMAGES = 2_000_000  # ImageNet and a half
