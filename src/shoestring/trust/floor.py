@@ -38,7 +38,7 @@ class Floor:
         self.value_s = self._read()
 
     def reference_s(self, clock_s: float) -> float:
-        """The later of the floor and what the clock says, s since 1970; a clock that says nothing (NaN) is not asked."""
+        """The later of the floor and what the clock says, s since 1970; NaN is no clock at all."""
         return max(float(self.value_s), clock_s) if clock_s == clock_s else float(self.value_s)
 
     def raise_to(self, signed_s: int) -> None:
