@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import killing
 import power
 from faults import TEMPORARY, Attempt
 from power_log import Tree, tree_of
@@ -71,6 +72,11 @@ class Scene:
             self.first(root)
 
         return Attempt(prepare, self.call, seen, lambda state: self.between(state), self.retry, self.again)
+
+    def work(self) -> killing.Work:
+        """For kills."""
+        attempt = self.attempt()
+        return killing.Work(attempt.prepare, self.call, self.check)
 
 
 def seen(root: Path) -> Tree:

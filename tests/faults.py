@@ -55,7 +55,7 @@ class Failing(Tapped):
     def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
         try:
             self.before(name)
-        except OSError:
+        except (OSError, KeyboardInterrupt):
             if name == "close":
                 os.close(*arguments)
             raise
@@ -68,6 +68,20 @@ class Failing(Tapped):
         self.calls += 1
         if self.calls == self._number or (self._for_ever and 0 < self._number < self.calls):
             raise OSError(self._code, os.strerror(self._code))
+
+
+class Interrupting(Failing):
+    """Ctrl-C at the N-th call."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, errno.EINTR)
+
+    def before(self, name: str) -> None:
+        """Count, and press the keys when it is time."""
+        try:
+            super().before(name)
+        except OSError:
+            raise KeyboardInterrupt from None
 
 
 class Full(Kernel):
@@ -142,6 +156,34 @@ def at_every_point(attempt: Attempt) -> int:
                         disk.sweep(folder)
                     assert not temporaries(root), f"{words}: {temporaries(root)} is left after a sweep"
     return counter.calls * len(CODES) * 2
+
+
+def interrupted_at_every_point(attempt: Attempt) -> int:
+    """Ctrl-C at every call: old or new, nothing left.
+
+    Returns:
+        How many calls there were.
+    """
+    number = 0
+    with power.scratch() as name:
+        root = Path(name) / "fresh"
+        old = _fresh(attempt, root)
+        attempt.act(root)
+        new = attempt.state(root)
+        while True:
+            number += 1
+            _fresh(attempt, root)
+            before = descriptors()
+            try:
+                with kernel.using(Interrupting(number)):
+                    attempt.act(root)
+            except KeyboardInterrupt:
+                state, words = attempt.state(root), f"Ctrl-C at call {number}"
+                assert state in (old, new) or attempt.between(state), f"{words}: neither old nor new, but {state!r}"
+                assert not descriptors() - before, f"{words}: left open"
+                assert not temporaries(root), f"{words}: {temporaries(root)} is left"
+            else:
+                return number - 1
 
 
 def _try(attempt: Attempt, root: Path, failing: Failing, states: tuple[object, object], words: str) -> None:

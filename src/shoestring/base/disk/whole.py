@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUFFER_BYTES = 256 * 1024  # few calls for a large file, and little memory on a board with 512 MB
-_SHOWN = 100  # characters of the target's name in the temporary one: names may take 255 bytes
+_SHOWN = 50  # characters of the target's name in the temporary one: names may take 255 bytes, a character 4
 _TEMPORARY = re.compile(r"\..+\.[0-9a-z_]{8,16}\.part", re.DOTALL)
 
 
