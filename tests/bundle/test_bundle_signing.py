@@ -97,7 +97,7 @@ def test_no_more_than_the_limit_sign_and_the_file_stays(path: Path) -> None:
 
 def test_a_statement_that_is_too_long_is_refused(tmp_path: Path) -> None:
     pack(tmp_path / "a.shoe", replace(PARTS.manifest, name="n" * 60_000), PARTS.blobs)
-    with pytest.raises(BundleError, match="an envelope of .* the limit is"):
+    with pytest.raises(BundleError, match=r"an envelope of .* the limit is"):
         sign_bundle(tmp_path / "a.shoe", [ADA])
     assert [path.name for path in tmp_path.iterdir()] == ["a.shoe"]
 

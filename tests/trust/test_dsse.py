@@ -1,4 +1,4 @@
-"""Envelopes: the standard's own vector, openssl in both directions, and one form for each payload and its signatures."""
+"""Envelopes: the standard's own vector, openssl in both directions, and one form alone."""
 
 from __future__ import annotations
 

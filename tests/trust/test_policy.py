@@ -51,7 +51,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_policy_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "bob.pub").write_text(public_pem(BOB.public))
-    text = f'threshold = 2\n[[key]]\nname = "Countess"\npem = """\n{public_pem(ADA.public)}"""\n[[key]]\nfile = "bob.pub"\n'
+    text = f'threshold = 2\n[[key]]\nname = "Countess"\n{PEM}[[key]]\nfile = "bob.pub"\n'
     policy = load_policy(write(tmp_path, text))
     assert policy.threshold == 2
     assert [key.name for key in policy.keys] == ["Countess", "Bob"]
