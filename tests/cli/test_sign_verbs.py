@@ -15,7 +15,7 @@ from PIL import Image
 from factory import make_bundle_parts
 from null_bundles import make_null_bundle
 from shoestring.bundle import open_bundle, pack
-from shoestring.trust.key_files import load_public, public_pem
+from shoestring.trust.key_files import load_public_key, public_pem
 
 PARTS = make_bundle_parts()
 WORDS = "correct horse"
@@ -56,7 +56,7 @@ def trusted(folder: Path, *keys: Path, threshold: int = 1) -> Path:
 
 def test_keygen_writes_a_pair_and_nothing_twice(cli, tmp_path: Path) -> None:
     said = cli("keygen", "-o", tmp_path / "k", "--name", "Ada", "--json")
-    assert said.code == 0 and said.data["key_id"] == load_public(tmp_path / "k.pub").key_id
+    assert said.code == 0 and said.data["key_id"] == load_public_key(tmp_path / "k.pub").key_id
     assert "ENCRYPTED" in (tmp_path / "k").read_text() and "warning" not in said.err
     assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
     before = (tmp_path / "k").read_bytes()
@@ -132,7 +132,7 @@ def test_verify_says_what_it_could_not_check(cli, bundle: Path, key: Path) -> No
     cli("sign", bundle, "--key", key)
     said = cli("verify", bundle)
     assert said.code == 0 and "nobody was named as trusted" in said.err and "signed by" not in said.out
-    assert load_public(public(key)).key_id[:16] in said.err
+    assert load_public_key(public(key)).key_id[:16] in said.err
     assert cli("verify", bundle, "--json").data["trusted"] is None
 
 
@@ -147,7 +147,7 @@ def test_verify_holds_a_bundle_against_keys(cli, bundle: Path, key: Path, other:
     said = cli("verify", bundle, "--public-key", public(key), "--public-key", public(other), "--threshold", "1")
     assert said.code == 0 and "1 of 2 were asked for" in said.out
     data = cli("verify", bundle, "--trusted", trusted(tmp_path, key, other), "--json").data
-    assert data["trusted"] == [load_public(public(key)).key_id]
+    assert data["trusted"] == [load_public_key(public(key)).key_id]
     assert cli("verify", bundle, "--trusted", trusted(tmp_path, key, other, threshold=2)).code == 4
     assert cli("verify", bundle, "--trusted", tmp_path / "none.toml").code == 4
     assert cli("verify", bundle, "--threshold", "1").code == 2
@@ -193,7 +193,7 @@ def test_a_signature_is_of_the_file_that_was_opened(cli, bundle: Path, key: Path
     """Public keys with a comment and without are the same key."""
     cli("sign", bundle, "--key", key)
     plain = tmp_path / "plain.pub"
-    plain.write_text("".join(public_pem(load_public(public(key))).splitlines(keepends=True)[1:]))
+    plain.write_text("".join(public_pem(load_public_key(public(key))).splitlines(keepends=True)[1:]))
     assert cli("verify", bundle, "--public-key", plain).code == 0
     with open_bundle(bundle) as opened:
-        assert opened.signatures[0].keyid == load_public(plain).key_id
+        assert opened.signatures[0].keyid == load_public_key(plain).key_id

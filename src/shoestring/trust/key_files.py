@@ -61,7 +61,7 @@ def parse_public(text: str, where: str, name: str = "") -> PublicKey:
     return PublicKey(der[len(SPKI) :], name or (comment[1].strip() if comment else ""))
 
 
-def load_public(path: Path) -> PublicKey:
+def load_public_key(path: Path) -> PublicKey:
     """The public key in a file.
 
     Raises:
@@ -72,7 +72,7 @@ def load_public(path: Path) -> PublicKey:
     return parse_public(text, str(path))
 
 
-def save_private(path: Path, key: PrivateKey, passphrase: str | None) -> Path:
+def save_key_pair(path: Path, key: PrivateKey, passphrase: str | None) -> Path:
     """Write both halves: `path`, which only its owner can read, and `path` with .pub. Nothing is ever overwritten.
 
     Args:
@@ -131,7 +131,7 @@ def read_secret(path: Path) -> str:
     return text
 
 
-def load_private(path: Path, passphrase: Callable[[], str] | None = None) -> PrivateKey:
+def load_private_key(path: Path, passphrase: Callable[[], str] | None = None) -> PrivateKey:
     """The private key in a file; its name is the one in the file beside it that ends in .pub, where there is one.
 
     Args:
@@ -188,7 +188,7 @@ def _loaded(path: Path, der: bytes, passphrase: bytes | None) -> Ed25519PrivateK
 
 def _name_beside(path: Path) -> str:
     beside = path.with_name(path.name + ".pub")
-    return load_public(beside).name if beside.is_file() else ""
+    return load_public_key(beside).name if beside.is_file() else ""
 
 
 def _pem(kind: str, der: bytes) -> str:
