@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shoestring.base import disk
 from shoestring.base.errors import SignatureError, StorageError
+from shoestring.trust import key_files
 from shoestring.trust.key_files import (
     load_private_key,
     load_public_key,
@@ -20,6 +20,7 @@ from shoestring.trust.key_files import (
     save_key_pair,
 )
 from shoestring.trust.keys import PublicKey
+from shoestring.trust.sealing import seal
 from signers import ADA
 
 WORDS = "correct horse"
@@ -72,11 +73,14 @@ def test_no_file_is_ever_overwritten(tmp_path: Path, taken: str) -> None:
     assert (tmp_path / taken).read_text() == "mine"
 
 
-def test_a_secret_file_does_not_take_the_place_of_another(tmp_path: Path) -> None:
-    """Not even of one that appeared after the check: two people may run keygen at once."""
-    (tmp_path / "key").write_text("mine")
-    with pytest.raises(StorageError, match="File exists"), disk.atomic_file(tmp_path / "key", secret=True) as stream:
-        stream.write(b"other")
+def test_not_even_one_that_appears_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(pkcs8: bytes, passphrase: bytes) -> bytes:
+        (tmp_path / "key").write_text("mine")
+        return seal(pkcs8, passphrase)
+
+    monkeypatch.setattr(key_files, "seal", slow)
+    with pytest.raises(SignatureError, match="never overwritten"):
+        save_key_pair(tmp_path / "key", ADA, WORDS)
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     assert (tmp_path / "key").read_text() == "mine"
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAX_KEY_FILE_BYTES = 16_384  # a key takes some hundred bytes, of RSA some thousand: enough to name that one
+PRIVATE_MODE = 0o600
 MIN_PASSPHRASE_CHARACTERS = 8  # NIST SP 800-63B, section 5.1.1.1
 PUBLIC, PRIVATE, SEALED = "PUBLIC KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"
 _BEGIN = re.compile(r"^-----BEGIN ([A-Z0-9 ]+)-----\s*$", re.MULTILINE)
@@ -98,8 +99,9 @@ def save_key_pair(path: Path, key: PrivateKey, passphrase: str | None) -> Path:
         )
     plain = key.inner.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     text = _pem(PRIVATE, plain) if passphrase is None else _pem(SEALED, seal(plain, passphrase.encode()))
-    with disk.atomic_file(path, secret=True) as stream:
+    with disk.atomic_file(path, mode=PRIVATE_MODE) as stream:
         stream.write(text.encode())
+        check_free(path)  # again, at the last moment: deriving a key takes a while, and the rename would win
     disk.write_text(public, public_pem(key.public))
     return public
 
