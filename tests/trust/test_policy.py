@@ -8,7 +8,7 @@ import pytest
 
 from shoestring.base.errors import SignatureError
 from shoestring.trust import dsse
-from shoestring.trust.key_files import public_pem, save_private
+from shoestring.trust.key_files import public_pem, save_key_pair
 from shoestring.trust.keys import PublicKey
 from shoestring.trust.policy import MAX_KEYS, Policy, load_policy, policy_of
 from signers import ADA, BOB, EVE, signer, trusting
@@ -51,7 +51,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_policy_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "bob.pub").write_text(public_pem(BOB.public))
-    text = f'threshold = 2\n[[key]]\nname = "Countess"\npem = """\n{public_pem(ADA.public)}"""\n[[key]]\nfile = "bob.pub"\n'
+    text = f'threshold = 2\n[[key]]\nname = "Countess"\n{PEM}[[key]]\nfile = "bob.pub"\n'
     policy = load_policy(write(tmp_path, text))
     assert policy.threshold == 2
     assert [key.name for key in policy.keys] == ["Countess", "Bob"]
@@ -85,7 +85,7 @@ ODD_FILES = {
 
 @pytest.mark.parametrize("name", ODD_FILES)
 def test_odd_files_are_refused(tmp_path: Path, name: str) -> None:
-    save_private(tmp_path / "secret", ADA, None)
+    save_key_pair(tmp_path / "secret", ADA, None)
     (tmp_path / "link").symlink_to("secret.pub")
     text, reason = ODD_FILES[name]
     with pytest.raises(SignatureError, match=reason):
