@@ -19,7 +19,9 @@ REQUIRED = "SHOESTRING_AUDIT"
 """Set to `required` where an advisory source must be reached: then a skip is a failure."""
 CANARY = ("pillow", "9.0.0")
 """A release with published vulnerabilities (CVE-2022-24303 and others): an audit that finds none there sees nothing."""
-AARCH64 = ("manylinux_2_28_aarch64", "manylinux2014_aarch64")
+GLIBC = 36
+"""Minor version of the C library in Debian 12, which Raspberry Pi OS is: wheels for any older one run there."""
+AARCH64 = ("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, GLIBC + 1)))
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
