@@ -229,6 +229,7 @@ def test_golden_outputs_of_hidden_objects_are_refused(fitted: Fitted, tmp_path: 
         fitted.manifest,
         golden=replace(golden, outputs=others, tolerance=dict.fromkeys(golden.tolerance, 1e6)),
         blobs=tuple(Blob(key, sizes[key]) for key in sorted(sizes)),
+        bom=None,
     )
     path = tmp_path / "hidden.shoe"
     pack(path, manifest, blobs)

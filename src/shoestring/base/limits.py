@@ -46,6 +46,13 @@ GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a se
 MAX_SIGNATURES = 16  # of one bundle: more people than any policy we know of asks for
 MAX_ENVELOPE_BYTES = 64 * 1024  # a statement of 100 rungs takes 14 kB, sixteen signatures 3 kB
 
+# --- encrypted bundles -------------------------------------------------------------------------------------------
+MAX_AGE_RECIPIENTS = 512  # devices of one encrypted bundle; each takes 100 bytes of its header
+MAX_AGE_HEADER_BYTES = (
+    64 * 1024
+)  # so many and some; the library's time grows with the square: 0.4 s here, seconds on a Pi
+MAX_AGE_KEY_FILE_BYTES = MIB  # a file of recipients: so many lines of 63 characters, with comments
+
 # --- child processes ---------------------------------------------------------------------------------------------
 MAX_CHILD_REPLY_BYTES = 256 * MIB  # replies are JSON; tensors travel as files
 MAX_CHILD_STDERR_BYTES = 64 * 1024  # the tail kept for the error message

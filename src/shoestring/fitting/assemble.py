@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import platform
 from collections.abc import Mapping, Sequence
@@ -131,6 +132,8 @@ def make_evidence(
         "shoestring": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "onnx": importlib.metadata.version("onnx"),
+        "scipy": importlib.metadata.version("scipy"),
         **runtime_versions(made),
     }
     return Evidence(

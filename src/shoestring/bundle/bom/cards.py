@@ -1,4 +1,4 @@
-"""Components of type machine-learning-model: the original, students, rungs and the cascade, each with its model card."""
+"""Components of type machine-learning-model: original, students, rungs, cascade, each with its model card."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def student(manifest: Manifest, evidence: Evidence, given: Student, sha256: str)
     }
 
 
-def rung(
-    manifest: Manifest, evidence: Evidence, given: Rung, sha256: str, figures: Sequence[Figure]
-) -> dict[str, Any]:
+def rung(manifest: Manifest, evidence: Evidence, given: Rung, sha256: str, figures: Sequence[Figure]) -> dict[str, Any]:
     """One variant: a file in the bundle, with what is known of it."""
     candidate, name = given.candidate, student_name(given.name)
     made_from = manifest.student(given.name)
@@ -167,4 +165,6 @@ def _checked_on(given: Certificate | None) -> list[str]:
     if given is None:
         return []
     found = [f"Certified on {given.runtime} {given.runtime_version} with {' '.join(given.isa) or 'no vector units'}."]
-    return found + [f"Checked on {one.board} ({one.core}): {one.same} of {one.n} answers alike." for one in given.also or ()]
+    return found + [
+        f"Checked on {one.board} ({one.core}): {one.same} of {one.n} answers alike." for one in given.also or ()
+    ]

@@ -1,4 +1,4 @@
-"""The measured figures of a rung as the bill of materials tells them: one list, written by the maker, held by the reader."""
+"""The figures of a rung as the bill of materials tells them: one list, written by the maker, held by the reader."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The bill of materials of a bundle, in CycloneDX 1.6 (ECMA-424), as plain JSON from manifest and evidence alone.
 
 No clock and no chance: the same bundle gives the same bytes. The serial number is an UUID of the content (RFC 9562,
-version 5), so that two bills with one serial are one bill. The bundle's own hash is not in it, since it is in the bundle.
+version 5), so that two bills with one serial are one bill. The bundle's own hash is not in it: it is in the bundle.
 """
 
 from __future__ import annotations
