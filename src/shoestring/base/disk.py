@@ -92,7 +92,7 @@ def append_bytes(path: Path, data: bytes) -> None:
 def fill(path: Path, data: bytes) -> None:
     """Write `data` into `path` itself, for a closed process, which may make no file beside it.
 
-    It does not last by itself: the caller of that process reads what came out of it and stores that. Raises StorageError.
+    It does not last by itself: the caller of that process reads what came out and stores that. Raises StorageError.
     """
     with storage_errors(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)

@@ -1,7 +1,7 @@
 """The one way in for files that somebody else made: a fresh process that shuts itself in before it opens them.
 
-`ask` is the caller's side and `enter` the child's. What a reader may touch stands in `Walls`: the files it reads, the one
-it writes. The code that parses is imported only when the walls stand, so that none of its libraries has a thread outside.
+`ask` is the caller's side and `enter` the child's. What a reader may touch stands in `Walls`: the files it reads, the
+one it writes. The code that parses is imported only when the walls stand, so that no library has a thread outside.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def shut(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.dont_write_bytecode = True  # nothing may be written where code stands
     if writable:
-        tempfile.tempdir = str(writable[0].parent)  # libraries ask for its name; there is none that could be written to
+        tempfile.tempdir = str(writable[0].parent)  # libraries ask for its name; none could be written to
     if required:
         return closed.Held(closed.shut_in(readable, writable, largest_file_bytes=largest_file_bytes), None)
     return closed.shut_in_as_far_as_it_goes(readable, writable, largest_file_bytes=largest_file_bytes)

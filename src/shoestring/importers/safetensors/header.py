@@ -69,7 +69,9 @@ def read_stream(stream: BinaryIO, size_bytes: int, *, file: str = "") -> Weights
     length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
     limit = min(MAX_SAFETENSORS_HEADER_BYTES, size_bytes - LENGTH_BYTES)
     if length > limit:
-        raise ModelError(f"the file states a header of {length:,} bytes, more than the {limit:,} possible", hint=DAMAGED)
+        raise ModelError(
+            f"the file states a header of {length:,} bytes, more than the {limit:,} possible", hint=DAMAGED
+        )
     data = stream.read(length)
     if len(data) != length:
         raise ModelError("the file shrank while it was read", hint="run it again")
@@ -142,7 +144,7 @@ def _check_cover(tensors: tuple[StoredTensor, ...], start: int, size_bytes: int)
     at = start
     for tensor in sorted(tensors, key=lambda one: (one.offset, one.size_bytes)):
         if tensor.offset != at:
-            fault = "overlaps another" if tensor.offset < at else f"leaves {tensor.offset - at:,} bytes before it unused"
+            fault = "overlaps another" if tensor.offset < at else f"leaves {tensor.offset - at:,} bytes unused"
             raise ModelError(
                 f"tensor {tensor.name!r} begins at byte {tensor.offset:,}, expected {at:,}: it {fault}", hint=DAMAGED
             )
