@@ -75,9 +75,7 @@ def shut_in(readable: Iterable[Path], writable: Iterable[Path], *, largest_file_
     return held.words
 
 
-def shut_in_as_far_as_it_goes(
-    readable: Iterable[Path], writable: Iterable[Path], *, largest_file_bytes: int
-) -> Held:
+def shut_in_as_far_as_it_goes(readable: Iterable[Path], writable: Iterable[Path], *, largest_file_bytes: int) -> Held:
     """As `shut_in`, but a kernel that lacks a means only has it named: for readers that run no code of the file.
 
     Raises:
@@ -109,7 +107,7 @@ def shut_in_as_far_as_it_goes(
 
 def _threads() -> int:
     """Those of libraries too, which Python does not know of: walls stand around one thread and what it starts."""
-    return len(os.listdir("/proc/self/task"))
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def python_roots() -> list[Path]:

@@ -1,7 +1,7 @@
 """The one way in for files that somebody else made: a fresh process that shuts itself in before it opens them.
 
-`ask` is the caller's side and `enter` the child's. What a reader may touch stands in `Walls`: the files it reads, the one
-it writes. The code that parses is imported only when the walls stand, so that none of its libraries has a thread outside.
+`ask` is the caller's side and `enter` the child's. What a reader may touch stands in `Walls`: the files it reads, the
+one it writes. The code that parses is imported only when the walls stand, so that no library has a thread outside.
 """
 
 from __future__ import annotations
@@ -118,14 +118,14 @@ def shut(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.dont_write_bytecode = True  # nothing may be written where code stands
     if writable:
-        tempfile.tempdir = str(writable[0].parent)  # libraries ask for its name; there is none that could be written to
+        tempfile.tempdir = str(writable[0].parent)  # libraries ask; none could be written to
     if required:
         return closed.Held(closed.shut_in(readable, writable, largest_file_bytes=largest_file_bytes), None)
     return closed.shut_in_as_far_as_it_goes(readable, writable, largest_file_bytes=largest_file_bytes)
 
 
 def package_roots(packages: Iterable[str]) -> list[Path]:
-    """The directories from which these packages would be imported; none is imported here, and a missing one left out."""
+    """The directories from which these packages would be imported; none is imported, and a missing one left out."""
     specs = [importlib.util.find_spec(package) for package in packages]
     places = [place for spec in specs if spec is not None for place in spec.submodule_search_locations or ()]
     return sorted({Path(place).parent for place in places})

@@ -38,7 +38,7 @@ def _head(found: WeightsFile) -> None:
     version = f" version {found.version}" if found.version else ""
     print(f"{'format':<14}{found.format}{version}" + (f" in {len(found.files)} files" if found.files else ""))
     if found.architecture is not None:
-        print(f"{'architecture':<14}{found.architecture}")
+        print(f"{'architecture':<14}{shown(found.architecture)}")
     stored = sum(found.bytes_by_type.values())
     print(f"{'tensors':<14}{len(found.tensors):,}")
     print(f"{'parameters':<14}{format_count(found.parameters)} ({format_bytes(stored)})")

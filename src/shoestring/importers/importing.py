@@ -50,10 +50,11 @@ def import_model(
     """Read a model and write it as ONNX, normalised and self-contained, to `target`.
 
     The file is parsed in a child process with limits that has shut itself in: it reads below the model's own directory
-    alone, and has no network and no programs; where the kernel has no means for that, a note says so. A file in another format that we read becomes ONNX first, in a child of its own (see `sources`). The
-    result has opset 17 or higher, no external data, no local functions and no Constant nodes at its top level;
-    constants are folded, batch norms fused into the convolution or Gemm before them, Identity and Dropout removed. The
-    same source gives the same bytes.
+    alone, and has no network and no programs; where the kernel has no means for that, a note says so. A file in
+    another format that we read becomes ONNX first, in a child of its own (see `sources`). The result has opset 17 or
+    higher, no external data, no local functions and no Constant nodes at its top level; constants are folded, batch
+    norms fused into the convolution or Gemm before them, Identity and Dropout removed. The same source gives the same
+    bytes.
 
     Args:
         source: a binary ONNX file, opset 11 to the newest that the installed onnx package knows; or a file in another

@@ -69,7 +69,9 @@ def read_stream(stream: BinaryIO, size_bytes: int, *, file: str = "") -> Weights
     length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
     limit = min(MAX_SAFETENSORS_HEADER_BYTES, size_bytes - LENGTH_BYTES)
     if length > limit:
-        raise ModelError(f"the file states a header of {length:,} bytes, more than the {limit:,} possible", hint=DAMAGED)
+        raise ModelError(
+            f"the file states a header of {length:,} bytes, more than the {limit:,} possible", hint=DAMAGED
+        )
     data = stream.read(length)
     if len(data) != length:
         raise ModelError("the file shrank while it was read", hint="run it again")
@@ -127,7 +129,8 @@ def _tensor(name: str, entry: Any, start: int, file: str) -> StoredTensor:
     needed = math.prod(shape) * bits
     if needed % 8 or end - begin != needed // 8:
         raise ModelError(
-            f"tensor {name!r} of type {dtype} and shape {shape} takes {needed / 8:,g} bytes, but states {end - begin:,}",
+            f"tensor {name!r} of type {dtype} and shape {shape} takes {needed / 8:,g} bytes, but states "
+            f"{end - begin:,}",
             hint=DAMAGED,
         )
     return StoredTensor(name, dtype, tuple(shape), start + begin, end - begin, file)
@@ -142,7 +145,8 @@ def _check_cover(tensors: tuple[StoredTensor, ...], start: int, size_bytes: int)
     at = start
     for tensor in sorted(tensors, key=lambda one: (one.offset, one.size_bytes)):
         if tensor.offset != at:
-            fault = "overlaps another" if tensor.offset < at else f"leaves {tensor.offset - at:,} bytes before it unused"
+            gap = tensor.offset - at
+            fault = "overlaps another" if gap < 0 else f"leaves {gap:,} bytes unused"
             raise ModelError(
                 f"tensor {tensor.name!r} begins at byte {tensor.offset:,}, expected {at:,}: it {fault}", hint=DAMAGED
             )
