@@ -128,6 +128,10 @@ class Chain:
             raise RepositoryError("there is no timestamp, which says what the snapshot is", rule="listing")
         return self.timestamp.snapshot_meta
 
+    def roles_listed(self) -> list[str]:
+        """Every role that the snapshot lists."""
+        return [name.removesuffix(".json") for name in self.snapshot.meta] if self.snapshot is not None else []
+
     def role_listed(self, name: str) -> MetaFile:
         """What the snapshot says of a role. Raises RepositoryError where it says nothing."""
         listed = self.snapshot.meta.get(f"{name}.json") if self.snapshot is not None else None
