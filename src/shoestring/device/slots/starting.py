@@ -10,7 +10,7 @@ from shoestring.base.errors import BundleError, SlotError, StorageError
 from shoestring.bundle.opening import open_bundle
 from shoestring.device.slots import rules
 from shoestring.device.slots.nouns import EMPTY, GOOD, TRIAL, Kept, Record
-from shoestring.device.slots.record import file_of, read_record, write_record
+from shoestring.device.slots.record import file_of, read_record, settle_copy, write_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,8 @@ def start(root: Path, wall_s: float) -> tuple[Kept, str, int, Bundle]:
         # What was damaged is written anew from its copy; where nothing is known it is left for somebody to look at.
         if counted != record or (trouble is not None and record.active is not None):
             write_record(root, counted)
+        if counted.active is not None:
+            settle_copy(root, counted)
     except StorageError:
         counted = _without_trial(record)
         if counted.active is None:
