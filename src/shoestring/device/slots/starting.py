@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import BundleError, SlotError, StorageError
@@ -18,12 +18,27 @@ if TYPE_CHECKING:
     from shoestring.bundle import Bundle
 
 
-def start(root: Path, wall_s: float) -> tuple[Kept, str, int, Bundle]:
-    """See `Slots.begin_open`; the caller holds the lock.
+@dataclass(frozen=True)
+class Start:
+    """What is started.
 
-    Returns:
-        What is started, its state, the starts that were counted, and the open bundle.
+    Args:
+        kept: that it is.
+        state: of it.
+        starts: that were counted.
+        bundle: open.
+        active: hash of what the record names; another one where that could not be read, or its start not be counted.
     """
+
+    kept: Kept
+    state: str
+    starts: int
+    bundle: Bundle
+    active: str
+
+
+def start(root: Path, wall_s: float) -> Start:
+    """See `Slots.begin_open`; the caller holds the lock."""
     record, trouble = read_record(root)
     counted = rules.started(record, wall_s)
     try:
@@ -36,7 +51,9 @@ def start(root: Path, wall_s: float) -> tuple[Kept, str, int, Bundle]:
         counted = _without_trial(record)
         if counted.active is None:
             raise
-    return _first_sound(root, counted, trouble)
+    kept, state, starts, bundle = _first_sound(root, counted, trouble)
+    left, _ = read_record(root)
+    return Start(kept, state, starts, bundle, kept.sha256 if left.active is None else left.active.sha256)
 
 
 def nothing(root: Path, trouble: str | None) -> SlotError:
@@ -81,4 +98,4 @@ def _without_trial(record: Record) -> Record:
     return replace(record, state=EMPTY if record.previous is None else GOOD, active=record.previous, previous=None)
 
 
-__all__ = ["nothing", "start"]
+__all__ = ["Start", "nothing", "start"]
