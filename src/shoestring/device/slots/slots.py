@@ -38,6 +38,10 @@ class Slots:
     Args:
         root: directory, made by the first call that writes.
         wall_s: the device's clock, s since 1970; it only dates refusals.
+
+    Attributes:
+        began: hash of what the record named as active once the last `begin` was done; another one later on means that
+            a newer bundle was activated, or this one given up.
     """
 
     def __init__(self, root: Path, wall_s: Callable[[], float] = time.time) -> None:
@@ -45,6 +49,7 @@ class Slots:
         self._wall_s = wall_s
         self._depth = 0
         self._staged: tuple[Held, Bundle] | None = None
+        self.began: str | None = None
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -99,8 +104,9 @@ class Slots:
             StorageError: the files cannot be read.
         """
         with self._alone():
-            kept, state, starts, bundle = start(self.root, self._wall_s())
-            return self._hold(kept, state, starts), bundle
+            one = start(self.root, self._wall_s())
+            self.began = one.active
+            return self._hold(one.kept, one.state, one.starts), one.bundle
 
     def confirm(self, held: Held | None = None) -> None:
         """The bundle served well: it is good from now on.
@@ -115,6 +121,17 @@ class Slots:
             record, _ = self._load()
             if _is_active(record, held):
                 self._save(record, rules.confirmed(record))
+
+    def end(self, held: Held) -> None:
+        """The start that handed this out ended in good order, by a signal or since its work was done.
+
+        Raises:
+            StorageError: the record cannot be written.
+        """
+        with self._alone():
+            record, _ = self._load()
+            if _is_active(record, held):
+                self._save(record, rules.ended(record))
 
     def fail(self, reason: str, words: str = "", held: Held | None = None) -> Held | None:
         """The bundle does not serve: it is refused from now on, and the previous good one is active again.

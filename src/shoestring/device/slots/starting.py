@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import BundleError, SlotError, StorageError
 from shoestring.bundle.opening import open_bundle
 from shoestring.device.slots import rules
 from shoestring.device.slots.nouns import EMPTY, GOOD, TRIAL, Kept, Record
-from shoestring.device.slots.record import file_of, read_record, write_record
+from shoestring.device.slots.record import file_of, read_record, settle_copy, write_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,23 +18,42 @@ if TYPE_CHECKING:
     from shoestring.bundle import Bundle
 
 
-def start(root: Path, wall_s: float) -> tuple[Kept, str, int, Bundle]:
-    """See `Slots.begin_open`; the caller holds the lock.
+@dataclass(frozen=True)
+class Start:
+    """What is started.
 
-    Returns:
-        What is started, its state, the starts that were counted, and the open bundle.
+    Args:
+        kept: that it is.
+        state: of it.
+        starts: that were counted.
+        bundle: open.
+        active: hash of what the record names; another one where that could not be read, or its start not be counted.
     """
+
+    kept: Kept
+    state: str
+    starts: int
+    bundle: Bundle
+    active: str
+
+
+def start(root: Path, wall_s: float) -> Start:
+    """See `Slots.begin_open`; the caller holds the lock."""
     record, trouble = read_record(root)
     counted = rules.started(record, wall_s)
     try:
         # What was damaged is written anew from its copy; where nothing is known it is left for somebody to look at.
         if counted != record or (trouble is not None and record.active is not None):
             write_record(root, counted)
+        if counted.active is not None:
+            settle_copy(root, counted)
     except StorageError:
         counted = _without_trial(record)
         if counted.active is None:
             raise
-    return _first_sound(root, counted, trouble)
+    kept, state, starts, bundle = _first_sound(root, counted, trouble)
+    left, _ = read_record(root)
+    return Start(kept, state, starts, bundle, kept.sha256 if left.active is None else left.active.sha256)
 
 
 def nothing(root: Path, trouble: str | None) -> SlotError:
@@ -79,4 +98,4 @@ def _without_trial(record: Record) -> Record:
     return replace(record, state=EMPTY if record.previous is None else GOOD, active=record.previous, previous=None)
 
 
-__all__ = ["nothing", "start"]
+__all__ = ["Start", "nothing", "start"]
