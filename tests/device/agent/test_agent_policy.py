@@ -170,23 +170,26 @@ releases = st.builds(
 def broken_laws(standing: Standing, release: Release, now_s: float, action: Action) -> list[str]:
     """What no decision may do."""
     fetches = isinstance(action, (FetchWhole, FetchDelta))
-    wanted = release.bundle_sha256
-    seen = standing.seen
+    wanted, revoked = release.bundle_sha256, release.revoked
+    seen, rest = standing.seen, standing.resting
+    held = (standing.active, standing.previous)
+    same = seen is not None and (seen.counter, seen.bundle_sha256) == (release.counter, wanted)
+    fit_for_chip = release.chip in (None, standing.chip)
+    fit_for_version = version_of(standing.version) >= version_of(release.minimum_version)
     laws = {
         "a refusal has a known reason": not isinstance(action, Refuse) or action.reason in REFUSALS,
-        "nothing older": not fetches or seen is None or release.counter >= seen.counter,
-        "one number, one bundle": not fetches or seen is None or (seen.counter, seen.bundle_sha256) == (release.counter, wanted) or release.counter > seen.counter,
-        "nothing revoked": not fetches or wanted not in release.revoked,
+        "nothing older, one number one bundle": not fetches or seen is None or same or release.counter > seen.counter,
+        "nothing revoked": not fetches or wanted not in revoked,
         "nothing that failed": not fetches or wanted not in standing.refused,
         "nothing that runs": not fetches or wanted != standing.active,
-        "this chip": not fetches or release.chip in (None, standing.chip),
-        "this version": not fetches or version_of(standing.version) >= version_of(release.minimum_version),
-        "the way back stays": not (fetches and standing.trial and standing.previous) or standing.active in release.revoked,
-        "rest is kept": not fetches or standing.resting is None or standing.resting.bundle_sha256 != wanted or now_s >= standing.resting.until_s,
-        "a delta has its base": not isinstance(action, FetchDelta) or action.delta.old_sha256 in (standing.active, standing.previous),
-        "back to what may run": not isinstance(action, RollBack) or (action.to == standing.previous and action.to not in release.revoked and action.to not in standing.refused),
-        "only the revoked are left": not isinstance(action, RollBack) or action.revoked in release.revoked,
-    }  # fmt: skip
+        "nothing unfit": not fetches or (fit_for_chip and fit_for_version),
+        "the way back stays": not (fetches and standing.trial and standing.previous) or standing.active in revoked,
+        "rest is kept": not fetches or rest is None or rest.bundle_sha256 != wanted or now_s >= rest.until_s,
+        "a delta has its base": not isinstance(action, FetchDelta) or action.delta.old_sha256 in held,
+    }
+    if isinstance(action, RollBack):
+        sound = action.to == standing.previous and action.to not in revoked and action.to not in standing.refused
+        laws |= {"back to what may run": sound, "only the revoked are left": action.revoked in revoked}
     return [law for law, kept in laws.items() if not kept]
 
 
