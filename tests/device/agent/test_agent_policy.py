@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+import hypothesis.strategies as st
 
 from proof_scale import SCALE
 from shoestring.device.agent.policy import (
@@ -30,7 +30,7 @@ from shoestring.domain.release import RELEASE_FORMAT, DeltaFrom, Release
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 BUNDLES = (A, B, C)
 RELEASE = Release(RELEASE_FORMAT, "porch", 5, "camera", B, 1000, 1_700_000_000, "0.1.0", None, (), ())
-STANDING = Standing(A, False, None, frozenset(), Seen(4, A), "raspberry-pi-4b-4gb", "0.1.0")
+STANDING = Standing(A, None, frozenset(), Seen(4, A), "raspberry-pi-4b-4gb", "0.1.0")
 
 
 def delta(old: str, size_bytes: int = 10) -> DeltaFrom:
@@ -48,12 +48,12 @@ def test_a_new_bundle_is_fetched():
 
 def test_what_runs_already_needs_nothing():
     assert decide(replace(STANDING, active=B), RELEASE, 0.0) == Stay("active")
-    assert decide(replace(STANDING, active=B, trial=True, previous=A), RELEASE, 0.0) == Stay("active")
+    assert decide(replace(STANDING, active=B, previous=A), RELEASE, 0.0) == Stay("active")
 
 
 def test_older_releases_and_two_under_one_number_are_refused():
     assert refused(decide(replace(STANDING, seen=Seen(6, A)), RELEASE, 0.0)) == "older"
-    assert refused(decide(replace(STANDING, seen=Seen(5, A)), RELEASE, 0.0)) == "older"
+    assert refused(decide(replace(STANDING, seen=Seen(5, A)), RELEASE, 0.0)) == "twofold"
     assert decide(replace(STANDING, seen=Seen(5, B)), RELEASE, 0.0) == FetchWhole()
 
 
@@ -70,7 +70,6 @@ def test_a_revoked_bundle_gives_way_at_once_whatever_the_release_asks_for():
         replace(RELEASE, revoked=(A,), bundle_sha256=C),
     ):
         assert decide(standing, release, 0.0) == RollBack(A, C)
-        assert decide(replace(standing, trial=True), release, 0.0) == RollBack(A, C)
     assert decide(replace(standing, refused=frozenset({B})), replace(RELEASE, revoked=(A,)), 0.0) == RollBack(A, C)
 
 
@@ -78,13 +77,7 @@ def test_a_revoked_bundle_goes_on_where_there_is_nothing_to_go_back_to():
     for standing in (STANDING, replace(STANDING, previous=C, refused=frozenset({C}))):
         assert decide(standing, replace(RELEASE, revoked=(A,)), 0.0) == FetchWhole()
     both = replace(RELEASE, revoked=(A, C))
-    assert decide(replace(STANDING, previous=C, trial=True), both, 0.0) == FetchWhole()
-
-
-def test_a_trial_keeps_its_way_back():
-    trial = replace(STANDING, trial=True, previous=C)
-    assert decide(trial, RELEASE, 0.0) == Stay("trial")
-    assert decide(replace(trial, previous=None), RELEASE, 0.0) == FetchWhole()
+    assert decide(replace(STANDING, previous=C), both, 0.0) == FetchWhole()
 
 
 def test_what_failed_here_is_not_tried_again():
@@ -143,7 +136,6 @@ seens = st.none() | st.builds(Seen, st.integers(1, 4), bundles)
 standings = st.builds(
     Standing,
     active=st.none() | bundles,
-    trial=st.booleans(),
     previous=st.none() | bundles,
     refused=st.frozensets(bundles),
     seen=seens,
@@ -183,7 +175,6 @@ def broken_laws(standing: Standing, release: Release, now_s: float, action: Acti
         "nothing that failed": not fetches or wanted not in standing.refused,
         "nothing that runs": not fetches or wanted != standing.active,
         "nothing unfit": not fetches or (fit_for_chip and fit_for_version),
-        "the way back stays": not (fetches and standing.trial and standing.previous) or standing.active in revoked,
         "rest is kept": not fetches or rest is None or rest.bundle_sha256 != wanted or now_s >= rest.until_s,
         "a delta has its base": not isinstance(action, FetchDelta) or action.delta.old_sha256 in held,
     }
@@ -205,7 +196,7 @@ def test_counters_only_grow_and_one_number_stays_one_bundle(standing, told):
     counter, bundle_of = 0, {}
     for release in told:
         action = decide(standing, release, 100.0)
-        if refused(action) == "older":
+        if refused(action) in ("older", "twofold"):
             continue
         standing = replace(standing, seen=seen_after(standing.seen, release))
         assert standing.seen.counter >= counter
@@ -218,7 +209,6 @@ def test_counters_only_grow_and_one_number_stays_one_bundle(standing, told):
     [
         {"seen": None},
         {"refused": frozenset()},
-        {"trial": False},
         {"chip": "x"},
         {"version": "9"},
         {"resting": None},
@@ -248,7 +238,6 @@ def drawn(rng: random.Random) -> tuple[Standing, Release, float]:
     resting = Resting(rng.choice(BUNDLES), rng.uniform(0, 10), rng.random() < 0.5) if rng.random() < 0.5 else None
     standing = Standing(
         rng.choice((None, *BUNDLES)),
-        rng.random() < 0.5,
         rng.choice((None, *BUNDLES)),
         frozenset(one for one in BUNDLES if rng.random() < 0.2),
         seen,

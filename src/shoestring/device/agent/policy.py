@@ -2,18 +2,17 @@
 
 Rules, the first that applies decides:
 
-1. A release with a smaller counter than one seen before, or with the same counter and another bundle, is refused: it is
-   old, or somebody tells devices different things under one number.
+1. A release with a smaller counter than one seen before is old, and refused; so is another bundle under a counter that
+   was seen before: somebody tells devices different things under one number.
 2. A release that asks for a bundle which it revokes makes no sense, and is refused.
 3. An active bundle that is revoked gives way to the bundle before it at once, where that one may run. This comes before
    every rule about what to fetch: a device that cannot take the new bundle must still leave the revoked one.
 4. What is active already needs nothing.
-5. While a bundle is on trial and the one before it is kept for a way back, nothing new is fetched: it would take that
-   way away.
-6. A bundle that failed here is never tried again.
-7. A bundle for another chip, or for a newer version of this project, is refused.
-8. After a failure that may pass (no space, a broken connection) the same bundle rests for a while.
-9. A delta is taken where one starts from a bundle that is held and is smaller than the whole; else the whole.
+5. A bundle that failed here is never tried again.
+6. A bundle for another chip, or for a newer version of this project, is refused.
+7. After a failure that may pass (no space, a broken disk) the same bundle rests for a while.
+8. A delta is taken where one starts from a bundle that is held and is smaller than the whole; else the whole. A bundle on
+   trial is no reason to wait: the new one takes its slot, and the good one before it stays the way back.
 
 A revoked bundle with nothing to go back to goes on until the new one is here: a dark device helps nobody, and an owner
 who wants it dark can switch it off.
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoestring.domain.release import DeltaFrom, Release
 
-REFUSALS = ("older", "revoked", "refused-before", "chip", "version")
+REFUSALS = ("older", "twofold", "revoked", "refused-before", "chip", "version")
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,7 @@ class Standing:
     """Where a device stands.
 
     Args:
-        active: hash of the bundle that runs; None: none does.
-        trial: whether it is still on trial.
+        active: hash of the bundle that runs, on trial or for good; None: none does.
         previous: hash of the bundle before it that can be gone back to; None: there is none.
         refused: hashes of bundles that failed here.
         seen: newest release so far; None: none yet.
@@ -75,7 +73,6 @@ class Standing:
     """
 
     active: str | None
-    trial: bool
     previous: str | None
     refused: frozenset[str]
     seen: Seen | None
@@ -89,7 +86,7 @@ class Stay:
     """Do nothing.
 
     Args:
-        why: `active`, `trial` or `resting`.
+        why: `active` or `resting`.
     """
 
     why: str
@@ -159,8 +156,6 @@ def decide(standing: Standing, release: Release, now_s: float) -> Action:
         return back
     if wanted == standing.active:
         return Stay("active")
-    if standing.trial and standing.previous is not None and standing.active not in release.revoked:
-        return Stay("trial")
     unfit = _unfit(standing, release)
     if unfit is not None:
         return unfit
@@ -199,7 +194,7 @@ def _older(seen: Seen | None, release: Release) -> Refuse | None:
     if release.counter < seen.counter:
         return Refuse("older", f"release {release.counter} is older than {seen.counter}, which was seen before")
     if release.bundle_sha256 != seen.bundle_sha256:
-        return Refuse("older", f"release {seen.counter} asked for {seen.bundle_sha256}, now {release.bundle_sha256}")
+        return Refuse("twofold", f"release {seen.counter} asked for {seen.bundle_sha256}, now {release.bundle_sha256}")
     return None
 
 
