@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-import hypothesis.strategies as st
+from hypothesis import strategies as st
 
 from proof_scale import SCALE
 from shoestring.device.agent.policy import (

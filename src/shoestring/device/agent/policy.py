@@ -11,8 +11,8 @@ Rules, the first that applies decides:
 5. A bundle that failed here is never tried again.
 6. A bundle for another chip, or for a newer version of this project, is refused.
 7. After a failure that may pass (no space, a broken disk) the same bundle rests for a while.
-8. A delta is taken where one starts from a bundle that is held and is smaller than the whole; else the whole. A bundle on
-   trial is no reason to wait: the new one takes its slot, and the good one before it stays the way back.
+8. A delta is taken where one starts from a bundle that is held and is smaller than the whole; else the whole. A bundle
+   on trial is no reason to wait: the new one takes its slot, and the good one before it stays the way back.
 
 A revoked bundle with nothing to go back to goes on until the new one is here: a dark device helps nobody, and an owner
 who wants it dark can switch it off.
@@ -232,6 +232,17 @@ def _delta(standing: Standing, release: Release) -> DeltaFrom | None:
 
 
 __all__ = [
-    "REFUSALS", "Action", "FetchDelta", "FetchWhole", "Refuse", "Resting", "RollBack", "Seen", "Standing", "Stay", "decide", "seen_after",
+    "REFUSALS",
+    "Action",
+    "FetchDelta",
+    "FetchWhole",
+    "Refuse",
+    "Resting",
+    "RollBack",
+    "Seen",
+    "Standing",
+    "Stay",
+    "decide",
+    "seen_after",
     "version_of",
-]  # fmt: skip
+]
