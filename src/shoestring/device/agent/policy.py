@@ -50,12 +50,10 @@ class Resting:
     Args:
         bundle_sha256: of it.
         until_s: monotonic clock.
-        whole: whether its delta failed, and only the whole is of use.
     """
 
     bundle_sha256: str
     until_s: float
-    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,10 +157,10 @@ def decide(standing: Standing, release: Release, now_s: float) -> Action:
     unfit = _unfit(standing, release)
     if unfit is not None:
         return unfit
-    resting = standing.resting if standing.resting and standing.resting.bundle_sha256 == wanted else None
-    if resting is not None and now_s < resting.until_s:
+    resting = standing.resting
+    if resting is not None and resting.bundle_sha256 == wanted and now_s < resting.until_s:
         return Stay("resting")
-    delta = None if resting is not None and resting.whole else _delta(standing, release)
+    delta = _delta(standing, release)
     return FetchWhole() if delta is None else FetchDelta(delta)
 
 

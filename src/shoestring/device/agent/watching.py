@@ -24,12 +24,12 @@ class Failed:
     Args:
         bundle_sha256: of it.
         reason: why, for people.
-        ran: whether it had been active.
+        revoked: whether its owner took it back, and it did nothing wrong here.
     """
 
     bundle_sha256: str
     reason: str
-    ran: bool
+    revoked: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ class Scene:
     Args:
         active: hash of the bundle that runs; empty: none does.
         trial: whether it is still on trial.
+        counter: of the release that brought it; 0: none did.
         failed: bundles that failed here, oldest first.
     """
 
     active: str
     trial: bool
+    counter: int
     failed: tuple[Failed, ...]
 
 
@@ -98,12 +100,14 @@ class Fact:
     Args:
         state: one of `domain.report.STATES`.
         bundle_sha256: that it is about.
+        counter: of the release that it is about; 0 where that is not known.
         reason: of a failure.
         told: once it is.
     """
 
     state: str
     bundle_sha256: str
+    counter: int
     reason: str
     told: Told
 
@@ -120,22 +124,26 @@ def facts(told: Told, scene: Scene, outlook: Outlook, *, heartbeat: bool = False
     for failed in scene.failed:
         if failed.bundle_sha256 in told.failed:
             continue
-        ran = failed.ran or failed.bundle_sha256 == told.active
+        ran = failed.bundle_sha256 == told.active
         told = replace(told, failed=(*told.failed, failed.bundle_sha256)[-MAX_TOLD:])
-        yield Fact("rolled-back" if ran else "refused", failed.bundle_sha256, failed.reason, told)
+        if failed.revoked and not ran:
+            continue  # it stood by as a way back, and does no more
+        counter = outlook.counter if failed.bundle_sha256 == outlook.bundle_sha256 else 0
+        yield Fact("rolled-back" if ran else "refused", failed.bundle_sha256, counter, failed.reason, told)
     if outlook.refusal and outlook.refusal_key != told.refusal_key:
         told = replace(told, refusal_key=outlook.refusal_key)
         if outlook.bundle_sha256 not in told.failed:
-            yield Fact("refused", outlook.bundle_sha256, outlook.refusal, told)
+            yield Fact("refused", outlook.bundle_sha256, outlook.counter, outlook.refusal, told)
     if outlook.state not in ("good", told.repository):
         told = replace(told, repository=outlook.state)
-        yield Fact(outlook.state, "", outlook.reason, told)
+        yield Fact(outlook.state, "", 0, outlook.reason, told)
     mended = outlook.state == "good" != told.repository
     moved = (scene.active, scene.trial) != (told.active, told.trial)
     if scene.active and (moved or mended or heartbeat):
         repository = "good" if mended else told.repository
         told = replace(told, active=scene.active, trial=scene.trial, repository=repository)
-        yield Fact("trial" if scene.trial else "good", scene.active, outlook.note if moved else "", told)
+        note = outlook.note if moved else ""
+        yield Fact("trial" if scene.trial else "good", scene.active, scene.counter, note, told)
 
 
 __all__ = ["MAX_TOLD", "TOLD_FORMAT", "Fact", "Failed", "Outlook", "Scene", "Told", "facts"]
