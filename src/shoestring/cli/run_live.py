@@ -43,6 +43,7 @@ def run_live(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
     from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
+    from shoestring.cli.trust_options import hold
     from shoestring.device.live.keeping import ResultLines, VideoFile
     from shoestring.device.live.running import Running, chip_of
     from shoestring.device.pipelines.sources import open_source
@@ -55,6 +56,7 @@ def run_live(arguments: argparse.Namespace) -> int:
     asked = asked_of(arguments)
     with contextlib.ExitStack() as stack:
         bundle = stack.enter_context(open_bundle(arguments.bundle))
+        console.say(hold(bundle, arguments))
         source = open_source(arguments.files, bundle.manifest.preprocess, realtime=arguments.realtime)
         stack.callback(source.close)
         heart = Heart(Notifier(os.environ), "frames", "governor")

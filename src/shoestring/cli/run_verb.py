@@ -7,10 +7,12 @@ under the governor, in a process that may be replaced; so do images when one of 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
+from shoestring.cli.trust_options import add_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +45,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
     )
+    add_trusted(parser)
     add_sparing(parser)
     group = parser.add_argument_group("what is left behind")
     group.add_argument("--results", type=Path, metavar="FILE", help="every result as a line of JSON")
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
     from shoestring.cli.run_live import is_live, run_live
+    from shoestring.cli.trust_options import hold
     from shoestring.device import Player, expand, read_image
 
     if is_live(arguments):
@@ -65,18 +69,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--top {arguments.top} is outside 1..{MAX_TOP}", hint="write --top 5")
     files = expand(arguments.files)
     latency_ms = parse_ms(arguments.latency) if arguments.latency is not None else None
-    with (
-        open_bundle(arguments.bundle) as bundle,
-        Player(
-            bundle,
-            rung=arguments.rung,
-            threads=arguments.threads,
-            latency_ms=latency_ms,
-            cascade=arguments.cascade,
-        ) as player,
-    ):
+    with contextlib.ExitStack() as stack:
+        bundle = stack.enter_context(open_bundle(arguments.bundle))
+        signed = hold(bundle, arguments)  # before anything of it is run
+        player = stack.enter_context(
+            Player(
+                bundle,
+                rung=arguments.rung,
+                threads=arguments.threads,
+                latency_ms=latency_ms,
+                cascade=arguments.cascade,
+            )
+        )
         spec = bundle.manifest.preprocess
-        console.say(f"{_what(player)}; {player.replayed} golden inputs replayed")
+        console.say(f"{_what(player)}; {player.replayed} golden inputs replayed; {signed}")
         if bundle.manifest.head is not None:
             return _detect(arguments, player, spec, files)
         rows = []

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
+from shoestring.cli.trust_options import add_trusted
 
 if TYPE_CHECKING:
     from shoestring.bundle import Bundle
@@ -34,6 +35,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, nargs="?")
     parser.add_argument("--source", nargs="+", metavar="SOURCE", help="camera, address, video file or images")
     parser.add_argument("--rung", help="the only rung to run (default: the governor picks)")
+    add_trusted(parser)
     group = parser.add_argument_group("network")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     group.add_argument("--port", type=int, default=PORT, help=f"0 takes a free one (default: {PORT})")
@@ -59,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
     from shoestring.cli.run_live import begins
+    from shoestring.cli.trust_options import hold
     from shoestring.device.live.running import Running, chip_of
     from shoestring.device.serve import build_app, run_server
     from shoestring.device.service.beats import Beats
@@ -73,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
         bundle = stack.enter_context(open_bundle(arguments.bundle))
+        console.say(hold(bundle, arguments))
         source = _source(arguments, bundle, stack)
         page = _page(arguments, bundle, source)
         heart = Heart(Notifier(os.environ), "http", "governor", *([] if source is None else ["frames"]))
