@@ -1,7 +1,7 @@
 """One look of the agent: ask, decide, fetch, activate; and see what there is to tell.
 
-Every step can be cut at any point and is done again at the next look: what is on the disk says how far it came. Only the
-order matters: a counter is remembered before its bundle is fetched, a fact is in the queue before it counts as told.
+Every step can be cut at any point and is done again at the next look: what is on the disk says how far it came. Only
+the order matters: a counter is remembered before its bundle is fetched, a fact is in the queue before it counts as told.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.base import disk
 from shoestring.base.errors import (
+    EngineError,
     RepositoryError,
     ShoestringError,
     SlotError,
@@ -145,8 +146,8 @@ class Agent:
             found = self._failed("bad-repository", error)
         except UnreachableError as error:
             found = self._failed("unreachable", error)
-        except StorageError as error:
-            found = Look(self._outlook, "failed", str(error), error)
+        except (StorageError, EngineError) as error:
+            found = Look(self._outlook, "failed", error.message, error)
         self._outlook = found.outlook
         return found
 
@@ -204,7 +205,7 @@ class Agent:
             self._rest(release)
             key = f"{release.counter} {error.reason}"
             return replace(seen, refusal=error.message, refusal_key=key), error.message, True
-        except StorageError:
+        except (StorageError, EngineError):  # no disk, no process: that is this device's trouble, not the bundle's
             self._rest(release)
             raise
         self._resting = None
@@ -265,7 +266,10 @@ class Agent:
         )
         if record.active is None:
             return Scene("", False, 0, failed)
-        return Scene(record.active.sha256, record.state == "trial", record.active.counter, failed)
+        seen = self._memory.seen.get(self._place.group)
+        asked = seen is not None and seen.bundle_sha256 == record.active.sha256
+        counter = seen.counter if seen is not None and asked else record.active.counter
+        return Scene(record.active.sha256, record.state == "trial", counter, failed)
 
 
 __all__ = ["Agent", "Look", "Place"]

@@ -1,4 +1,4 @@
-"""From a release to the file of its bundle on this disk: by a delta where one fits, else whole; gone on with after a cut.
+"""From a release to the file of its bundle on this disk: by a delta where one fits, else whole, and on after a cut.
 
 Beside the file of a bundle only what is on its way lies in the folder; what belongs to other releases is removed first,
 so that a device which never gets one whole does not fill its disk with many.
@@ -6,6 +6,7 @@ so that a device which never gets one whole does not fill its disk with many.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def obtain(
         return Obtained(out, "here")
     if wanted in held:
         check_room(folder, release.bundle_bytes, held)
-        disk.copy(held[wanted], out)
+        _copy(held[wanted], out)
         if sha256_of(out) == wanted:
             return Obtained(out, "here")
         disk.remove(out)  # what the slot holds is damaged
@@ -149,6 +150,15 @@ def sha256_of(path: Path) -> str:
     return hasher.hexdigest()
 
 
+def _copy(source: Path, out: Path) -> None:
+    """A bundle out of its slot, which is needed for the very same one; empty where it is gone. Raises StorageError."""
+    with disk.atomic_file(out) as stream, contextlib.suppress(DataError):
+        old = opens.open_within(source.parent, source.name)
+        with old:
+            while piece := old.read(MIB):
+                stream.write(piece)
+
+
 def _text(path: Path) -> str:
     """Of a small file of ours; empty where there is none that can be read."""
     try:
@@ -165,7 +175,7 @@ def _by_delta(repository: Repository, release: Release, delta: DeltaFrom, old: P
         repository.fetch(delta_path(delta.old_sha256, release.bundle_sha256), file)
         made = apply_delta(old, file, out)
     except (BundleError, RepositoryError) as error:
-        # The delta is of no use here: a listing that lacks it, another zlib, a damaged base. The whole speaks for itself.
+        # Of no use here: a listing that lacks it, another zlib, a damaged base. The whole speaks for itself.
         disk.remove(file)
         return f"the delta was of no use, the whole was fetched: {error.message}"
     disk.remove(file)

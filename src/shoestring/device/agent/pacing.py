@@ -2,8 +2,8 @@
 
 A fleet that was switched on together, or that lost its server together, must not come back together. So the first look
 is anywhere within one period, later ones keep the distance that this made, and after failures each device waits a time
-drawn from zero up to a limit that doubles ("full jitter": M. Brooker, "Exponential Backoff And Jitter", AWS Architecture
-Blog, 2015).
+drawn from zero up to a limit that doubles ("full jitter": M. Brooker, "Exponential Backoff And Jitter", AWS
+Architecture Blog, 2015).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from shoestring.base.errors import DataError
 from shoestring.device.agent.sending import LATER, NEVER, TAKEN, Answer
 from shoestring.device.agent.watching import TOLD_FORMAT, Told
 from shoestring.domain.report import REPORT_FORMAT, Report
-from shoestring.trust.reports import MAX_REASON_CHARACTERS, seal_report
+from shoestring.trust.sealed_report import MAX_REASON, seal_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def deliver(queue: ReportQueue, sender: Sender, most: int = BATCH) -> Answer:
 def plain_line(words: str) -> str:
     """One line that a report may carry."""
     line = "".join(one if one.isprintable() else "?" for one in " ".join(words.split()))
-    return line[:MAX_REASON_CHARACTERS]
+    return line[:MAX_REASON]
 
 
 __all__ = ["BATCH", "Teller", "deliver", "plain_line", "told_of"]

@@ -7,7 +7,6 @@ broker confirmed it (QoS 1). Whatever else happens it stays in the queue, unless
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import http.client
 import ssl
 import time
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from shoestring.base.errors import DataError, MissingExtraError, UsageError
 from shoestring.base.limits import CONNECT_SECONDS, METADATA_SECONDS
 from shoestring.trust.repository.paced import PacedSocket
+from shoestring.trust.repository.patience import retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,16 +183,4 @@ class MqttSender:
         return client
 
 
-def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
-    """What `Retry-After` asks for (RFC 9110, section 10.2.3), in seconds; None where it is missing or makes no sense."""
-    text = (headers.get("Retry-After") or "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
-    try:
-        when = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return max(0.0, when.timestamp() - now_s)
-
-
-__all__ = ["LATER", "NEVER", "TAKEN", "Answer", "HttpSender", "MqttSender", "Sender", "retry_after_s"]
+__all__ = ["LATER", "NEVER", "TAKEN", "Answer", "HttpSender", "MqttSender", "Sender"]

@@ -39,7 +39,7 @@ class Scene:
     Args:
         active: hash of the bundle that runs; empty: none does.
         trial: whether it is still on trial.
-        counter: of the release that brought it; 0: none did.
+        counter: of the newest release that asked for it; 0: none did.
         failed: bundles that failed here, oldest first.
     """
 
@@ -79,7 +79,7 @@ class Told:
     Args:
         format: TOLD_FORMAT.
         active: hash.
-        trial: see `Scene`.
+        trial, counter: see `Scene`.
         failed: hashes.
         repository: state of it.
         refusal_key: see `Outlook`.
@@ -88,6 +88,7 @@ class Told:
     format: int = TOLD_FORMAT
     active: str = ""
     trial: bool = False
+    counter: int = 0
     failed: tuple[str, ...] = ()
     repository: str = "good"
     refusal_key: str = ""
@@ -128,7 +129,8 @@ def facts(told: Told, scene: Scene, outlook: Outlook, *, heartbeat: bool = False
         told = replace(told, failed=(*told.failed, failed.bundle_sha256)[-MAX_TOLD:])
         if failed.revoked and not ran:
             continue  # it stood by as a way back, and does no more
-        counter = outlook.counter if failed.bundle_sha256 == outlook.bundle_sha256 else 0
+        known = {outlook.bundle_sha256: outlook.counter, **({told.active: told.counter} if ran else {})}
+        counter = known.get(failed.bundle_sha256, 0)
         yield Fact("rolled-back" if ran else "refused", failed.bundle_sha256, counter, failed.reason, told)
     if outlook.refusal and outlook.refusal_key != told.refusal_key:
         told = replace(told, refusal_key=outlook.refusal_key)
@@ -138,10 +140,10 @@ def facts(told: Told, scene: Scene, outlook: Outlook, *, heartbeat: bool = False
         told = replace(told, repository=outlook.state)
         yield Fact(outlook.state, "", 0, outlook.reason, told)
     mended = outlook.state == "good" != told.repository
-    moved = (scene.active, scene.trial) != (told.active, told.trial)
+    moved = (scene.active, scene.trial, scene.counter) != (told.active, told.trial, told.counter)
     if scene.active and (moved or mended or heartbeat):
         repository = "good" if mended else told.repository
-        told = replace(told, active=scene.active, trial=scene.trial, repository=repository)
+        told = replace(told, active=scene.active, trial=scene.trial, counter=scene.counter, repository=repository)
         note = outlook.note if moved else ""
         yield Fact("trial" if scene.trial else "good", scene.active, scene.counter, note, told)
 
