@@ -59,7 +59,17 @@ def hash_of(number: int) -> str:
 def release(counter: int, number: int, **changes: object) -> Release:
     """A release that asks for a bundle."""
     made = Release(
-        RELEASE_FORMAT, GROUP, counter, f"camera {number}", hash_of(number), len(bundle(number)), 0, "0.1.0", None, (), ()
+        RELEASE_FORMAT,
+        GROUP,
+        counter,
+        f"camera {number}",
+        hash_of(number),
+        len(bundle(number)),
+        0,
+        "0.1.0",
+        None,
+        (),
+        (),
     )
     return replace(made, **changes)
 
