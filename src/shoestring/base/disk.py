@@ -31,14 +31,14 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, secret: bool = False) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a stream whose content becomes `path` when the block ends without an error; what was written can be read.
 
     On any error, Ctrl-C included, `path` is as it was and no temporary file stays.
 
     Args:
-        path: of the file.
-        secret: for its owner alone from the first byte on, and never in the place of another file.
+        path: in a directory that exists.
+        mode: permissions, narrowed by the umask; until it is whole, the file is its owner's alone.
 
     Raises:
         StorageError: the directory is missing, the disk is full or read-only.
@@ -53,12 +53,8 @@ def atomic_file(path: Path, *, secret: bool = False) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         with storage_errors(path):
-            if secret:
-                path.hardlink_to(temporary)  # unlike a rename, it fails where there is something already
-                temporary.unlink()
-            else:
-                temporary.chmod(0o666 & ~_umask())
-                temporary.replace(path)
+            temporary.chmod(mode & ~_umask())
+            temporary.replace(path)
             _sync_directory(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
