@@ -12,7 +12,7 @@ from shoestring.domain.release import bundle_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tuf.api.metadata import Targets
+    from tuf.api.metadata import TargetFile, Targets  # type: ignore[attr-defined]
 
     from shoestring.fleet.repository.draft import Draft
 
@@ -64,15 +64,17 @@ def held_bundles(targets: Targets, group: str | None = None) -> tuple[Held, ...]
     for path, target in targets.targets.items():
         if not path.startswith("bundles/"):
             continue
-        about = canonical.convert(target.custom, _Note, lambda reason, at=path: RepositoryError(f"{at}: {reason}"))
+        about = _note_of(path, target)
         if group is None or group in about.groups:
             sha256, size = target.hashes["sha256"], target.length
             found.append(
-                Held(
-                    sha256, size, about.name, about.published_s, about.groups, about.minimum_version, about.chip
-                )
+                Held(sha256, size, about.name, about.published_s, about.groups, about.minimum_version, about.chip)
             )
     return tuple(sorted(found, key=lambda one: (-one.published_s, one.sha256)))
+
+
+def _note_of(path: str, target: TargetFile) -> _Note:
+    return canonical.convert(target.custom, _Note, lambda reason: RepositoryError(f"{path}: {reason}"))
 
 
 def find_bundle(targets: Targets, words: str) -> Held:

@@ -16,7 +16,7 @@ from shoestring.fleet.roles import DAY_S, TOP, life_s, wave_shares
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tuf.api.metadata import Root, Targets
+    from tuf.api.metadata import Root, Targets  # type: ignore[attr-defined]
 
     from shoestring.domain.release import Release
     from shoestring.fleet.error_rate import Verdict
@@ -139,7 +139,9 @@ def _role(workshop: Workshop, book: Book, name: str, now_s: float) -> RoleStatus
 
 def _due(role: RoleStatus) -> str | None:
     if role.left_s < 0:
-        return f"{role.name} ran out {in_days(-role.left_s)} ago, so devices take nothing new: shoestring fleet refresh DIR"
+        return (
+            f"{role.name} ran out {in_days(-role.left_s)} ago, devices take nothing new: shoestring fleet refresh DIR"
+        )
     if role.left_s < RENEW_AT * life_s(role.name):
         return f"{role.name} runs out in {in_days(role.left_s)}: shoestring fleet refresh DIR, with its keys at hand"
     return None
