@@ -104,6 +104,15 @@ def put_aside(path: Path, aside: Path) -> None:
         _sync_directory(aside.parent)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, gone from the disk when this returns; a missing one is fine. Raises StorageError."""
+    path = Path(path)
+    with storage_errors(path):
+        if os.path.lexists(path):
+            path.unlink()
+            _sync_directory(path.parent)
+
+
 def make_directory(path: Path) -> Path:
     """Create `path` and its parents; it may exist. Raises StorageError."""
     with storage_errors(path):

@@ -36,6 +36,7 @@ VERBS = {
     "sign": "sign a bundle, or take its signatures off",
     "verify": "check every byte of a bundle, and who signed it",
     "delta": "write what changed between two bundles, to send instead of the whole new one",
+    "agent": "follow a fleet's repository: fetch, activate on trial, and tell",
     "patch": "make the new bundle from the old one and a delta",
     "fleet": "publish bundles to many devices in waves, and read what they report",
     "report": "write one HTML page about a bundle",
