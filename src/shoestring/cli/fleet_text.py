@@ -31,7 +31,8 @@ def show_status(found: Status, counts: Sequence[Count]) -> None:
     if found.bundles:
         print()
         bundles = [
-            (one.sha256[:SHOWN], one.name, format_bytes(one.size_bytes), ", ".join(one.groups)) for one in found.bundles
+            (one.sha256[:SHOWN], one.wanted.name, format_bytes(one.wanted.size_bytes), ", ".join(one.groups))
+            for one in found.bundles
         ]
         console.show_table(("bundle", "name", "size", "published in"), bundles, right=frozenset({2}))
     if counts:

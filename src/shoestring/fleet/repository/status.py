@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from shoestring.fleet.repository.book import read_book
 from shoestring.fleet.repository.groups import groups_of, releases_of
-from shoestring.fleet.repository.promote import next_wave
 from shoestring.fleet.repository.refresh import RENEW_AT
 from shoestring.fleet.repository.shelf import Held, held_bundles
 from shoestring.fleet.repository.signers import our_id
 from shoestring.fleet.roles import DAY_S, TOP, life_s, wave_shares
+from shoestring.fleet.rollout import next_wave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def _due(role: RoleStatus) -> str | None:
 def _next(group: Group, releases: tuple[Release | None, ...], verdict: Verdict | None) -> str:
     if releases[0] is None:
         return f"{group.name} runs nothing yet: shoestring fleet publish DIR BUNDLE --group {group.name}"
-    found = next_wave(group, releases)
+    found = next_wave(releases)
     if found is None:
         return ""
     wave, release = found
