@@ -38,6 +38,7 @@ VERBS = {
     "delta": "write what changed between two bundles, to send instead of the whole new one",
     "agent": "follow a fleet's repository: fetch, activate on trial, and tell",
     "patch": "make the new bundle from the old one and a delta",
+    "fleet": "publish bundles to many devices in waves, and read what they report",
     "report": "write one HTML page about a bundle",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
