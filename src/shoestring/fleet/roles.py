@@ -21,7 +21,9 @@ KEY_NAMES = (*TOP, ROLLOUT)
 
 DAY_S = 86_400
 ROOT_S = 365 * DAY_S  # signed by hand; a year is what people remember to do, and a lost key must not lock a fleet out
-TARGETS_S = 182 * DAY_S  # signed with each new bundle; half a year without one is possible, a year without a look is not
+TARGETS_S = (
+    182 * DAY_S
+)  # signed with each new bundle; half a year without one is possible, a year without a look is not
 WAVE_S = 31 * DAY_S  # a roll-out is watched for days; its keys are near, so a month costs nobody anything
 ONLINE_S = 7 * DAY_S  # signed by cron; a week gives room for a long holiday week-end with a broken cron
 LIFE_S = {"root": ROOT_S, "targets": TARGETS_S, "snapshot": ONLINE_S, "timestamp": ONLINE_S}

@@ -26,7 +26,7 @@ MAX_SEALED_BYTES = 8 * 1024  # a report takes some 700 bytes and its reason 500;
 MAX_REASON = 500
 MAX_WORD = 100  # of a group, a version, a chip
 _HASH = re.compile(r"[0-9a-f]{64}")
-_PUBLIC = re.compile(r"[0-9a-f]{%d}" % (2 * KEY_BYTES))
+_PUBLIC = re.compile(rf"[0-9a-f]{{{2 * KEY_BYTES}}}")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ def read_devices(path: Path) -> frozenset[str]:
         match = _LINE.match(words)
         if match is None:
             raise UsageError(
-                f"line {number} of {path} does not begin with a device's id", hint="64 digits, as `agent --show-id` shows"
+                f"line {number} of {path} does not begin with a device's id",
+                hint="64 digits, as `agent --show-id` shows",
             )
         found.add(match[1])
     return frozenset(found)

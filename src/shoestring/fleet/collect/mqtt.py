@@ -1,4 +1,4 @@
-"""Reports by MQTT. The broker is told that a message arrived when the report is on the disk, so it repeats the others."""
+"""Reports by MQTT. The broker is told that a message arrived when it is on the disk, so it repeats the others."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ class MqttReports:
         self._broker, self._reception = broker, reception
         self.trouble: str | None = f"not connected to {broker.address} yet"
         self._ended = threading.Event()
-        client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True
-        )
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True)
         client.connect_timeout = CONNECT_S
         client.reconnect_delay_set(*BACK_OFF_S)
         if broker.user is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, LiteralString, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shoestring.base.errors import MissingExtraError, StorageError, UsageError
@@ -105,7 +105,9 @@ class PostgresStore:
                 yield self._base
         except self._errors_of as error:
             self.close()
-            raise StorageError(f"the database: {str(error).strip()}", hint="is the server up, and the name right?") from None
+            raise StorageError(
+                f"the database: {str(error).strip()}", hint="is the server up, and the name right?"
+            ) from None
         except BaseException:
             self.close()
             raise
@@ -124,5 +126,5 @@ class PostgresStore:
             raise UsageError("the database holds reports of another version", hint="name another database")
 
 
-def _q(words: str) -> LiteralString:
-    return cast("LiteralString", words.replace("{p}", "%s"))
+def _q(words: str) -> str:
+    return words.replace("{p}", "%s")

@@ -112,7 +112,9 @@ class SqliteStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise StorageError(f"{self._path}: {error}", hint="is the disk full, or the file of another program?") from None
+            raise StorageError(
+                f"{self._path}: {error}", hint="is the disk full, or the file of another program?"
+            ) from None
 
 
 def _q(words: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError as TufError
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.exceptions import LengthOrHashMismatchError
+from tuf.api.exceptions import RepositoryError as TufError
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]
 
 from shoestring.base.errors import RepositoryError, StorageError, UsageError
 from shoestring.base.opens import open_within
@@ -18,10 +19,9 @@ from shoestring.base.opens import open_within
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tuf.api.metadata import MetaFile, Signed
+    from tuf.api.metadata import MetaFile, Signed  # type: ignore[attr-defined]
 
-    S = TypeVar("S", bound=Signed)
-
+S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 METADATA, TARGETS = "metadata", "targets"
 """Folders of the repository."""
 MAX_METADATA_BYTES = 16 * 1024 * 1024  # a thousand groups of ten waves take some 10 MB

@@ -1,4 +1,4 @@
-"""A change to a repository: worked out in memory, signed, and written so that any cut leaves the old one or the new one.
+"""A change to a repository: worked out in memory, signed, and written so that a cut leaves the old one or the new one.
 
 The order of writing:
 
@@ -16,7 +16,16 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import (  # type: ignore[attr-defined]
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
 
 from shoestring.base import canonical, disk
 from shoestring.base.errors import BundleError, SignatureError
@@ -27,7 +36,7 @@ from shoestring.fleet.roles import TOP, life_s
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tuf.api.metadata import Key, Role, Signed
+    from tuf.api.metadata import Key, Role, Signed  # type: ignore[attr-defined]
 
     from shoestring.fleet.repository.signers import Keyring
 
@@ -196,7 +205,9 @@ class Draft:
         if role == "timestamp":
             return 1 if self._book is None else self._book.timestamp.signed.version + 1
         held = (path.name.partition(".") for path in (self.folder / METADATA).glob(f"*.{role}.json"))
-        return 1 + max((int(first) for first, _, rest in held if rest == f"{role}.json" and first.isdecimal()), default=0)
+        return 1 + max(
+            (int(first) for first, _, rest in held if rest == f"{role}.json" and first.isdecimal()), default=0
+        )
 
 
 def _copy(source: Path, path: Path, sha256: str) -> None:

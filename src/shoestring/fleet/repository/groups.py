@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tuf.api.metadata import DelegatedRole
+from tuf.api.metadata import DelegatedRole  # type: ignore[attr-defined]
 
 from shoestring.base import canonical
 from shoestring.base.errors import RepositoryError, StorageError, UsageError
@@ -22,7 +22,7 @@ from shoestring.fleet.roles import wave_shares, waves_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tuf.api.metadata import Key, TargetFile, Targets
+    from tuf.api.metadata import Key, TargetFile, Targets  # type: ignore[attr-defined]
 
 MAX_RELEASE_BYTES = 64 * 1024  # some 100 bytes a delta and 67 a revoked bundle
 
@@ -62,8 +62,8 @@ def groups_of(targets: Targets) -> dict[str, Group]:
     groups = {}
     for name, waves in found.items():
         reached, per_cents = 0, []
-        for wave in sorted(waves):
-            reached += sum("/canary/" not in path for path in waves[wave])
+        for number in sorted(waves):
+            reached += sum("/canary/" not in path for path in waves[number])
             per_cents.append(reached)
         canaries = tuple(path.split("/")[2] for path in waves[1] if "/canary/" in path)
         groups[name] = Group(name, tuple(per_cents), canaries)

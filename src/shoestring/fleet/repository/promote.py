@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import BudgetError, UsageError
-from shoestring.fleet.repository.groups import Group, releases_of, the_group
-from shoestring.fleet.repository.releasing import put_release
+from shoestring.fleet.repository.groups import releases_of, the_group
+from shoestring.fleet.repository.releasing import put_waves
+from shoestring.fleet.rollout import next_wave, promoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,17 +35,6 @@ class Promoted:
     verdict: Verdict | None
 
 
-def next_wave(group: Group, releases: tuple[Release | None, ...]) -> tuple[int, Release] | None:
-    """The first wave that does not run the newest release, from 1, and that release; None where all do."""
-    newest = releases[0]
-    if newest is None:
-        return None
-    for wave, release in enumerate(releases, start=1):
-        if release != newest:
-            return wave, newest
-    return None
-
-
 def promote(workshop: Workshop, name: str, judge: Callable[[Release], Verdict] | None) -> Promoted:
     """Let the next wave of a group run the newest release. Needs the keys of that wave.
 
@@ -60,7 +50,8 @@ def promote(workshop: Workshop, name: str, judge: Callable[[Release], Verdict] |
     """
     with workshop.changing() as (book, draft):
         group = the_group(book.targets.signed, name)
-        found = next_wave(group, releases_of(book.folder, group, draft.waves))
+        before = releases_of(book.folder, group, draft.waves)
+        found = next_wave(before)
         if found is None:
             raise UsageError(f"all of {name} runs its newest release", hint="publish a new bundle first")
         wave, release = found
@@ -72,6 +63,6 @@ def promote(workshop: Workshop, name: str, judge: Callable[[Release], Verdict] |
                 if verdict.tally.failed
                 else "wait for more reports, or allow more errors: --max-errors",
             )
-        put_release(draft, group, wave, release)
+        put_waves(draft, group, before, promoted(before))
         draft.commit()
         return Promoted(release, wave, group.waves[wave - 1], verdict)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ from shoestring.base.errors import SignatureError, UsageError
 from shoestring.bundle.delta import make_delta
 from shoestring.bundle.opening import open_bundle
 from shoestring.bundle.signing import check_signatures
-from shoestring.domain.release import RELEASE_FORMAT, DeltaFrom, Release, bundle_path, delta_path
+from shoestring.domain.release import DeltaFrom, Release, bundle_path, delta_path
 from shoestring.fleet.repository.book import TARGETS
 from shoestring.fleet.repository.groups import releases_of, the_group
-from shoestring.fleet.repository.releasing import next_counter, put_release, revoked_by
-from shoestring.fleet.repository.shelf import Held, held_bundles, note
+from shoestring.fleet.repository.releasing import put_waves
+from shoestring.fleet.repository.shelf import Held, held_bundles, note, retire
+from shoestring.fleet.rollout import Wanted, published
 
 if TYPE_CHECKING:
     from shoestring.bundle.opening import Bundle
@@ -78,34 +79,20 @@ def publish(
     with open_bundle(path) as bundle, workshop.changing() as (book, draft):
         signed_by = () if policy is None else _checked(bundle, policy)
         group = the_group(book.targets.signed, name)
-        running = releases_of(book.folder, group, draft.waves)
-        revoked = revoked_by(running)
-        if bundle.sha256 in revoked:
-            raise UsageError(
-                f"{path} was revoked in the group {name}", hint="make a mended bundle; a revoked one stays revoked"
-            )
+        before = releases_of(book.folder, group, draft.waves)
         size = os.fstat(bundle.descriptor).st_size
         version = _minimum(bundle, minimum_version)
-        note(draft, Held(bundle.sha256, size, bundle.manifest.name, draft.now_s, (name,), version, chip), path)
+        wanted = Wanted(bundle.sha256, size, bundle.manifest.name, version, chip)
+        published(before, name, wanted, draft.now_s)  # refuses before anything dear is done
+        note(draft, Held(wanted, draft.now_s, (name,)), path)
         with tempfile.TemporaryDirectory(prefix="shoestring-") as scratch:
             made = _deltas(draft, book, name, bundle, Path(scratch), deltas)
-            release = Release(
-                format=RELEASE_FORMAT,
-                group=name,
-                counter=next_counter(running),
-                name=bundle.manifest.name,
-                bundle_sha256=bundle.sha256,
-                bundle_bytes=size,
-                issued_s=draft.now_s,
-                minimum_version=version,
-                chip=chip,
-                deltas=made,
-                revoked=revoked,
-            )
-            put_release(draft, group, 1, release)
+            after = published(before, name, replace(wanted, deltas=made), draft.now_s)
+            put_waves(draft, group, before, after)
+            retire(draft, name, frozenset(one.bundle_sha256 for one in after if one is not None))
             draft.change("targets")
             draft.commit()
-    return Published(release, signed_by)
+    return Published(after[0], signed_by)
 
 
 def _checked(bundle: Bundle, policy: Policy) -> tuple[str, ...]:

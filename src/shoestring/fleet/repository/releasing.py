@@ -1,4 +1,4 @@
-"""Put a release in the place of another one, for all shares of a wave at once."""
+"""Let the waves of a group run other releases: what changes is signed anew."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from shoestring.base import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from shoestring.domain.release import Release
     from shoestring.fleet.repository.draft import Draft
     from shoestring.fleet.repository.groups import Group
+    from shoestring.fleet.rollout import Waves
 
 
 def put_release(draft: Draft, group: Group, wave: int, release: Release | None) -> None:
@@ -32,17 +31,8 @@ def put_release(draft: Draft, group: Group, wave: int, release: Release | None) 
     draft.change(role)
 
 
-def next_counter(releases: Iterable[Release | None]) -> int:
-    """Larger than that of any release of the group; promoting one keeps its counter, so the largest is in force."""
-    return 1 + max((one.counter for one in releases if one is not None), default=0)
-
-
-def revoked_by(releases: Iterable[Release | None]) -> tuple[str, ...]:
-    """Bundles that the group's releases revoke: once revoked they stay it."""
-    return tuple(sorted({sha256 for one in releases if one is not None for sha256 in one.revoked}))
-
-
-def running(releases: Iterable[Release | None]) -> tuple[Release, ...]:
-    """Different releases in force, the newest first."""
-    found = {one.counter: one for one in releases if one is not None}
-    return tuple(found[counter] for counter in sorted(found, reverse=True))
+def put_waves(draft: Draft, group: Group, before: Waves, after: Waves) -> None:
+    """Change the waves that run something else now."""
+    for wave, (old, new) in enumerate(zip(before, after, strict=True), start=1):
+        if old != new:
+            put_release(draft, group, wave, new)

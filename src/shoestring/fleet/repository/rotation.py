@@ -10,7 +10,7 @@ from shoestring.fleet.repository.setup import MAX_THRESHOLD
 from shoestring.fleet.roles import ROLLOUT, TOP
 
 if TYPE_CHECKING:
-    from tuf.api.metadata import Key, Root, Targets
+    from tuf.api.metadata import Key, Root, Targets  # type: ignore[attr-defined]
 
     from shoestring.fleet.repository.draft import Draft
     from shoestring.fleet.repository.workshop import Workshop

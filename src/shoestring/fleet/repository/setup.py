@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tuf.api.metadata import Targets
+from tuf.api.metadata import Targets  # type: ignore[attr-defined]
 
 from shoestring.base import disk
 from shoestring.base.errors import UsageError
@@ -14,11 +14,18 @@ from shoestring.fleet.repository.groups import Group, delegate, groups_of, relea
 from shoestring.fleet.repository.releasing import put_release
 from shoestring.fleet.repository.workshop import locked
 from shoestring.fleet.roles import (
-    DEFAULT_WAVES, MAX_CANARIES, MAX_GROUPS, ROLLOUT, TOP, check_device, check_group, check_waves,
+    DEFAULT_WAVES,
+    MAX_CANARIES,
+    MAX_GROUPS,
+    ROLLOUT,
+    TOP,
+    check_device,
+    check_group,
+    check_waves,
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from tuf.api.metadata import Key
+    from tuf.api.metadata import Key  # type: ignore[attr-defined]
 
     from shoestring.fleet.repository.workshop import Workshop
 

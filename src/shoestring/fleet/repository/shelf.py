@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from shoestring.base import canonical
 from shoestring.base.errors import RepositoryError, UsageError
 from shoestring.domain.release import bundle_path
+from shoestring.fleet.rollout import Wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tuf.api.metadata import Targets
+    from tuf.api.metadata import TargetFile, Targets  # type: ignore[attr-defined]
 
     from shoestring.fleet.repository.draft import Draft
 
 SHORTEST = 8
 """Digits of a hash that name a bundle at least."""
+KEEP_BUNDLES = 20
+"""Of a group, to go back to; every device fetches their list."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +28,19 @@ class Held:
     """A bundle on the shelf.
 
     Args:
-        sha256: of the file.
-        size_bytes: likewise.
-        name: for people.
+        wanted: it, with what a release says of it.
         published_s: when it was last published, s since 1970.
         groups: that it was published in.
-        minimum_version: of this project that can run it.
-        chip: that it was made for; None: any.
     """
 
-    sha256: str
-    size_bytes: int
-    name: str
+    wanted: Wanted
     published_s: int
     groups: tuple[str, ...]
-    minimum_version: str
-    chip: str | None
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return self.wanted.sha256
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ def held_bundles(targets: Targets, group: str | None = None) -> tuple[Held, ...]
     for path, target in targets.targets.items():
         if not path.startswith("bundles/"):
             continue
-        about = canonical.convert(target.custom, _Note, lambda reason, at=path: RepositoryError(f"{at}: {reason}"))
+        about = _note_of(path, target)
         if group is None or group in about.groups:
-            sha256, size = target.hashes["sha256"], target.length
-            found.append(
-                Held(
-                    sha256, size, about.name, about.published_s, about.groups, about.minimum_version, about.chip
-                )
-            )
+            wanted = Wanted(target.hashes["sha256"], target.length, about.name, about.minimum_version, about.chip)
+            found.append(Held(wanted, about.published_s, about.groups))
     return tuple(sorted(found, key=lambda one: (-one.published_s, one.sha256)))
+
+
+def _note_of(path: str, target: TargetFile) -> _Note:
+    return canonical.convert(target.custom, _Note, lambda reason: RepositoryError(f"{path}: {reason}"))
 
 
 def find_bundle(targets: Targets, words: str) -> Held:
@@ -91,12 +91,25 @@ def note(draft: Draft, held: Held, source: Path) -> None:
     """Authorise a bundle; one that is there already belongs to one group more."""
     before = {one.sha256: one for one in held_bundles(draft.targets)}.get(held.sha256)
     groups = tuple(sorted({*held.groups, *(before.groups if before is not None else ())}))
-    custom = canonical.plain(_Note(held.name, held.published_s, groups, held.minimum_version, held.chip))
-    draft.add_file(bundle_path(held.sha256), source, held.sha256, held.size_bytes, custom)
+    one = held.wanted
+    custom = canonical.plain(_Note(one.name, held.published_s, groups, one.minimum_version, one.chip))
+    draft.add_file(bundle_path(one.sha256), source, one.sha256, one.size_bytes, custom)
+
+
+def retire(draft: Draft, group: str, running: frozenset[str]) -> tuple[str, ...]:
+    """Strike bundles of one group alone that none runs and that KEEP_BUNDLES newer ones have followed; their hashes."""
+    gone = [
+        one.sha256
+        for one in held_bundles(draft.targets, group)[KEEP_BUNDLES:]
+        if one.groups == (group,) and one.sha256 not in running
+    ]
+    for sha256 in gone:
+        strike(draft, sha256)
+    return tuple(gone)
 
 
 def strike(draft: Draft, sha256: str) -> None:
-    """Authorise a bundle no longer, nor any delta to it."""
+    """Authorise a bundle no longer, nor any delta to it or from it."""
     for path in list(draft.targets.targets):
-        if path == bundle_path(sha256) or (path.startswith("deltas/") and path.endswith(f"/{sha256}.delta")):
+        if path == bundle_path(sha256) or (path.startswith("deltas/") and sha256 in path):
             del draft.targets.targets[path]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
 from shoestring.base import disk
 from shoestring.base.errors import UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from securesystemslib.signer import Key, Signer
+    from securesystemslib.signer import Key, Signer  # type: ignore[attr-defined]
 
     from shoestring.trust.keys import PublicKey
 
@@ -31,7 +31,7 @@ class Keyring:
 
     Args:
         folders: first found counts.
-        passphrase: asked for that of a private file.
+        passphrase: asked for that of a private file, and once for all new ones.
         sealed: whether new private keys get that passphrase.
 
     Raises:
@@ -39,10 +39,11 @@ class Keyring:
         SignatureError, StorageError: a public file holds no key, or cannot be read.
     """
 
-    def __init__(self, folders: tuple[Path, ...], passphrase: Callable[[], str], *, sealed: bool = True) -> None:
+    def __init__(self, folders: tuple[Path, ...], passphrase: Callable[[Path], str], *, sealed: bool = True) -> None:
         self.folders = folders
         self.named: dict[str, SSlibKey] = {}
         self._passphrase, self._sealed = passphrase, sealed
+        self._new: str | None = None
         self._private: dict[str, Path] = {}
         self._open: dict[str, Signer] = {}
         for folder in folders:
@@ -60,7 +61,9 @@ class Keyring:
         """
         if name not in self.named:
             folder = disk.make_directory(self.folders[0])
-            self._add(save_private(folder / name, keys.generate(name), self._passphrase() if self._sealed else None))
+            if self._sealed and self._new is None:
+                self._new = self._passphrase(folder)
+            self._add(save_private(folder / name, keys.generate(name), self._new))
         return self.named[name]
 
     def has(self, keyid: str) -> bool:
@@ -73,7 +76,7 @@ class Keyring:
         if path is None:
             return None
         if key.keyid not in self._open:
-            self._open[key.keyid] = CryptoSigner(load_private(path, self._passphrase).inner)
+            self._open[key.keyid] = CryptoSigner(load_private(path, lambda: self._passphrase(path)).inner)
         return self._open[key.keyid]
 
     def _add(self, path: Path) -> None:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from shoestring.fleet.repository.book import read_book
 from shoestring.fleet.repository.groups import groups_of, releases_of
-from shoestring.fleet.repository.promote import next_wave
 from shoestring.fleet.repository.refresh import RENEW_AT
 from shoestring.fleet.repository.shelf import Held, held_bundles
 from shoestring.fleet.repository.signers import our_id
 from shoestring.fleet.roles import DAY_S, TOP, life_s, wave_shares
+from shoestring.fleet.rollout import next_wave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tuf.api.metadata import Root, Targets
+    from tuf.api.metadata import Root, Targets  # type: ignore[attr-defined]
 
     from shoestring.domain.release import Release
     from shoestring.fleet.error_rate import Verdict
@@ -139,7 +139,9 @@ def _role(workshop: Workshop, book: Book, name: str, now_s: float) -> RoleStatus
 
 def _due(role: RoleStatus) -> str | None:
     if role.left_s < 0:
-        return f"{role.name} ran out {in_days(-role.left_s)} ago, so devices take nothing new: shoestring fleet refresh DIR"
+        return (
+            f"{role.name} ran out {in_days(-role.left_s)} ago, devices take nothing new: shoestring fleet refresh DIR"
+        )
     if role.left_s < RENEW_AT * life_s(role.name):
         return f"{role.name} runs out in {in_days(role.left_s)}: shoestring fleet refresh DIR, with its keys at hand"
     return None
@@ -148,7 +150,7 @@ def _due(role: RoleStatus) -> str | None:
 def _next(group: Group, releases: tuple[Release | None, ...], verdict: Verdict | None) -> str:
     if releases[0] is None:
         return f"{group.name} runs nothing yet: shoestring fleet publish DIR BUNDLE --group {group.name}"
-    found = next_wave(group, releases)
+    found = next_wave(releases)
     if found is None:
         return ""
     wave, release = found

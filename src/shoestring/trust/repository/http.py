@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import re
 import ssl
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +19,7 @@ from shoestring.base.limits import CONNECT_SECONDS, METADATA_SECONDS
 from shoestring.base.opens import check_relative
 from shoestring.trust.repository.layout import METADATA
 from shoestring.trust.repository.paced import PacedSocket
+from shoestring.trust.repository.patience import retry_after_s
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +131,9 @@ class HttpSource:
         if status in ABSENT:
             return None
         if status in BUSY or status >= 500:
-            raise UnreachableError(f"the server answered {status} for {path}")
+            raise UnreachableError(
+                f"the server answered {status} for {path}", retry_after_s=retry_after_s(answer.headers.get("Retry-After"), time.time())
+            )
         if 300 <= status < 400:
             raise RepositoryError(
                 f"the server sent {path} elsewhere (status {status}), which is not followed",
