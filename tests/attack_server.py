@@ -2,7 +2,7 @@
 
 A fresh interpreter a file takes most of a second; a fork takes a millisecond. Inside the fork everything is as in the
 quarantine proper: the same walls and limits (`quarantine.shut`), the same reader, the same treatment of its errors.
-What a fork says of a file is one line on a pipe; when it dies or hangs, that is noted and another goes on with the next.
+What a fork says of a file is one line on a pipe; when it dies or hangs, that is noted and another takes the next.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _batch(job: dict[str, Any]) -> list[list[Any]]:
         pid = os.fork()
         if pid == 0:
             os.close(read)
-            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lasts
+            sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lasts
             try:
                 _work(job, len(done), write)
             finally:

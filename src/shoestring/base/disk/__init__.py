@@ -1,9 +1,9 @@
 """The one package that writes to disk, so that kill -9 and a power cut leave the old state or the new one.
 
 What has returned stays. The pieces: `kernel` (the seam of system calls), `whole` (files that appear whole or not),
-`lines` (files that grow), `filling`
-(files of closed processes), `naming` (renames, removals, directories), `locking` (one process at a time), `refusal` (our
-error), `stream`. docs/durability.md says what is promised, and how it is proved.
+`lines` (files that grow), `filling` (files of closed processes), `naming` (renames, removals, directories), `locking`
+(one process at a time), `refusal` (our error), `stream`. docs/durability.md says what is promised, and how that is
+proved.
 """
 
 from shoestring.base.disk.filling import fill
