@@ -7,6 +7,7 @@ import binascii
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,7 +161,8 @@ def load_private_key(path: Path, passphrase: Callable[[], str] | None = None) ->
         if passphrase is None:
             raise SignatureError(f"{path} is under a passphrase, and none was given")
         word = passphrase().encode()
-    return private_key(_loaded(path, der, word), _name_beside(path))
+    key = private_key(_loaded(path, der, word))
+    return replace(key, public=replace(key.public, name=_name_beside(path, key.public)))
 
 
 def _check_mode(path: Path, mode: int) -> None:
@@ -188,9 +190,13 @@ def _loaded(path: Path, der: bytes, passphrase: bytes | None) -> Ed25519PrivateK
     return inner
 
 
-def _name_beside(path: Path) -> str:
+def _name_beside(path: Path, key: PublicKey) -> str:
+    """The name that the public key's file gives, if it is of the same key."""
     beside = path.with_name(path.name + ".pub")
-    return load_public_key(beside).name if beside.is_file() else ""
+    if not beside.is_file():
+        return ""
+    found = load_public_key(beside)
+    return found.name if found.raw == key.raw else ""
 
 
 def _pem(kind: str, der: bytes) -> str:
