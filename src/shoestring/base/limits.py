@@ -28,6 +28,10 @@ MAX_BLOBS = 4_096  # rungs x files each, with room
 MAX_PATCHED_BYTES = 64 * MIB  # a larger blob is sent whole: a search takes 17 times its size in memory
 GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a second on a Pi
 
+# --- signatures --------------------------------------------------------------------------------------------------
+MAX_SIGNATURES = 16  # of one bundle: more people than any policy we know of asks for
+MAX_ENVELOPE_BYTES = 64 * 1024  # a statement of 100 rungs takes 14 kB, sixteen signatures 3 kB
+
 # --- child processes ---------------------------------------------------------------------------------------------
 MAX_CHILD_REPLY_BYTES = 256 * MIB  # replies are JSON; tensors travel as files
 MAX_CHILD_STDERR_BYTES = 64 * 1024  # the tail kept for the error message
