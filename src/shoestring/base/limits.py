@@ -17,6 +17,13 @@ MAX_IMAGE_PIXELS = 100_000_000  # a 100-megapixel camera; beyond it a small file
 MAX_IMAGES = 2_000_000  # ImageNet and a half
 MAX_LABEL_NAMES = 100_000  # ImageNet-21k four times over
 
+# --- encrypted bundles -------------------------------------------------------------------------------------------
+MAX_AGE_RECIPIENTS = 512  # devices of one encrypted bundle; each takes 100 bytes of its header
+MAX_AGE_HEADER_BYTES = (
+    64 * 1024
+)  # so many and some; the library's time grows with the square: 0.4 s here, seconds on a Pi
+MAX_AGE_KEY_FILE_BYTES = MIB  # a file of recipients: so many lines of 63 characters, with comments
+
 # --- bundles -----------------------------------------------------------------------------------------------------
 MAX_BUNDLE_BYTES = 4 * GIB  # the zip format's limit without 64-bit extensions, which we do not write
 MAX_UNPACKED_BYTES = 4 * GIB  # of all blobs together, expanded: the time that opening may take
@@ -29,13 +36,6 @@ MAX_BOM_VALUES = 300_000  # as MAX_MANIFEST_VALUES
 MAX_BLOBS = 4_096  # rungs x files each, with room
 MAX_PATCHED_BYTES = 64 * MIB  # a larger blob is sent whole: a search takes 17 times its size in memory
 GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a second on a Pi
-
-# --- encrypted bundles -------------------------------------------------------------------------------------------
-MAX_AGE_RECIPIENTS = 512  # devices of one encrypted bundle; each takes 100 bytes of its header
-MAX_AGE_HEADER_BYTES = (
-    64 * 1024
-)  # so many and some; the library's time grows with the square: 0.4 s here, seconds on a Pi
-MAX_AGE_KEY_FILE_BYTES = MIB  # a file of recipients: so many lines of 63 characters, with comments
 
 # --- child processes ---------------------------------------------------------------------------------------------
 MAX_CHILD_REPLY_BYTES = 256 * MIB  # replies are JSON; tensors travel as files
