@@ -207,7 +207,11 @@ def test_recipients_come_from_words_and_files(tmp_path: Path) -> None:
     assert age.recipients([three, str(tmp_path / "fleet.txt")]) == (three, one, two)
 
 
-@pytest.mark.parametrize("word", ["age1", "age1xyz", OURS.recipient[:-1], OURS.recipient.replace("age1", "age2")])
+@pytest.mark.parametrize(
+    "word",
+    ["age1", "age1xyz", OURS.recipient[:-1], OURS.recipient.replace("age1", "age2")],
+    ids=["empty", "short", "cut", "another kind"],
+)
 def test_what_is_no_recipient_is_refused(word: str) -> None:
     with pytest.raises((UsageError, StorageError)):
         age.recipients([word])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shoestring.domain.manifest import Blob, Manifest
+    from shoestring.domain.signature import Signature
 
 
 class Bundle:
@@ -41,6 +42,12 @@ class Bundle:
         self.crcs = verified.crcs
         self.manifest: Manifest = verified.manifest
         self.sha256 = verified.sha256
+        self.envelope = verified.envelope
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """As they lie in the file, by key id; `bundle.signing.check_signatures` says whether they hold."""
+        return () if self.envelope is None else self.envelope.signatures
 
     @property
     def descriptor(self) -> int:
@@ -139,7 +146,7 @@ def open_bundle(path: Path) -> Bundle:
         path: of a `.shoe` file.
 
     Raises:
-        BundleError: it is not exactly what `pack` would write for its manifest.
+        BundleError: it is not exactly what `pack` and `sign_bundle` would write for its manifest and signatures.
         StorageError: it is missing or cannot be read.
     """
     path = Path(path)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shoestring.domain.ladder import Rung
 
 DEFAULT_IMAGES = 200
+SIGN_AGAIN = "the bundle was signed; the proof changed it, so its signatures are gone: sign it again"
 PROGRAM_ARCH = {"x86-64": "x86_64", "aarch64": "aarch64"}
 
 
@@ -128,9 +129,10 @@ def prove(
         proof = make_proof(chosen, place, picked, asked.answered)
         manifest, blobs = with_proof(bundle, evidence, proof, chosen)
         sha256 = pack(target, manifest, blobs)
+        notes = (*picked.notes, *([SIGN_AGAIN] if bundle.signatures else []))
     kept = replace(evidence, proofs=(proof,))
     counts = checked(kept, proof, evidence.metric)
-    return Proven(proof, counts, asked.answered.replayed, manifest, sha256, picked.notes)
+    return Proven(proof, counts, asked.answered.replayed, manifest, sha256, notes)
 
 
 def find_rung(bundle: Bundle, name: str | None) -> Rung:
