@@ -1,8 +1,8 @@
 """Runs readers over many hostile files: a warm process without threads forks closed ones, each of which reads a batch.
 
 A fresh interpreter a file takes most of a second; a fork takes a millisecond. Inside the fork everything is as in the
-quarantine proper: the same walls and limits (`quarantine.shut`), the same reader, the same treatment of its errors.
-What a fork says of a file is one line on a pipe; when it dies or hangs, that is noted and another goes on with the next.
+quarantine proper: the same walls and limits (`quarantine.shut`), the same reader, the same treatment of its
+errors. What a fork says of a file is one line on a pipe; when it dies or hangs, that is noted and another goes on with the next.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,9 @@ def _answer(reader: Any, request: dict[str, Any]) -> Verdict:
     except MemoryError:
         return Verdict("MemoryError")
     except Exception as error:  # noqa: BLE001 - in the quarantine proper the child dies of it
-        return Verdict(f"uncaught {type(error).__name__}", str(error))
+        places = [frame for frame in traceback.extract_tb(error.__traceback__) if "shoestring" in frame.filename]
+        where = f"{Path(places[-1].filename).name}:{places[-1].lineno}" if places else "elsewhere"
+        return Verdict(f"uncaught {type(error).__name__}", f"at {where}: {error}")
 
 
 def _work(job: dict[str, Any], start: int, pipe: int) -> None:
@@ -140,7 +143,7 @@ def _batch(job: dict[str, Any]) -> list[list[Any]]:
         pid = os.fork()
         if pid == 0:
             os.close(read)
-            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lasts
+            sys.stdout = sys.stderr = Path(os.devnull).open("w")  # for as long as the process lasts
             try:
                 _work(job, len(done), write)
             finally:

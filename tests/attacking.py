@@ -17,6 +17,7 @@ from shoestring.base.quarantine import ONE_THREAD
 
 CANARY = b"CANARY-of-the-machine-7f3a91"  # stands beside the model's directory; nobody may repeat it
 BATCH = 50
+MAX_DEATHS = 40  # whose words are kept
 OURS = {"ModelError", "ChildError", "DataError", "UsageError"}
 _START = "import sys; sys.path[:] = {path!r}; import attack_server; attack_server.serve()"
 
@@ -42,7 +43,7 @@ class Tally:
         self.outcomes[verdict.outcome] += 1
         self.slowest_s = max(self.slowest_s, verdict.seconds)
         self.most_grown_bytes = max(self.most_grown_bytes, verdict.grown_bytes)
-        if verdict.outcome not in OURS | {"accepted"} and len(self.deaths) < 20:
+        if verdict.outcome not in OURS | {"accepted"} and len(self.deaths) < MAX_DEATHS:
             self.deaths.append(f"{verdict.outcome}: {verdict.message[:200]}")
 
     @property

@@ -228,7 +228,9 @@ def safetensors_case(chance: random.Random) -> dict[str, bytes]:
         name = chance.choice(sorted(header))
         entry = header[name]
         number = edge(chance)
-        odd = chance.choice((number, str(number), None, True, 1.5, [], {}, [number], [number] * 40, "F32", "F4", {"a": {}}))
+        odd = chance.choice(
+            (number, str(number), None, True, 1.5, [], {}, [number], [number] * 40, "F32", "F4", {"a": {}})
+        )
         if chance.random() < 0.2:
             header[chance.choice(WORDS)] = entry
         elif chance.random() < 0.2 or not isinstance(entry, dict) or not entry:

@@ -1,12 +1,11 @@
 """Damaged model files by the thousand: the process that reads them may die, ours never, and nothing outside is told.
 
-    SHOESTRING_PROOF=200 python -m pytest tests/attacks/test_mutated_models.py     20,000 files a format
+SHOESTRING_PROOF=200 python -m pytest tests/attacks/test_mutated_models.py     20,000 files a format
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from random import Random
 
 import pytest

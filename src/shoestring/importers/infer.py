@@ -21,7 +21,7 @@ def infer(draft: Draft) -> None:
     draft.notes[:] = [note for note in draft.notes if not note.startswith(_NOTE)]
     try:
         inferred = shape_inference.infer_shapes(skeleton, strict_mode=True, data_prop=True)
-    except shape_inference.InferenceError as error:
+    except (shape_inference.InferenceError, ValueError) as error:  # ValueError: of types out of range
         draft.notes.append(_NOTE + first_line(error))
         inferred = _lenient(skeleton)
     graph = inferred.graph
@@ -33,7 +33,7 @@ def infer(draft: Draft) -> None:
 def _lenient(skeleton: Any) -> Any:
     try:
         return shape_inference.infer_shapes(skeleton, strict_mode=False, data_prop=True)
-    except (shape_inference.InferenceError, RuntimeError) as error:
+    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"its shapes cannot be inferred: {first_line(error)}", hint="export the model again"
         ) from error
