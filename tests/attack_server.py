@@ -1,8 +1,8 @@
 """Runs readers over many hostile files: a warm process without threads forks closed ones, each of which reads a batch.
 
 A fresh interpreter a file takes most of a second; a fork takes a millisecond. Inside the fork everything is as in the
-quarantine proper: the same walls and limits (`quarantine.shut`), the same reader, the same treatment of its
-errors. What a fork says of a file is one line on a pipe; when it dies or hangs, that is noted and another goes on with the next.
+quarantine proper: the same walls and limits (`quarantine.shut`), the same reader, the same treatment of its errors.
+What a fork says of a file is one line on a pipe; when it dies or hangs, another goes on with the next file.
 """
 
 from __future__ import annotations
@@ -79,6 +79,28 @@ def import_torch(request: dict[str, Any]) -> Any:
     return convert({"kind": "exported", "shapes": {}, "batch_free": True, "allow_pickle": False, **request})
 
 
+def look_at_archive(request: dict[str, Any]) -> Any:
+    """What our own process does with an archive of PyTorch before any other opens it."""
+    from shoestring.importers.pytorch import _kind
+
+    return _kind(Path(request["source"]), Path(request["source"]))
+
+
+def open_bundle(request: dict[str, Any]) -> Any:
+    from shoestring.bundle import open_bundle
+
+    with open_bundle(Path(request["source"])) as bundle:
+        return [bundle.sha256, [len(bundle.read(blob.sha256)) for blob in bundle.manifest.blobs]]
+
+
+def apply_delta(request: dict[str, Any]) -> Any:
+    """Of the bundle beside it."""
+    from shoestring.bundle.patching import apply_delta
+
+    source, folder = Path(request["source"]), Path(request["source"]).parent
+    return str(apply_delta(folder / "old.shoe", source, folder / "new.shoe"))
+
+
 def reads_what_it_is_told(request: dict[str, Any]) -> Any:
     """A saboteur: a reader that follows any path in its file, and answers with what stands there."""
     return Path(Path(request["source"]).read_text()).read_text()
@@ -143,7 +165,9 @@ def _batch(job: dict[str, Any]) -> list[list[Any]]:
         pid = os.fork()
         if pid == 0:
             os.close(read)
-            sys.stdout = sys.stderr = Path(os.devnull).open("w")  # for as long as the process lasts
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
             try:
                 _work(job, len(done), write)
             finally:

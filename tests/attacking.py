@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,13 +83,22 @@ class Server:
         return self._process.poll() is None
 
     def ask(
-        self, target: str, cases: list[Mapping[str, bytes]], main: str, *, walls: bool = True, **more: str
+        self,
+        target: str,
+        cases: list[Mapping[str, bytes]],
+        main: str,
+        *,
+        walls: bool = True,
+        furnish: Callable[[Path], None] | None = None,
+        **more: str,
     ) -> list[Verdict]:
         """Let `target` read each case.
 
         Args:
             cases: the files of each, by name.
             main: the name of the one that is given to the reader.
+            walls: whether the fork shuts itself in.
+            furnish: puts into each directory what are no plain files.
             more: goes into every request.
         """
         shutil.rmtree(self.room, ignore_errors=True)
@@ -100,6 +109,8 @@ class Server:
             for name, data in case.items():
                 (folder / name).write_bytes(data)
             (folder / "out").touch()
+            if furnish is not None:
+                furnish(folder)
             requests.append({"source": str(folder / main), "target": str(folder / "out"), **more})
         job = {"target": target, "requests": requests, "room": str(self.room), "walls": walls}
         assert self._process.stdin is not None and self._process.stdout is not None
