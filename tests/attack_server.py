@@ -23,7 +23,7 @@ from typing import Any
 from shoestring.base import quarantine
 from shoestring.base.errors import ShoestringError
 
-LARGEST_FILE_BYTES = 64 << 20
+LARGEST_FILE_BYTES = 512 << 20
 MEMORY_BYTES = 4 << 30  # of address space, half of what an import has
 CASE_SECONDS = 20.0
 MAX_MESSAGE = 2_000
@@ -104,6 +104,13 @@ def apply_delta(request: dict[str, Any]) -> Any:
 def reads_what_it_is_told(request: dict[str, Any]) -> Any:
     """A saboteur: a reader that follows any path in its file, and answers with what stands there."""
     return Path(Path(request["source"]).read_text()).read_text()
+
+
+def makes_room(request: dict[str, Any]) -> Any:
+    """A saboteur: a reader that allocates what the first 8 bytes of a file claim."""
+    room = bytearray(int.from_bytes(Path(request["source"]).read_bytes()[:8], "little"))
+    room[::4096] = b"x" * len(room[::4096])
+    return len(room)
 
 
 def dies(request: dict[str, Any]) -> Any:
