@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from shoestring.cli.options import add_quarantine, add_weights, options_of
 
 if TYPE_CHECKING:
+    from shoestring.domain.evidence import Evidence
     from shoestring.domain.head import Head
+    from shoestring.domain.manifest import Manifest
 
 EXAMPLE = "shoestring inspect model.onnx --layers"
 
@@ -114,6 +116,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.proofs import checked_words
     from shoestring.cli.tables import show_candidates, show_cascade, show_detections, show_sizes
+    from shoestring.cli.trust_options import unchecked
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
     from shoestring.inputs.spec import describe
@@ -121,25 +124,17 @@ def _bundle(arguments: argparse.Namespace) -> int:
     with open_bundle(arguments.target) as bundle:
         manifest, evidence = bundle.manifest, bundle.evidence()
         checked = recheck(manifest, evidence)
-        sha256 = bundle.sha256
+        sha256, signed, signatures = bundle.sha256, unchecked(bundle), bundle.signatures
     proofs = [(proof, counts_of(evidence, proof, evidence.metric)) for proof in evidence.proofs or ()]
     files, bundle_bytes = sizes(manifest), arguments.target.stat().st_size
     if arguments.json:
         found = {"sha256": sha256, "manifest": manifest, "machine": evidence.machine, "checked": checked}
+        found["signatures"] = [one.keyid for one in signatures]
         found["measured_on"] = evidence.measured_on
         found["proofs"] = [{"rung": proof.rung, "system": proof.system, "counts": counts} for proof, counts in proofs]
         console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
-    print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
-    predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
-    if predicted is not None:
-        print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
-    if evidence.measured_on is not None:
-        board = evidence.measured_on
-        print(f"latency and memory were measured on a board: {board.name} ({', '.join(board.isa)})")
-    here = predicted is None and evidence.measured_on is None
-    done = "measured" if here else "scored and certified"
-    print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
+    _show_origin(manifest, evidence)
     print(f"task: {_task(manifest.head)}")
     print(f"pre-processing: {describe(manifest.preprocess)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
@@ -150,8 +145,22 @@ def _bundle(arguments: argparse.Namespace) -> int:
     show_cascade(manifest.ladder)
     for proof, counts in proofs:
         print("; ".join(checked_words(proof.rung, counts)))
+    print(signed)
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0
+
+
+def _show_origin(manifest: Manifest, evidence: Evidence) -> None:
+    print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
+    predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
+    if predicted is not None:
+        print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
+    if evidence.measured_on is not None:
+        board = evidence.measured_on
+        print(f"latency and memory were measured on a board: {board.name} ({', '.join(board.isa)})")
+    here = predicted is None and evidence.measured_on is None
+    done = "measured" if here else "scored and certified"
+    print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
 
 
 def _task(head: Head | None) -> str:
