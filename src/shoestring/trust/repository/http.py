@@ -41,7 +41,7 @@ class HttpStream:
         self.start_bytes = start_bytes
         tag = answer.headers.get("ETag", "")
         self.mark: str | None = tag if len(tag) <= MAX_MARK and _ETAG.fullmatch(tag) else None
-        self._left = answer.length  # None: until the other side closes, or in chunks that say their own end
+        self._left = answer.length  # None: in chunks that say their own end
 
     def read(self, size_bytes: int) -> bytes:
         """The next bytes, none at the end. Raises UnreachableError: cut, or too slow."""
@@ -138,6 +138,11 @@ class HttpSource:
             )
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise RepositoryError(f"the server compressed {path}, which nobody asked for", rule="form")
+        if status in (200, 206) and answer.length is None and not answer.chunked:
+            raise UnreachableError(
+                f"the server did not say how long {path} is, so that a cut could not be told from its end",
+                hint="serve it with Content-Length, as servers of static files do",
+            )
         if status == 200:
             return HttpStream(connection, answer, 0)
         if status == 206 and start_bytes:
