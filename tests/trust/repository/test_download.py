@@ -164,14 +164,14 @@ def test_from_a_directory(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_or_leads_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError, match="stick"):
-        FolderSource(tmp_path / "none").open("metadata/timestamp.json")
+        FolderSource(tmp_path / "none").ask("metadata/timestamp.json")
     (tmp_path / "metadata").mkdir()
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "metadata" / "timestamp.json").symlink_to(tmp_path / "secret")
     with pytest.raises(RepositoryError) as told:
-        FolderSource(tmp_path).open("metadata/timestamp.json")
+        FolderSource(tmp_path).ask("metadata/timestamp.json")
     assert told.value.rule == "name"
     with pytest.raises(RepositoryError):
-        FolderSource(tmp_path).open("../secret")
-    assert FolderSource(tmp_path).open("metadata/none.json") is None
-    assert FolderSource(tmp_path).open("none/none.json") is None
+        FolderSource(tmp_path).ask("../secret")
+    assert FolderSource(tmp_path).ask("metadata/none.json") is None
+    assert FolderSource(tmp_path).ask("none/none.json") is None

@@ -94,8 +94,8 @@ class HttpSource:
             except (OSError, ssl.SSLError) as error:
                 raise DataError(f"cannot read the certificates {ca}: {error}") from error
 
-    def open(self, path: str, start_bytes: int = 0, mark: str | None = None) -> HttpStream | None:
-        """As `Source.open`."""
+    def ask(self, path: str, start_bytes: int = 0, mark: str | None = None) -> HttpStream | None:
+        """As `Source.ask`."""
         check_relative(path.replace(":", ""))
         whole_s = METADATA_SECONDS if path.startswith(f"{METADATA}/") else None
         head = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "shoestring"}
@@ -152,7 +152,7 @@ class HttpSource:
         if status in (206, 416) and start_bytes:  # it cannot go on there: from the beginning, in one more request
             answer.close()
             connection.close()
-            return self.open(path)
+            return self.ask(path)
         raise RepositoryError(f"the server answered {status} for {path}", rule="form")
 
 
