@@ -151,10 +151,7 @@ def build(
         links = [f"-l{name}" for name in libraries] if kind != "object" else []
         command = [*flags(compiler, target, kind, threads=threads), *extra_flags, *inputs, "-o", str(made), *links]
         _run([*compiler.command, *command], timeout_seconds, Path(folder), out.name)
-        disk.write_bytes(out, made.read_bytes())
-    if kind == "program":
-        with disk.storage_errors(out):
-            out.chmod(out.stat().st_mode | 0o111)
+        disk.write_bytes(out, made.read_bytes(), mode=0o777 if kind == "program" else 0o666)
     return out
 
 
