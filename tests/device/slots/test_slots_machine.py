@@ -261,7 +261,7 @@ def live(examples: int, *, shrink: bool = True) -> None:
 
 
 def test_any_life() -> None:
-    live(12 * SCALE)
+    live(8 * SCALE)
 
 
 ACTIVATED = rules.activated
