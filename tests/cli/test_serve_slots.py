@@ -93,6 +93,8 @@ def test_one_process_through_four_bundles(tmp_path, bundles, started) -> None:
     server = started("serve", slots, "--port", "0", "--trial-seconds", "1", "--fps", "50")
     server.until("has no bundle yet; waiting for one")
 
+    slots.seen(0)  # the directory is there, and still no bundle
+    server.until("no bundle can be started")
     bring(slots, bundles["one"])
     heard = server.until("page is at")
     assert f"bundle {sha256_of(bundles['one'])[:12]} of slot a, on trial, start 1" in heard
