@@ -8,7 +8,7 @@ import pytest
 
 from shoestring.base.errors import SignatureError
 from shoestring.trust import dsse
-from shoestring.trust.key_files import public_pem, save_private
+from shoestring.trust.key_files import public_pem, save_key_pair
 from shoestring.trust.keys import PublicKey
 from shoestring.trust.policy import MAX_KEYS, Policy, load_policy, policy_of
 from signers import ADA, BOB, EVE, signer, trusting
@@ -85,7 +85,7 @@ ODD_FILES = {
 
 @pytest.mark.parametrize("name", ODD_FILES)
 def test_odd_files_are_refused(tmp_path: Path, name: str) -> None:
-    save_private(tmp_path / "secret", ADA, None)
+    save_key_pair(tmp_path / "secret", ADA, None)
     (tmp_path / "link").symlink_to("secret.pub")
     text, reason = ODD_FILES[name]
     with pytest.raises(SignatureError, match=reason):
