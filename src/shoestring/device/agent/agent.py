@@ -124,6 +124,7 @@ class Agent:
         self._activate, self._clock, self._say = activate, clock, say
         self._queue, self._teller = queue, teller
         self._downloads = disk.make_directory(place.folder / "downloads")
+        disk.sweep(place.folder)
         self._memory, trouble = read_memory(place.folder)
         if trouble:
             say(trouble)
