@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _service(arguments: argparse.Namespace) -> Service:
     from shoestring.base.errors import UsageError
     from shoestring.base.units import parse_bytes
-    from shoestring.bundle import open_bundle
     from shoestring.cli import console
     from shoestring.cli.main import build_parser
+    from shoestring.cli.run_verb import settle
     from shoestring.device.pipelines.sources.opencv import without_password
     from shoestring.device.pipelines.sources.opening import kind_of
     from shoestring.device.service.unit import Service
@@ -70,8 +70,11 @@ def _service(arguments: argparse.Namespace) -> Service:
     if words[0] not in ("run", "serve"):
         raise UsageError(f"a service runs `run` or `serve`, not {words[0]!r}", hint=EXAMPLE)
     asked = build_parser(words[0]).parse_args(words)
-    if asked.bundle is None:
-        raise UsageError("no bundle was named", hint=EXAMPLE)
+    if words[0] == "run":
+        settle(asked)
+    if (asked.bundle is None) == (asked.slots is None):
+        count = "no bundle was" if asked.bundle is None else "both a bundle and slots were"
+        raise UsageError(f"{count} named", hint=EXAMPLE)
     sources = [str(name) for name in (asked.files if words[0] == "run" else asked.source or ())]
     for name in sources:
         if without_password(name) != name:
@@ -81,8 +84,6 @@ def _service(arguments: argparse.Namespace) -> Service:
     files += [Path(name) for name in sources if kind_of(name) in ("images", "video")]
     program = Path(sys.executable)
     homes = _check_files([*files, program], arguments.user)
-    with open_bundle(asked.bundle) as bundle:
-        engine = max(rung.candidate.cost.peak_rss_bytes or 0 for rung in bundle.manifest.ladder.rungs)
     open_network = asked.mqtt is not None or "stream" in kinds
     if words[0] == "serve":
         network = "open" if open_network or asked.host not in LOCAL else "local"
@@ -91,14 +92,51 @@ def _service(arguments: argparse.Namespace) -> Service:
     return Service(
         name=arguments.name,
         command=(str(program), "-P", "-m", "shoestring.cli.main", *words),
-        # While a rung is changed the engines of both are there.
-        memory_bytes=2 * engine + SPARE_BYTES if arguments.memory_max is None else parse_bytes(arguments.memory_max),
+        memory_bytes=_memory(asked) if arguments.memory_max is None else parse_bytes(arguments.memory_max),
         user=arguments.user,
         camera="camera" in kinds,
         network=network,
         low_port=words[0] == "serve" and 0 < asked.port < 1024,
         homes=homes,
+        writes=_writes(asked, arguments.user),
     )
+
+
+def _memory(asked: argparse.Namespace) -> int:
+    """Twice the dearest rung's, since the engines of both are there while a rung is changed; and the rest.
+
+    Raises:
+        UsageError: there is no bundle yet to tell it.
+    """
+    from shoestring.base.errors import UsageError
+    from shoestring.bundle import open_bundle
+    from shoestring.device.slots import Slots
+
+    path = asked.bundle
+    if path is None:
+        active = Slots(asked.slots).active()
+        if active is None:
+            raise UsageError(
+                f"{asked.slots} has no bundle yet, so nothing tells how much memory to allow", hint="--memory-max 1GB"
+            )
+        path = active.path
+    with open_bundle(path) as bundle:
+        engine = max(rung.candidate.cost.peak_rss_bytes or 0 for rung in bundle.manifest.ladder.rungs)
+    return 2 * engine + SPARE_BYTES
+
+
+def _writes(asked: argparse.Namespace, user: str | None) -> tuple[str, ...]:
+    """Directories that the service must write to. Raises UsageError where its own user could not."""
+    from shoestring.base.errors import UsageError
+
+    if asked.slots is None or not asked.slots.is_absolute():
+        return ()
+    if user is None:
+        raise UsageError(
+            f"the service's own user cannot write to {asked.slots}",
+            hint="name a --user who can, or a relative path: it lies in the service's own directory then",
+        )
+    return (str(asked.slots),)
 
 
 def _check_files(files: Sequence[Path], user: str | None) -> bool:

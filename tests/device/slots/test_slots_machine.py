@@ -18,8 +18,10 @@ from hypothesis import HealthCheck, Phase, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from faults import Tapped
 from proof_scale import SCALE
-from shoestring.base import canonical, disk
+from shoestring.base import canonical
+from shoestring.base.disk import kernel
 from shoestring.base.errors import ShoestringError, SlotError
 from shoestring.device.slots import GOOD, MAX_STARTS, Slots, rules
 from shoestring.device.slots.record import RECORD
@@ -84,40 +86,26 @@ class Model:
         return self.active is not None and (not self.trial or self.previous is not None)
 
 
-class Watch:
-    """Counts what a process does to the disk, and ends it at one of these steps.
+STEPS = ("open", "write", "sync", "rename", "unlink", "mkdir")
+
+
+class Dying(Tapped):
+    """Ends a process at one of its calls that open or change something: from there on it does nothing more.
 
     Args:
-        at: step, counted from 0; there is one before and one after everything that is written or removed.
+        at: call, counted from 0.
     """
 
     def __init__(self, at: int) -> None:
+        super().__init__()
         self._left = at
 
-    def step(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise Death
-
-    def watched(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            self.step()
-            done = real(*arguments)
-            self.step()
-            return done
-
-        return call
-
-    def watched_file(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        @contextlib.contextmanager
-        def call(path: Path) -> Iterator[Any]:
-            self.step()
-            with real(path) as stream:
-                yield stream
-                self.step()
-            self.step()
-
-        return call
+    def before(self, name: str) -> None:
+        """Count, and die when it is time."""
+        if name in STEPS:
+            self._left -= 1
+            if self._left < 0:
+                raise Death
 
 
 @contextlib.contextmanager
@@ -126,13 +114,8 @@ def dying(at: int | None) -> Iterator[None]:
     if at is None:
         yield
         return
-    watch = Watch(at)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk, "atomic_file", watch.watched_file(disk.atomic_file))
-        for name in ("remove", "make_directory"):
-            patch.setattr(disk, name, watch.watched(getattr(disk, name)))
-        with contextlib.suppress(Death):
-            yield
+    with kernel.using(Dying(at)), contextlib.suppress(Death):
+        yield
 
 
 class Life(RuleBasedStateMachine):
@@ -177,7 +160,7 @@ class Life(RuleBasedStateMachine):
         refused = frozenset(NAME_OF[one.sha256] for one in record.refused)
         return Model(active, record.state == "trial", record.starts, previous, refused)
 
-    @rule(name=st.sampled_from(NAMES), at=st.none() | st.integers(0, 24))
+    @rule(name=st.sampled_from(NAMES), at=st.none() | st.integers(0, 60))
     def bring(self, name: str, at: int | None) -> None:
         assume(name != self.model.active)
         staged = self.model.staged()
@@ -197,7 +180,7 @@ class Life(RuleBasedStateMachine):
         self.start(None)
         self.confirm(None)
 
-    @rule(at=st.none() | st.integers(0, 6))
+    @rule(at=st.none() | st.integers(0, 14))
     def start(self, at: int | None) -> None:
         after = self.model.started()
         if after.active is None:
@@ -213,12 +196,12 @@ class Life(RuleBasedStateMachine):
             self.copied(self.model)
         assert handed in ([], [HASH_OF[after.active]])
 
-    @rule(at=st.none() | st.integers(0, 6))
+    @rule(at=st.none() | st.integers(0, 14))
     def confirm(self, at: int | None) -> None:
         assume(self.model.active is not None)
         self.lives(at, self.slots.confirm, self.model.confirmed())
 
-    @rule(at=st.none() | st.integers(0, 6))
+    @rule(at=st.none() | st.integers(0, 14))
     def fail(self, at: int | None) -> None:
         assume(self.model.active is not None)
         if not self.model.trial and self.model.previous is None:

@@ -17,7 +17,7 @@ from shoestring.device.slots.trial import Progress, Rules, after, verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shoestring.device.governor.nouns import Decision, Work
+    from shoestring.device.governor.nouns import Decision, Limits, Work
     from shoestring.device.governor.state import State
     from shoestring.device.sensors.readings import Readings
     from shoestring.device.slots.nouns import Held
@@ -68,6 +68,10 @@ class Watching(Listener):
             rungs: as `Engine.rungs`.
         """
         self._rungs = rungs
+
+    def begins(self, limits: Limits) -> None:
+        """A rung is loaded; what that took is no part of the trial."""
+        self._progress = Progress(self._clock())
 
     def decision(
         self, before: State, decision: Decision, readings: Readings, work: Work, forecast: Forecast | None
