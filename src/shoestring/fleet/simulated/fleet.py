@@ -32,7 +32,7 @@ from shoestring.fleet.simulated.world import (
     START_S,
     Bundle,
     Outage,
-    Wanted,
+
     draw_clock,
 )  # fmt: skip
 
