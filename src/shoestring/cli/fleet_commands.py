@@ -138,7 +138,7 @@ def _judge(arguments: argparse.Namespace) -> Iterator[Callable[[Release], Verdic
 
     most = parse_drop(arguments.max_errors)
     with contextlib.closing(open_store(arguments.reports, writing=False)) as store:
-        yield lambda release: judge(store.tally(release.group, release.bundle_sha256, release.counter), most)
+        yield lambda release: judge(store.tally(release.group, release.bundle_sha256), most)
 
 
 def _revoke(arguments: argparse.Namespace) -> int:

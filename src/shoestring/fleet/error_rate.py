@@ -17,7 +17,7 @@ _HALVINGS = 60
 
 @dataclass(frozen=True)
 class Tally:
-    """What the devices of a group said about one bundle under one release.
+    """What the devices of a group said about one bundle.
 
     Args:
         good: devices that confirmed it and never failed with it.

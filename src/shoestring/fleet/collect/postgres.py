@@ -69,10 +69,10 @@ class PostgresStore:
             found = [became[i] for i in range(len(received))]
         return tuple(found)
 
-    def tally(self, group: str, bundle_sha256: str, counter: int) -> Tally:
+    def tally(self, group: str, bundle_sha256: str) -> Tally:
         """See `Store`."""
         with self._session() as base:
-            return questions.tally(base.execute(_q(questions.STATES), (group, bundle_sha256, counter)))
+            return questions.tally(base.execute(_q(questions.STATES), (group, bundle_sha256)))
 
     def counts(self) -> tuple[Count, ...]:
         """See `Store`."""

@@ -27,7 +27,7 @@ TABLE = (
     "PRIMARY KEY (device, sequence))"
 )
 INDEXES = (
-    "CREATE INDEX IF NOT EXISTS reports_by_bundle ON reports (fleet_group, bundle, counter)",
+    "CREATE INDEX IF NOT EXISTS reports_by_bundle ON reports (fleet_group, bundle)",
     "CREATE INDEX IF NOT EXISTS reports_by_time ON reports (received_s)",
 )
 SETTINGS = "CREATE TABLE IF NOT EXISTS shoestring_fleet (layout BIGINT NOT NULL)"
@@ -37,10 +37,7 @@ INSERT = (
     "ON CONFLICT (device, sequence) DO NOTHING"
 )
 HELD = "SELECT sha256 FROM reports WHERE device = {p} AND sequence = {p}"
-STATES = (
-    "SELECT device, state, reason FROM reports WHERE fleet_group = {p} AND bundle = {p} AND counter >= {p} "
-    "ORDER BY device, sequence"
-)
+STATES = "SELECT device, state, reason FROM reports WHERE fleet_group = {p} AND bundle = {p} ORDER BY device, sequence"
 LAST = (
     "SELECT r.fleet_group, r.state, r.running, COUNT(*) FROM reports r JOIN "
     "(SELECT device, MAX(sequence) AS sequence FROM reports GROUP BY device) l "

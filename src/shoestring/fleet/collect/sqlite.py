@@ -77,10 +77,10 @@ class SqliteStore:
                 found.append(KNOWN if held == one.sha256 else OTHER)
         return tuple(found)
 
-    def tally(self, group: str, bundle_sha256: str, counter: int) -> Tally:
+    def tally(self, group: str, bundle_sha256: str) -> Tally:
         """See `Store`."""
         with self._errors():
-            return questions.tally(self._base.execute(_q(questions.STATES), (group, bundle_sha256, counter)))
+            return questions.tally(self._base.execute(_q(questions.STATES), (group, bundle_sha256)))
 
     def counts(self) -> tuple[Count, ...]:
         """See `Store`."""

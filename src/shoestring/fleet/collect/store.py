@@ -64,8 +64,8 @@ class Store(Protocol):
             StorageError: none of them was kept.
         """
 
-    def tally(self, group: str, bundle_sha256: str, counter: int) -> Tally:
-        """What the devices of a group said about a bundle since the release of that counter. Raises StorageError."""
+    def tally(self, group: str, bundle_sha256: str) -> Tally:
+        """What the devices of a group said about a bundle, under whatever release. Raises StorageError."""
 
     def counts(self) -> tuple[Count, ...]:
         """Where devices stand by their last reports, in the order of their numbers. Raises StorageError."""
