@@ -1,15 +1,15 @@
-"""Two hundred real agents against a real nginx, over a link that flaps and cuts: does every one get there, is anything lost?
+"""Two hundred real agents against a real nginx over a bad link: does every one get there, and is anything lost?
 
     python benchmarks/agents.py [--agents 200] [--every 30s] [--seed 0] [--json FILE]
 
-Each agent is a process of `shoestring agent` with slots of its own and a bundle on the null runtime. Between them and nginx, and
-between them and the collector (`shoestring fleet collect`), stands a proxy of ours that cuts connections at random
+Each agent is a process of `shoestring agent` with slots of its own and a bundle on the null runtime. Between them and
+nginx, and between them and the collector (`shoestring fleet collect`), stands a proxy of ours that cuts connections at random
 bytes, lets some starve, and takes the whole link down for seconds. All the while agents are killed with SIGKILL and
 started again. The site is made by the workshop's own verbs:
 
 1. a first release for all,
-2. a new one: a wave of 10 %, its reports are judged, then all take it, as a delta;
-3. a bad one that passes its golden set and crashes when it serves: 10 %, they go back, promotion is refused, it is
+2. a new one: a wave of 10 % (half of a small fleet), its reports are judged, then all take it, as a delta;
+3. a bad one that passes its golden set and crashes when it serves: the wave goes back, promotion is refused, it is
    revoked;
 4. the second release is revoked: all go back to the first, those that hold it without a download.
 
@@ -39,10 +39,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT / "src"), os.e
 
 from flapping import Link, Weather  # noqa: E402
 from loopback_fleet import Device, Site, collector, device, losses, nginx, said, until  # noqa: E402
-
 from shoestring.domain.release import bin_of  # noqa: E402
 
 WAVE, BATCH, PATIENCE_S = 10, 10, 1200.0
+SMALL, SMALL_WAVE = 100, 50
+"""Below so many agents the first wave is half of them: the word of one device proves nothing."""
 STORM = Weather(cut=0.25, starve=0.01, bytes=(1, 60_000), up_s=25.0, down_s=4.0)
 KILL_EVERY_S = 4.0
 
@@ -59,13 +60,17 @@ class Run:
 
     def __init__(self, folder: Path, count: int, every: str, seed: int) -> None:
         self.folder, self.seed = folder, seed
-        self.site = Site(folder, f"{WAVE},100")
+        self.share = WAVE if count >= SMALL else SMALL_WAVE
+        self.site = Site(folder, f"{self.share},100")
         self.bundles = [self.site.bundle(number) for number in (1, 2, 3)]
         self.web, web_port = nginx(folder, self.site.path)
         # All devices come from one address here; a limit for each client would be one for the fleet.
         self.taking, port, self.base = collector(folder)
         self.links = [Link(web_port, STORM, seed), Link(port, STORM, seed + 1)]
-        repository, report = f"http://127.0.0.1:{self.links[0].port}", f"http://127.0.0.1:{self.links[1].port}/v1/reports"
+        repository, report = (
+            f"http://127.0.0.1:{self.links[0].port}",
+            f"http://127.0.0.1:{self.links[1].port}/v1/reports",
+        )
         self.devices = [device(folder, number, self.site, repository, report, every) for number in range(count)]
         self.bad = frozenset({self.bundles[2][1]})
         self.over = threading.Event()
@@ -109,7 +114,7 @@ class Run:
 
     def wave(self) -> set[str]:
         """Devices of the first wave."""
-        return {one.id for one in self.devices if bin_of("porch", one.id) < WAVE}
+        return {one.id for one in self.devices if bin_of("porch", one.id) < self.share}
 
     def story(self) -> list[str]:
         """Live it; what went wrong."""

@@ -120,32 +120,37 @@ class Link:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
-        fate, low, high = self._rng.random(), *self._weather.bytes
-        budget = int(low * (high / low) ** self._rng.random())
-        cut, starve = fate < self._weather.cut, fate < self._weather.cut + self._weather.starve
-        left = [budget if cut or starve else 1 << 62]
-        far: asyncio.StreamWriter | None = None
+        ends = [writer]
         try:
-            back, far = await asyncio.open_connection("127.0.0.1", self._target)
-            ways = [asyncio.create_task(self._pass(reader, far, left)), asyncio.create_task(self._pass(back, writer, left))]
-            try:
-                await asyncio.gather(*ways)
-            finally:
-                for way in ways:
-                    way.cancel()
-        except _BudgetOver:
-            if not cut:
-                self.counts.starved += 1
-                await asyncio.sleep(STARVED_S)
-            else:
-                self.counts.cut += 1
+            await self._carry(reader, ends)
         except (OSError, asyncio.CancelledError):
             pass
         finally:
             self._open.discard(task)
-            for end in (writer, far):
-                if end is not None:
-                    end.transport.abort()
+            for end in ends:
+                end.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, ends: list[asyncio.StreamWriter]) -> None:
+        fate, (low, high) = self._rng.random(), self._weather.bytes
+        budget = int(low * (high / low) ** self._rng.random())
+        cut, starve = fate < self._weather.cut, fate < self._weather.cut + self._weather.starve
+        left = [budget if cut or starve else 1 << 62]
+        back, far = await asyncio.open_connection("127.0.0.1", self._target)
+        near = ends[0]
+        ends.append(far)
+        ways = [asyncio.create_task(self._pass(*way, left)) for way in ((reader, far), (back, near))]
+        try:
+            await asyncio.gather(*ways)
+            return
+        except _BudgetOver:
+            if cut:
+                self.counts.cut += 1
+                return
+            self.counts.starved += 1
+        finally:
+            for way in ways:
+                way.cancel()
+        await asyncio.sleep(STARVED_S)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int]) -> None:
         while piece := await reader.read(PIECE_BYTES):

@@ -55,7 +55,11 @@ http {{
 
 def shoestring(*words: object, may: tuple[int, ...] = (0,)) -> int:
     """A verb of the command line, in this process; its exit code."""
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         code = main([str(word) for word in words])
     assert code in may, f"shoestring {' '.join(map(str, words))} ended with {code}"
     return code

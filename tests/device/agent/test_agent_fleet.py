@@ -66,7 +66,9 @@ def test_a_small_fleet_behind_a_bad_link(tmp_path, static, monkeypatch):
         devices[0].agent.start()
         site.publish(second)  # it crashes wherever it runs
         bad = frozenset({two})
-        until(lambda: all_run(one, bad) and len(said(base, "rolled-back", two)) == AGENTS, "not all went back", PATIENCE_S)
+        until(
+            lambda: all_run(one, bad) and len(said(base, "rolled-back", two)) == AGENTS, "not all went back", PATIENCE_S
+        )
         site.revoke(two, one)
         for link in links:
             link.calm()
