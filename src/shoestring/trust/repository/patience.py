@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 
-
 MAX_DIGITS = 9
 """Of a number of seconds: thirty years. Whoever waits has a bound of its own, far below."""
 
