@@ -3,9 +3,9 @@
     python benchmarks/agents.py [--agents 200] [--every 30s] [--seed 0] [--json FILE]
 
 Each agent is a process of `shoestring agent` with slots of its own and a bundle on the null runtime. Between them and
-nginx, and between them and the collector (`shoestring fleet collect`), stands a proxy of ours that cuts connections at random
-bytes, lets some starve, and takes the whole link down for seconds. All the while agents are killed with SIGKILL and
-started again. The site is made by the workshop's own verbs:
+nginx, and between them and the collector (`shoestring fleet collect`), stands a proxy of ours that cuts connections at
+random bytes, lets some starve, and takes the whole link down for seconds. All the while agents are killed with SIGKILL
+and started again. The site is made by the workshop's own verbs:
 
 1. a first release for all,
 2. a new one: a wave of 10 % (half of a small fleet), its reports are judged, then all take it, as a delta;

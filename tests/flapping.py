@@ -76,7 +76,9 @@ class Link:
         self._up = True
 
     def close(self) -> None:
-        """The end of it."""
+        """The end of it; a second call does nothing."""
+        if self._loop.is_closed():
+            return
         self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""Write a systemd unit that keeps a run, a server or an agent going, locked in: it may use its camera and its memory.
+"""Write a systemd unit that keeps a run, a server or an agent going, locked in: its own camera, memory and files.
 
 The words after -- are those of `shoestring run`, `shoestring serve` or `shoestring agent`. Nothing is started.
 """
@@ -28,7 +28,7 @@ LOCAL = ("127.0.0.1", "::1", "[::1]", "localhost")
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="of the service: the unit is shoestring-NAME.service")
-    parser.add_argument("words", nargs="+", metavar="-- run|serve|agent ...", help="what it runs; files by absolute paths")
+    parser.add_argument("words", nargs="+", metavar="-- run|serve|agent ...", help="to run; files by absolute paths")
     parser.add_argument("--user", metavar="USER", help="to run as (default: one made for it while it runs)")
     parser.add_argument("--memory-max", metavar="1GB", help="of all its processes (default: from the bundle)")
     parser.add_argument("--print", action="store_true", dest="shown", help="show the unit and write nothing")
