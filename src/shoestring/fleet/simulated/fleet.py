@@ -21,7 +21,7 @@ from shoestring.fleet.collect.memory import MemoryStore
 from shoestring.fleet.collect.store import Received
 from shoestring.fleet.error_rate import MAX_ERRORS, judge
 from shoestring.fleet.roles import DEFAULT_WAVES, wave_shares
-from shoestring.fleet.rollout import Waves, next_wave, promoted, published, revoked
+from shoestring.fleet.rollout import Wanted, Waves, next_wave, promoted, published, revoked
 from shoestring.fleet.simulated.device import TRIAL_S, Device
 from shoestring.fleet.simulated.world import (
     DAY_S,
