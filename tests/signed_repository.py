@@ -1,7 +1,7 @@
 """A workshop that signs a repository in memory, and the source that a device reads it from.
 
-Metadata are plain dicts, signed as the specification says, so that an attacker's copy of this workshop can sign anything
-its keys allow. Keys come from their names: `r1` is the same key in every run.
+Metadata are plain dicts, signed as the specification says, so that whoever attacks can sign anything
+that stolen keys allow. Keys come from their names: `r1` is the same key in every run.
 """
 
 from __future__ import annotations

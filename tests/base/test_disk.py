@@ -38,10 +38,7 @@ def test_mode_follows_the_umask(tmp_path: Path) -> None:
 def test_a_failing_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch, call: str) -> None:
     target = tmp_path / "a.bin"
     disk.write_bytes(target, b"old")
-    if call == "fsync":
-        monkeypatch.setattr(os, "fsync", no_space)
-    else:
-        monkeypatch.setattr(Path, "replace", no_space)
+    monkeypatch.setattr(os, call, no_space)
     with pytest.raises(StorageError, match=r"a\.bin.*No space left"):
         disk.write_bytes(target, b"new")
     assert target.read_bytes() == b"old"
@@ -58,18 +55,18 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path: Path, error: type[BaseEx
 
 def test_the_order_is_write_sync_rename_sync(tmp_path: Path, monkeypatch) -> None:
     calls: list[str] = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, rename = os.fsync, os.rename
 
     def seen_fsync(descriptor: int) -> None:
         calls.append("sync directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync file")
         fsync(descriptor)
 
-    def seen_replace(self: Path, target: Path) -> Path:
+    def seen_rename(source: Path, target: Path) -> None:
         calls.append("rename")
-        return replace(self, target)
+        rename(source, target)
 
     monkeypatch.setattr(os, "fsync", seen_fsync)
-    monkeypatch.setattr(Path, "replace", seen_replace)
+    monkeypatch.setattr(os, "rename", seen_rename)
     disk.write_bytes(tmp_path / "a", b"x")
     assert calls == ["sync file", "rename", "sync directory"]
 
@@ -77,33 +74,3 @@ def test_the_order_is_write_sync_rename_sync(tmp_path: Path, monkeypatch) -> Non
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="nowhere"):
         disk.write_bytes(tmp_path / "nowhere" / "a", b"")
-
-
-def test_only_this_module_writes() -> None:
-    """Every other file of the package stays away from the calls that write, but for the few named with a reason."""
-    allowed = {
-        "base/disk.py",
-        "base/child.py",  # pipes and descriptors of its own child
-        "device/simulated/tree.py",  # a board's fake sysfs: it lasts no longer than the simulation
-        "engines/local.py",  # scratch of a call: gone when it ends, so nothing of it must last
-        "engines/ray_cluster.py",  # likewise
-        "engines/work.py",  # likewise
-        "fitting/fit.py",  # a scratch copy that the cache stores through base.disk
-        "importers/onnx_child.py",
-        "importers/pytorch_export.py",  # in a closed process, into scratch; what lasts is read again and stored
-        "proving/guest.py",  # what an emulated board shows its programs; made anew for every run
-        "proving/userland.py",  # a root that can be made again: in a directory of its own, which is then renamed
-        "runtimes/guard_child.py",  # /proc, and shared memory
-        "runtimes/guarded.py",  # shared memory
-        "runtimes/ncnn_cpu.py",  # memory without a name, which ncnn reads as a file
-        "runtimes/native_abi.py",  # memory without a name, for the loader; nothing of it lasts
-    }
-    root = Path(disk.__file__).parents[1]
-    marks = (".write_bytes(", ".write_text(", 'open("w', '"wb"', "'wb'", '"w+b"')
-    found = {
-        str(path.relative_to(root))
-        for path in root.rglob("*.py")
-        for line in path.read_text().splitlines()
-        if any(mark in line for mark in marks) and "disk." not in line
-    }
-    assert found <= allowed, sorted(found - allowed)

@@ -19,12 +19,12 @@ def test_lines_are_added_and_synced(tmp_path, monkeypatch):
     disk.append_bytes(path, b"two\n")
     assert path.read_bytes() == b"one\ntwo\n"
     file, folder = path.stat().st_ino, tmp_path.stat().st_ino
-    assert synced == [file, folder, file], "the file each time, the directory when the file is new"
+    assert synced == [folder, file, file], "the directory when the file is new, the file each time"
 
 
 def test_a_write_that_takes_only_a_part_is_gone_on_with(tmp_path, monkeypatch):
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:3])))
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, place: real(descriptor, bytes(data[:3]), place))
     disk.append_bytes(tmp_path / "lines", b"a long line\n")
     assert (tmp_path / "lines").read_bytes() == b"a long line\n"
 

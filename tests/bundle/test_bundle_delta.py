@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import faults
+import power
 from factory import BundleParts, make_bundle_parts, swap_blob
-from shoestring.base import disk
 from shoestring.base.errors import BundleError, StorageError
 from shoestring.bundle import delta as delta_module
 from shoestring.bundle import open_bundle, pack
@@ -170,80 +170,38 @@ def test_missing_files_are_named(tmp_path: Path, old: Path) -> None:
         apply_delta(old, tmp_path, tmp_path / "out.shoe")
 
 
-@pytest.mark.parametrize("operation", ["write", "fsync", "replace"])
-def test_the_old_bundle_survives_every_failure(
-    tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch, operation: str
-) -> None:
-    """The N-th call fails, for every N, until one run has no failure left."""
+def _patching(old: Path, delta: Path) -> tuple[Callable[[Path], None], Callable[[Path], None]]:
+    """What lays the two out, and what patches the old bundle in its place unless that was done."""
+    before, promise = old.read_bytes(), delta.read_bytes()
+
+    def prepare(root: Path) -> None:
+        (root / "a.shoe").write_bytes(before)
+        (root / "d").write_bytes(promise)
+
+    def act(root: Path) -> None:
+        if (root / "a.shoe").read_bytes() == before:
+            apply_delta(root / "a.shoe", root / "d", root / "a.shoe")
+
+    return prepare, act
+
+
+def test_the_old_bundle_survives_every_refusal_and_every_cut(tmp_path: Path, old: Path) -> None:
     pack(tmp_path / "new.shoe", OTHER.manifest, OTHER.blobs)
     make_delta(old, tmp_path / "new.shoe", tmp_path / "d")
     before, new = old.read_bytes(), (tmp_path / "new.shoe").read_bytes()
-    failed = 0
-    for number in range(1, 60):
-        with monkeypatch.context() as patched:
-            countdown = _fail_at(patched, operation, number)
-            try:
-                apply_delta(old, tmp_path / "d", old)
-            except StorageError as error:
-                assert "No space left" in error.message
-                failed += 1
-            else:
-                assert countdown.calls < number
-                break
-        after = old.read_bytes()
-        assert after == before or (operation == "fsync" and after == new)
-        assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob(".*.part"))
-        if after == new:
-            break
-    assert failed >= 1
-    assert old.read_bytes() == new
+    prepare, act = _patching(old, tmp_path / "d")
+    assert faults.at_every_point(faults.Attempt(prepare, act, lambda root: (root / "a.shoe").read_bytes())) > 50
 
+    def patch(root: Path, done: power.Done) -> None:
+        act(root)
+        done("patched")
 
-class _Countdown:
-    """Raises "disk full" at the N-th call."""
+    def check(root: Path, done: tuple[str, ...]) -> None:
+        assert (root / "a.shoe").read_bytes() in ((new,) if done else (before, new))
 
-    def __init__(self, number: int) -> None:
-        self.calls, self._number = 0, number
-
-    def before(self, real):
-        def counted(*arguments):
-            self.calls += 1
-            if self.calls == self._number:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return real(*arguments)
-
-        return counted
-
-
-class _CountedStream:
-    def __init__(self, stream, countdown: _Countdown) -> None:
-        self._stream, self.write = stream, countdown.before(stream.write)
-
-    def __getattr__(self, name: str):
-        return getattr(self._stream, name)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-
-def _fail_at(patched: pytest.MonkeyPatch, operation: str, number: int) -> _Countdown:
-    countdown = _Countdown(number)
-    if operation == "fsync":
-        patched.setattr(disk.os, "fsync", countdown.before(os.fsync))
-    elif operation == "replace":
-        patched.setattr(Path, "replace", countdown.before(Path.replace))
-    else:
-        real = os.fdopen
-
-        def fdopen(descriptor: int, mode: str):
-            stream = real(descriptor, mode)
-            return _CountedStream(stream, countdown) if "w" in mode else stream
-
-        patched.setattr(disk.os, "fdopen", fdopen)
-    return countdown
+    scenario = power.Scenario(prepare, patch, check)
+    assert power.cut(scenario, seed=8) > 10
+    assert power.drop_each(scenario, seed=8) == 2
 
 
 def test_a_promise_that_is_not_kept_leaves_nothing(tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from factory import make_bundle_parts
+from faults import Full
 from shoestring.base import canonical, disk
+from shoestring.base.disk import kernel
 from shoestring.base.errors import BundleError, StorageError
 from shoestring.bundle import open_bundle, pack, recheck_counts
 from shoestring.bundle import packing as packing_module
@@ -138,39 +140,13 @@ def test_a_file_that_changes_while_it_is_packed_is_noticed(
     assert list(directory.iterdir()) == []
 
 
-class _FullStream:
-    """A stream on a disk that is full after `room` bytes."""
-
-    def __init__(self, stream, room: int) -> None:
-        self._stream, self._room = stream, room
-
-    def write(self, data: bytes) -> int:
-        self._room -= len(data)
-        if self._room < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return self._stream.write(data)
-
-    def __enter__(self) -> _FullStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def __getattr__(self, name: str):
-        return getattr(self._stream, name)
-
-
 @pytest.mark.parametrize("room", [0, 100, 12_000])
 @pytest.mark.parametrize("before", [None, b"the bundle that was there"])
-def test_a_full_disk_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, before: bytes | None
-) -> None:
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, room: int, before: bytes | None) -> None:
     path = tmp_path / "a.shoe"
     if before is not None:
         path.write_bytes(before)
-    fdopen = os.fdopen
-    monkeypatch.setattr(disk.os, "fdopen", lambda fd, mode: _FullStream(fdopen(fd, mode), room))
-    with pytest.raises(StorageError, match="No space left"):
+    with kernel.using(Full(room)), pytest.raises(StorageError, match="No space left"):
         pack(path, PARTS.manifest, PARTS.blobs)
     assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == (
         [] if before is None else [("a.shoe", before)]
@@ -184,7 +160,7 @@ def test_a_failure_at_the_last_moment_leaves_nothing(
     def fail(_descriptor: int) -> None:
         raise error
 
-    monkeypatch.setattr(disk.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises((StorageError, KeyboardInterrupt)):
         pack(tmp_path / "a.shoe", PARTS.manifest, PARTS.blobs)
     assert list(tmp_path.iterdir()) == []

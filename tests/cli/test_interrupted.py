@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import tiny
-from shoestring.base import disk
 
 SHOESTRING = (sys.executable, "-m", "shoestring.cli.main")
 MARK = "SHOESTRING_TEST_MARK"
@@ -98,7 +97,7 @@ def test_a_disk_that_fills_up_while_the_bundle_is_synced(cli, task, known, tmp_p
             raise no_space()
         real(descriptor)
 
-    monkeypatch.setattr(disk.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     said = cli("fit", task.model, "--data", task.data, "-o", out, "--json")
     assert said.code == 1
     assert said.data["error"] == "StorageError"
@@ -123,7 +122,7 @@ def test_a_write_that_the_system_cuts_short(cli, task, known, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("failing", [1, 4, 9])
+@pytest.mark.parametrize("failing", [1, 9, 30])
 def test_a_disk_that_is_full_at_any_step_is_an_error_and_never_a_wrong_answer(
     cli, task, known, tmp_path, monkeypatch, failing
 ):
@@ -139,11 +138,11 @@ def test_a_disk_that_is_full_at_any_step_is_an_error_and_never_a_wrong_answer(
 
     words = ("fit", task.model, "--data", task.data, "--limit", "100", "--cache", cache, "-o", tmp_path / "out.shoe")
     with monkeypatch.context() as patch:
-        patch.setattr(disk.os, "fsync", fsync)
+        patch.setattr(os, "fsync", fsync)
         said = cli(*words)
-    assert said.code == 1 and calls == failing
+    assert said.code == 1 and failing <= calls <= failing + 1, "nothing goes on but the clean-up"
     assert "No space left on device" in said.err and "  hint: " in said.err and "Traceback" not in said.err
     assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
     assert not [path for path in cache.rglob("*") if path.is_file() and path.name.startswith(".")]
-    if failing == 9:
+    if failing == 30:
         assert cli(*words).code == 0

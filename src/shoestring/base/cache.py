@@ -6,6 +6,7 @@ decoded is treated as absent and written again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -46,10 +47,8 @@ class Cache:
         """The stored noun for `question`, or `compute()` stored and returned."""
         path = self.path(room, question, ".json")
         if path.exists():
-            try:
+            with contextlib.suppress(StorageError):  # what cannot be decoded is written again
                 return canonical.decode(path.read_bytes(), kind, StorageError)
-            except StorageError:
-                path.unlink()
         answer = compute()
         disk.write_bytes(path, canonical.encode(answer))
         return answer
@@ -61,7 +60,9 @@ class Cache:
             temporary = path.with_name(f".{os.getpid()}-{path.name}")
             try:
                 write(temporary)
-                disk.write_bytes(path, temporary.read_bytes())
-            finally:
-                temporary.unlink(missing_ok=True)
+                disk.replace(temporary, path)
+            except BaseException:
+                with contextlib.suppress(StorageError):  # the first error is the one to tell
+                    disk.remove(temporary)
+                raise
         return path

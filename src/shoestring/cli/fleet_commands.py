@@ -197,9 +197,9 @@ def _remove_key(arguments: argparse.Namespace) -> int:
 
 
 def _rotate(arguments: argparse.Namespace, *, adding: bool) -> int:
-    from shoestring.trust.key_files import load_public
+    from shoestring.trust.key_files import load_public_key
 
-    public = load_public(arguments.key)
+    public = load_public_key(arguments.key)
     key, workshop = tuf_key(public), _workshop(arguments)
     if adding:
         signed = add_key(workshop, arguments.role, key, threshold=arguments.threshold)

@@ -57,12 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _service(arguments: argparse.Namespace) -> Service:
+    from shoestring.base.addresses import without_password
     from shoestring.base.errors import UsageError
     from shoestring.base.units import parse_bytes
     from shoestring.bundle import open_bundle
     from shoestring.cli import console
     from shoestring.cli.main import build_parser
-    from shoestring.device.pipelines.sources.opencv import without_password
     from shoestring.device.pipelines.sources.opening import kind_of
     from shoestring.device.service.unit import Service
 
@@ -74,8 +74,8 @@ def _service(arguments: argparse.Namespace) -> Service:
         raise UsageError("no bundle was named", hint=EXAMPLE)
     sources = [str(name) for name in (asked.files if words[0] == "run" else asked.source or ())]
     for name in sources:
-        if without_password(name) != name:
-            console.say("the source holds a password, which every user of the device will be able to read in the unit")
+        if kind_of(name) == "stream" and without_password(name) != name:
+            console.say("the source may hold a password: every user of the device will be able to read it in the unit")
     files = [value for value in vars(asked).values() if isinstance(value, Path)]
     kinds = {kind_of(name) for name in sources}
     files += [Path(name) for name in sources if kind_of(name) in ("images", "video")]

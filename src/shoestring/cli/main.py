@@ -36,8 +36,12 @@ VERBS = {
     "sign": "sign a bundle, or take its signatures off",
     "verify": "check every byte of a bundle, and who signed it",
     "delta": "write what changed between two bundles, to send instead of the whole new one",
-    "agent": "follow a fleet's repository: fetch, activate on trial, and tell",
     "patch": "make the new bundle from the old one and a delta",
+    "bom": "print a bundle's bill of materials (CycloneDX, with model cards)",
+    "device-key": "make the secret by which a device reads bundles encrypted to it",
+    "encrypt": "encrypt a bundle so that only the devices named can read it",
+    "decrypt": "decrypt a bundle that was encrypted to this device",
+    "agent": "follow a fleet's repository: fetch, activate on trial, and tell",
     "fleet": "publish bundles to many devices in waves, and read what they report",
     "report": "write one HTML page about a bundle",
 }

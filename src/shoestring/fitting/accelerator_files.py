@@ -111,7 +111,7 @@ def _compiled(bench: Workbench, path: Path) -> tuple[Path, str]:
         if found.path is None:  # compile_model sets it whenever it returns
             raise ChildError("edgetpu_compiler wrote nothing")
         disk.write_bytes(out, found.path.read_bytes())
-        found.path.unlink()
+        disk.remove(found.path)
 
     question = {"compiled": sha256_hex(path.read_bytes()), "compiler": compiler}
     made = bench.cache.file("edgetpu", question, ".tflite", write)

@@ -37,7 +37,7 @@ def normalise(request: dict[str, Any]) -> dict[str, Any]:
     interface.settle_inputs(draft, request["shapes"], batch_free=request["batch_free"])
     _check_source(draft)
     _rewrite(draft)
-    disk.write_bytes(Path(request["target"]), _serialise(draft))
+    disk.fill(Path(request["target"]), _serialise(draft))
     return {
         "source_sha256": sha256,
         "opset": draft.opset,

@@ -200,12 +200,11 @@ def _write_folder(program: Program, target: Target, threads: int, out: Path) -> 
     with scratch as name:
         folder = disk.make_directory(Path(name) / "sources")
         emitted = write_sources(program, target, threads, folder)
-        with disk.storage_errors(out):
-            if not out.exists():
-                folder.replace(out)
-            else:
-                for file in sorted(folder.iterdir()):
-                    file.replace(out / file.name)
+        if not out.exists():
+            disk.replace(folder, out)
+        else:
+            for file in sorted(folder.iterdir()):
+                disk.replace(file, out / file.name)
     return emitted.arena_bytes, len(emitted.weights), len(emitted.source.encode())
 
 

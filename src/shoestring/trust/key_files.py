@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAX_KEY_FILE_BYTES = 16_384  # a key takes some hundred bytes, of RSA some thousand: enough to name that one
+PRIVATE_MODE = 0o600
 MIN_PASSPHRASE_CHARACTERS = 8  # NIST SP 800-63B, section 5.1.1.1
 PUBLIC, PRIVATE, SEALED = "PUBLIC KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"
 _BEGIN = re.compile(r"^-----BEGIN ([A-Z0-9 ]+)-----\s*$", re.MULTILINE)
@@ -61,7 +62,7 @@ def parse_public(text: str, where: str, name: str = "") -> PublicKey:
     return PublicKey(der[len(SPKI) :], name or (comment[1].strip() if comment else ""))
 
 
-def load_public(path: Path) -> PublicKey:
+def load_public_key(path: Path) -> PublicKey:
     """The public key in a file.
 
     Raises:
@@ -72,7 +73,7 @@ def load_public(path: Path) -> PublicKey:
     return parse_public(text, str(path))
 
 
-def save_private(path: Path, key: PrivateKey, passphrase: str | None) -> Path:
+def save_key_pair(path: Path, key: PrivateKey, passphrase: str | None) -> Path:
     """Write both halves: `path`, which only its owner can read, and `path` with .pub. Nothing is ever overwritten.
 
     Args:
@@ -98,8 +99,9 @@ def save_private(path: Path, key: PrivateKey, passphrase: str | None) -> Path:
         )
     plain = key.inner.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     text = _pem(PRIVATE, plain) if passphrase is None else _pem(SEALED, seal(plain, passphrase.encode()))
-    with disk.atomic_file(path, secret=True) as stream:
+    with disk.atomic_file(path, mode=PRIVATE_MODE) as stream:
         stream.write(text.encode())
+        check_free(path)  # again, at the last moment: deriving a key takes a while, and the rename would win
     disk.write_text(public, public_pem(key.public))
     return public
 
@@ -131,7 +133,7 @@ def read_secret(path: Path) -> str:
     return text
 
 
-def load_private(path: Path, passphrase: Callable[[], str] | None = None) -> PrivateKey:
+def load_private_key(path: Path, passphrase: Callable[[], str] | None = None) -> PrivateKey:
     """The private key in a file; its name is the one in the file beside it that ends in .pub, where there is one.
 
     Args:
@@ -188,7 +190,7 @@ def _loaded(path: Path, der: bytes, passphrase: bytes | None) -> Ed25519PrivateK
 
 def _name_beside(path: Path) -> str:
     beside = path.with_name(path.name + ".pub")
-    return load_public(beside).name if beside.is_file() else ""
+    return load_public_key(beside).name if beside.is_file() else ""
 
 
 def _pem(kind: str, der: bytes) -> str:

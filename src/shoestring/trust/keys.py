@@ -21,13 +21,14 @@ MAX_NAME_CHARACTERS = 100  # one line of a table
 SHORT_ID = 16  # digits that people compare; 64 bits of a hash
 SPKI = bytes.fromhex("302a300506032b6570032100")
 _PRIME = 2**255 - 19
+_EIGHTH = 2707385501144840649318225287225658788936804267575313519463743609750303402022
 _SMALL = frozenset(
     {
         0,
         1,
         _PRIME - 1,
-        2707385501144840649318225287225658788936804267575313519463743609750303021022,
-        55188659117513257062467267217118295137698188065244968500265048394206261417927,
+        _EIGHTH,
+        _PRIME - _EIGHTH,
     }
 )
 """Second coordinates of the eight points whose order divides 8. A signature under such a key says nothing: it can hold

@@ -11,7 +11,7 @@ from shoestring.base.errors import DataError, SignatureError
 from shoestring.base.opens import open_within
 from shoestring.base.toml import read_toml
 from shoestring.trust.dsse import signers
-from shoestring.trust.key_files import MAX_KEY_FILE_BYTES, load_public, parse_public
+from shoestring.trust.key_files import MAX_KEY_FILE_BYTES, load_public_key, parse_public
 from shoestring.trust.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -147,5 +147,5 @@ def policy_of(files: tuple[Path, ...], threshold: int | None = None) -> Policy:
         StorageError: a file cannot be read.
         SignatureError: it holds no key, or they make no policy.
     """
-    keys = tuple(load_public(path) for path in files)
+    keys = tuple(load_public_key(path) for path in files)
     return Policy(keys, len(keys) if threshold is None else threshold)

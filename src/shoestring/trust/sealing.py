@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 5
-"""OWASP's password storage cheat sheet: of its equal choices the one of 16 MiB; the openssl command takes at most 32."""
+"""OWASP's password storage cheat sheet, of its equal choices the one of 16 MiB: the openssl command takes up to 32."""
 SALT_BYTES = 16
 BLOCK_BYTES = 16  # of AES
 _INTEGER, _OCTETS, _OBJECT, _SEQUENCE = 0x02, 0x04, 0x06, 0x30

@@ -1,7 +1,7 @@
 """One look of the agent: ask, decide, fetch, activate; and see what there is to tell.
 
 Every step can be cut at any point and is done again at the next look: what is on the disk says how far it came. Only
-the order matters: a counter is remembered before its bundle is fetched, a fact is in the queue before it counts as told.
+the order matters: a counter is remembered before its bundle is fetched, a fact is in the queue before it is told.
 """
 
 from __future__ import annotations

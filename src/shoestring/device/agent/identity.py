@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from shoestring.base import disk
-from shoestring.trust.key_files import load_private, save_private
+from shoestring.trust.key_files import load_private_key, save_key_pair
 from shoestring.trust.keys import generate
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def device_key(folder: Path) -> PrivateKey:
     path = disk.make_directory(folder) / FILE
     if not os.path.lexists(path):
         # A cut between the two files leaves the private one alone, which is all that is read.
-        save_private(path, generate(), None)
-    return load_private(path)
+        save_key_pair(path, generate(), None)
+    return load_private_key(path)
 
 
 __all__ = ["FILE", "device_key"]

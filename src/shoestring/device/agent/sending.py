@@ -108,7 +108,7 @@ class HttpSender:
                 answer.read(MAX_ANSWER_BYTES)
             except (OSError, http.client.HTTPException) as error:
                 return Answer(LATER, f"{self._host}: {getattr(error, 'strerror', None) or error!r}"[:200])
-            wait_s = retry_after_s(answer.headers, time.time())
+            wait_s = retry_after_s(answer.headers.get("Retry-After"), time.time())
         if answer.status in TAKEN_STATUS:
             return Answer(TAKEN, "", wait_s)
         why = f"{self._host} answered {answer.status}"

@@ -140,12 +140,14 @@ def facts(told: Told, scene: Scene, outlook: Outlook, *, heartbeat: bool = False
         told = replace(told, repository=outlook.state)
         yield Fact(outlook.state, "", 0, outlook.reason, told)
     mended = outlook.state == "good" != told.repository
-    moved = (scene.active, scene.trial, scene.counter) != (told.active, told.trial, told.counter)
+    # What a newer release asks for in vain takes nothing from the number that the active bundle was told under.
+    counter = max(scene.counter, told.counter) if scene.active == told.active else scene.counter
+    moved = (scene.active, scene.trial, counter) != (told.active, told.trial, told.counter)
     if scene.active and (moved or mended or heartbeat):
         repository = "good" if mended else told.repository
-        told = replace(told, active=scene.active, trial=scene.trial, counter=scene.counter, repository=repository)
+        told = replace(told, active=scene.active, trial=scene.trial, counter=counter, repository=repository)
         note = outlook.note if moved else ""
-        yield Fact("trial" if scene.trial else "good", scene.active, scene.counter, note, told)
+        yield Fact("trial" if scene.trial else "good", scene.active, counter, note, told)
 
 
 __all__ = ["MAX_TOLD", "TOLD_FORMAT", "Fact", "Failed", "Outlook", "Scene", "Told", "facts"]

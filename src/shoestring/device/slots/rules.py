@@ -101,6 +101,11 @@ def started(record: Record, at_s: float) -> Record:
     return failed(record, refusal(record.active.sha256, "crashed", words, at_s))
 
 
+def ended(record: Record) -> Record:
+    """A start came to its end in good order: it is not one of those that a trial may have too many of."""
+    return replace(record, starts=max(0, record.starts - 1)) if record.state == TRIAL else record
+
+
 def confirmed(record: Record) -> Record:
     """The trial is over, and well."""
     return replace(record, state=GOOD, starts=0) if record.state == TRIAL else record

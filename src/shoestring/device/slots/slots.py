@@ -8,7 +8,6 @@ There is no moment in which a good bundle that was there could not be started.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,10 +17,12 @@ from shoestring.base import disk
 from shoestring.base.errors import BundleError, SlotError, StorageError
 from shoestring.bundle.opening import open_bundle
 from shoestring.device.slots import rules
-from shoestring.device.slots.copying import check_space, copy_in, size_of
+from shoestring.device.slots.copying import copy_in, size_of
 from shoestring.device.slots.locking import alone
-from shoestring.device.slots.nouns import EMPTY, GOOD, SLOTS, TRIAL, Held, Kept, Record, Refusal
-from shoestring.device.slots.record import COPY, RECORD, file_of, read_record, settle_copy, write_record
+from shoestring.device.slots.nouns import EMPTY, GOOD, Held, Kept, Record, Refusal
+from shoestring.device.slots.record import file_of, read_record, write_record
+from shoestring.device.slots.staging import check_same, remove_leftovers, room_for
+from shoestring.device.slots.starting import nothing, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -37,6 +38,10 @@ class Slots:
     Args:
         root: directory, made by the first call that writes.
         wall_s: the device's clock, s since 1970; it only dates refusals.
+
+    Attributes:
+        began: hash of what the record named as active once the last `begin` was done; another one later on means that
+            a newer bundle was activated, or this one given up.
     """
 
     def __init__(self, root: Path, wall_s: Callable[[], float] = time.time) -> None:
@@ -44,6 +49,7 @@ class Slots:
         self._wall_s = wall_s
         self._depth = 0
         self._staged: tuple[Held, Bundle] | None = None
+        self.began: str | None = None
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -98,16 +104,9 @@ class Slots:
             StorageError: the files cannot be read.
         """
         with self._alone():
-            record, trouble = self._load()
-            counted = rules.started(record, self._wall_s())
-            try:
-                if counted != record or (trouble is not None and record.active is not None):
-                    write_record(self.root, counted)
-            except StorageError:
-                counted = _without_trial(record)
-                if counted.active is None:
-                    raise
-            return self._first_sound(counted, trouble)
+            one = start(self.root, self._wall_s())
+            self.began = one.active
+            return self._hold(one.kept, one.state, one.starts), one.bundle
 
     def confirm(self, held: Held | None = None) -> None:
         """The bundle served well: it is good from now on.
@@ -122,6 +121,17 @@ class Slots:
             record, _ = self._load()
             if _is_active(record, held):
                 self._save(record, rules.confirmed(record))
+
+    def end(self, held: Held) -> None:
+        """The start that handed this out ended in good order, by a signal or since its work was done.
+
+        Raises:
+            StorageError: the record cannot be written.
+        """
+        with self._alone():
+            record, _ = self._load()
+            if _is_active(record, held):
+                self._save(record, rules.ended(record))
 
     def fail(self, reason: str, words: str = "", held: Held | None = None) -> Held | None:
         """The bundle does not serve: it is refused from now on, and the previous good one is active again.
@@ -143,7 +153,7 @@ class Slots:
             record, trouble = self._load()
             if _is_active(record, held):
                 if record.active is None:
-                    raise _nothing(self.root, trouble)
+                    raise nothing(self.root, trouble)
                 why = rules.refusal(record.active.sha256, reason, words or reason, self._wall_s())
                 record = self._save(record, rules.failed(record, why))
             return self._held(record.active, record.state, record.starts)
@@ -189,7 +199,8 @@ class Slots:
         with self.activating():
             self.discard()
             self.clean()
-            path = self._room(size)
+            with self._alone():
+                path = room_for(self.root, size)
             try:
                 copy_in(source, path, size)
                 bundle = open_bundle(path)
@@ -199,7 +210,8 @@ class Slots:
                     bundle.close()
                     raise
             except BaseException:
-                disk.remove(path)
+                with contextlib.suppress(StorageError):  # what speaks against the bundle is what must be told
+                    disk.remove(path)
                 raise
             named = (path.name.partition(".")[0], bundle.sha256, size, bundle.manifest.name, counter)
             held = Held(*named, path=path, state=EMPTY, starts=0)
@@ -216,7 +228,7 @@ class Slots:
         with self.activating(), self._alone():
             if self._staged is None or self._staged[0] != held:
                 raise SlotError(f"{held.path} was not staged", "damaged", hint="stage the bundle first")
-            _check_same(held.path, self._staged[1].descriptor)
+            check_same(held.path, self._staged[1].descriptor)
             record, _ = self._load()
             plain = {name: value for name, value in asdict(held).items() if name not in ("path", "state", "starts")}
             record = self._save(record, rules.activated(record, Kept(**plain)))
@@ -236,20 +248,7 @@ class Slots:
             Names of what was removed.
         """
         with self.activating(), self._alone():
-            record, trouble = self._load()
-            kept = {file_of(one.slot) for one in (record.active, record.previous) if one is not None}
-            if self._staged is not None:
-                kept.add(self._staged[0].path.name)
-            files = [file_of(slot) for slot in SLOTS]
-            # Where the record is damaged the slots are left alone: somebody may find out what is in them.
-            gone = (
-                [] if trouble is not None else [one for one in files if one not in kept and (self.root / one).exists()]
-            )
-            for name in (*files, RECORD, COPY):
-                gone += sorted(path.name for path in self.root.glob(f".{name}.*.part"))
-            for name in gone:
-                disk.remove(self.root / name)
-            return tuple(gone)
+            return remove_leftovers(self.root, None if self._staged is None else self._staged[0].path.name)
 
     # --- ruling out --------------------------------------------------------------------------------------------------
 
@@ -297,45 +296,6 @@ class Slots:
             write_record(self.root, after)
         return after
 
-    def _room(self, size: int) -> Path:
-        """The file of a slot that the record does not name any more."""
-        with self._alone():
-            record, trouble = self._load()
-            after, slot = rules.making_room(record)
-            path = self.root / file_of(slot)
-            check_space(self.root, size, path)
-            if trouble is not None or after != record:
-                write_record(self.root, after)
-            settle_copy(self.root, after)
-            disk.remove(path)
-            return path
-
-    def _first_sound(self, record: Record, trouble: str | None) -> tuple[Held, Bundle]:
-        """The active bundle, or the previous one where that is not what it was."""
-        unread: StorageError | None = None
-        choices = ((record.active, record.state, record.starts), (record.previous, GOOD, 0))
-        for kept, state, starts in choices:
-            if kept is None:
-                continue
-            path = self.root / file_of(kept.slot)
-            try:
-                bundle = open_bundle(path)
-                if bundle.sha256 == kept.sha256:
-                    return self._hold(kept, state, starts), bundle
-                bundle.close()
-            except BundleError:
-                pass
-            except StorageError as error:
-                if path.exists():  # the moment is to blame: the record stays as it is
-                    unread = error
-                    continue
-            record = rules.damaged(record, kept.slot)
-            with contextlib.suppress(StorageError):  # it is found again at the next start
-                write_record(self.root, record)
-        if unread is not None:
-            raise unread
-        raise _nothing(self.root, trouble)
-
     def _held(self, kept: Kept | None, state: str, starts: int) -> Held | None:
         return None if kept is None else self._hold(kept, state, starts)
 
@@ -345,32 +305,6 @@ class Slots:
 
 def _is_active(record: Record, held: Held | None) -> bool:
     return held is None or (record.active is not None and record.active.sha256 == held.sha256)
-
-
-def _without_trial(record: Record) -> Record:
-    """What may be started when nothing can be written."""
-    if record.state != TRIAL:
-        return record
-    return replace(record, state=EMPTY if record.previous is None else GOOD, active=record.previous, previous=None)
-
-
-def _check_same(path: Path, descriptor: int) -> None:
-    """Raises SlotError unless the name still stands for the file that was verified."""
-    ours = os.fstat(descriptor)
-    try:
-        there = path.lstat()
-    except OSError:
-        there = None
-    if there is None or (there.st_dev, there.st_ino, there.st_size) != (ours.st_dev, ours.st_ino, ours.st_size):
-        raise SlotError(f"{path} was replaced after it was verified", "hash", hint="activate it again")
-
-
-def _nothing(root: Path, trouble: str | None) -> SlotError:
-    if trouble is None:
-        return SlotError(
-            f"no bundle can be started from {root}", "damaged", hint=f"shoestring slots {root} activate BUNDLE"
-        )
-    return SlotError(f"no bundle can be started: {trouble}", "damaged", hint=f"shoestring slots {root} activate BUNDLE")
 
 
 __all__ = ["Slots"]

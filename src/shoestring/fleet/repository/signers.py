@@ -10,7 +10,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-
 from shoestring.base import disk
 from shoestring.base.errors import UsageError
 from shoestring.trust import keys
-from shoestring.trust.key_files import load_private, load_public, save_private
+from shoestring.trust.key_files import load_private_key, load_public_key, save_key_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ class Keyring:
             folder = disk.make_directory(self.folders[0])
             if self._sealed and self._new is None:
                 self._new = self._passphrase(folder)
-            self._add(save_private(folder / name, keys.generate(name), self._new))
+            self._add(save_key_pair(folder / name, keys.generate(name), self._new))
         return self.named[name]
 
     def has(self, keyid: str) -> bool:
@@ -76,11 +76,11 @@ class Keyring:
         if path is None:
             return None
         if key.keyid not in self._open:
-            self._open[key.keyid] = CryptoSigner(load_private(path, lambda: self._passphrase(path)).inner)
+            self._open[key.keyid] = CryptoSigner(load_private_key(path, lambda: self._passphrase(path)).inner)
         return self._open[key.keyid]
 
     def _add(self, path: Path) -> None:
-        key = tuf_key(load_public(path))
+        key = tuf_key(load_public_key(path))
         self.named.setdefault(path.stem, key)
         private = path.with_suffix("")
         if private.is_file():

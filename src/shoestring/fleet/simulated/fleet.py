@@ -32,7 +32,6 @@ from shoestring.fleet.simulated.world import (
     START_S,
     Bundle,
     Outage,
-
     draw_clock,
 )  # fmt: skip
 

@@ -14,12 +14,13 @@ from shoestring.base.errors import RepositoryError
 from shoestring.base.limits import MAX_RELEASE_BYTES
 from shoestring.domain.release import bin_of, canary_path, share_path
 from shoestring.trust.floor import Floor
-from shoestring.trust.repository.core import Chain, moment
+from shoestring.trust.repository.core import Chain
 from shoestring.trust.repository.download import Wanted, fetch
 from shoestring.trust.repository.layout import target_file
 from shoestring.trust.repository.release import check_plain, read_release
 from shoestring.trust.repository.source import missing, open_source, read_small
 from shoestring.trust.repository.store import MetadataStore, Trusted
+from shoestring.trust.repository.told import moment
 from shoestring.trust.repository.walk import Walk
 
 if TYPE_CHECKING:

@@ -7,24 +7,17 @@ here its errors become ours, the time is put in, and files are held to their for
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from shoestring.base.errors import MissingExtraError, RepositoryError, StaleError
+from shoestring.base.errors import MissingExtraError, RepositoryError
 from shoestring.trust.repository.form import check_form
+from shoestring.trust.repository.told import ending, stale, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from tuf.api.metadata import MetaFile, Root, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]
-
-YEAR_9999_S = 253_402_300_799  # the last second that a date in metadata can say
-
-
-def moment(time_s: float) -> datetime:
-    """A time since 1970, s, as a date; whatever a broken clock says becomes one that dates can hold."""
-    bounded = min(max(time_s, 0.0), YEAR_9999_S) if time_s == time_s else 0.0  # NaN: no clock at all
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=bounded)
 
 
 class Chain:
@@ -47,7 +40,7 @@ class Chain:
             raise MissingExtraError("tuf", "agent") from error
         self.reference = reference
         check_form("root", root)
-        with self._translated("root"):
+        with self._translated("root", root):
             self._set = TrustedMetadataSet(root, EnvelopeType.METADATA)
         self._set.reference_time = reference
         self._check_root()
@@ -79,7 +72,7 @@ class Chain:
         """The next version: signed by the keys of this one and by its own. Raises RepositoryError."""
         version = self.root.version + 1
         check_form(f"root {version}", data)
-        with self._translated(f"root {version}"):
+        with self._translated(f"root {version}", data):
             self._set.update_root(data)
         self._check_root()
 
@@ -94,7 +87,7 @@ class Chain:
 
         check_form("timestamp", data)
         try:
-            with self._translated("timestamp"):
+            with self._translated("timestamp", data):
                 self._set.update_timestamp(data)
         except EqualVersionNumberError:
             return False
@@ -109,20 +102,20 @@ class Chain:
             StaleError: its time, or the timestamp's, is over.
         """
         check_form("snapshot", data)
-        with self._translated("snapshot"):
+        with self._translated("snapshot", data):
             self._set.update_snapshot(data, trusted=ours)
 
     def add_role(self, data: bytes, name: str, parent: str) -> None:
         """Targets, or a role that `parent` delegates to. Raises RepositoryError, StaleError."""
         check_form(name, data)
-        with self._translated(name):
+        with self._translated(name, data):
             self._set.update_delegated_targets(data, name, parent)
 
     def check_fresh(self) -> None:
         """Raises StaleError when the time of the root or the timestamp is over."""
         for part in (self.root, self.timestamp):
             if part is not None and part.is_expired(self.reference):
-                raise self._stale(part.type)
+                raise stale(part.type, part.expires, self.reference)
 
     def at(self, reference: datetime) -> None:
         """Time went on. Raises StaleError as `check_fresh`."""
@@ -134,6 +127,10 @@ class Chain:
         if self.timestamp is None:
             raise RepositoryError("there is no timestamp, which says what the snapshot is", rule="listing")
         return self.timestamp.snapshot_meta
+
+    def roles_listed(self) -> list[str]:
+        """Every role that the snapshot lists."""
+        return [name.removesuffix(".json") for name in self.snapshot.meta] if self.snapshot is not None else []
 
     def role_listed(self, name: str) -> MetaFile:
         """What the snapshot says of a role. Raises RepositoryError where it says nothing."""
@@ -154,47 +151,16 @@ class Chain:
         if self.root.consistent_snapshot is not True:
             raise RepositoryError(f"root {self.root.version} does not ask for consistent snapshots")
 
-    def _stale(self, what: str) -> StaleError:
-        part: Any = self._set.get(what)
-        ended = part.expires if part is not None else self.reference
-        late_s = max(0, int((self.reference - ended).total_seconds()))
-        return StaleError(
-            f"{what} metadata was good until {ended:%Y-%m-%d %H:%M} UTC, and by this device's time that is over",
-            late_s=late_s,
-            hint="what runs goes on; sign the repository anew, or set the device's clock",
-        )
-
     @contextlib.contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
-        """python-tuf's errors become ours; `what` was being added."""
-        from tuf.api import exceptions as of_tuf
-        from tuf.api.serialization import DeserializationError, SerializationError
+    def _translated(self, what: str, data: bytes) -> Iterator[None]:
+        """python-tuf's errors become ours; `data` was being added as `what`."""
+        from tuf.api.exceptions import ExpiredMetadataError
 
-        rules = (
-            ((DeserializationError, SerializationError), "form", "is not metadata of that role"),
-            ((of_tuf.UnsignedMetadataError,), "signature", "is not signed by enough of its role's keys"),
-            ((of_tuf.BadVersionNumberError,), "version", "is not of the version that it must be"),
-            ((of_tuf.LengthOrHashMismatchError,), "hash", "is not the file that was signed for"),
-            ((of_tuf.RepositoryError, ValueError), "listing", "is not what its list says"),
-        )
         try:
-            yield
-        except of_tuf.EqualVersionNumberError:
-            raise
-        except of_tuf.ExpiredMetadataError as error:
-            raise self._expired(what) from error
-        except (of_tuf.RepositoryError, ValueError) as error:
-            for kinds, rule, words in rules:
-                if isinstance(error, kinds):
-                    raise RepositoryError(
-                        f"{what} {words}: {error}", rule=rule, hint="do not take this copy of the repository"
-                    ) from error
-            raise
-
-    def _expired(self, what: str) -> StaleError:
-        """Which part's time is over: the one added, or one above it."""
-        for above in ("root", "timestamp", "snapshot"):
-            part: Any = self._set.get(above)
-            if part is not None and part.is_expired(self.reference):
-                return self._stale(above)
-        return self._stale(what)
+            with translated(what):
+                yield
+        except ExpiredMetadataError as error:
+            for above in (self.root, self.timestamp, self.snapshot):
+                if above is not None and above.is_expired(self.reference):
+                    raise stale(above.type, above.expires, self.reference) from error
+            raise stale(what, ending(data), self.reference) from error

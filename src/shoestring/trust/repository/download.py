@@ -62,7 +62,7 @@ def fetch(source: Source, wanted: Wanted, out: Path) -> None:
             rule="hash",
             hint="do not take this copy of the repository",
         )
-    disk.put_aside(part, out)
+    disk.replace(part, out)
     resumed.forget_mark()
 
 
@@ -126,13 +126,13 @@ class _Partial:
 
     def drop(self) -> None:
         """From the beginning again."""
-        disk.write_bytes(self.part, b"")
+        self.forget_mark()
+        disk.remove(self.part)
         self.hash, self.held = hashlib.sha256(), 0
 
     def forget_mark(self) -> None:
         """The file is whole: nothing goes on."""
-        if self.mark_file.exists():
-            disk.write_bytes(self.mark_file, b"")
+        disk.remove(self.mark_file)
 
     def _mark(self) -> str | None:
         try:

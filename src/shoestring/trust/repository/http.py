@@ -132,7 +132,8 @@ class HttpSource:
             return None
         if status in BUSY or status >= 500:
             raise UnreachableError(
-                f"the server answered {status} for {path}", retry_after_s=retry_after_s(answer.headers, time.time())
+                f"the server answered {status} for {path}",
+                retry_after_s=retry_after_s(answer.headers.get("Retry-After"), time.time()),
             )
         if 300 <= status < 400:
             raise RepositoryError(

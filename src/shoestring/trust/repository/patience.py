@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import email.utils
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_DIGITS = 9
 """Of a number of seconds: thirty years. Whoever waits has a bound of its own, far below."""
 
 
-def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
+def retry_after_s(value: str | None, now_s: float) -> float | None:
     """Seconds from now; None where nothing is asked, or nonsense.
 
     Args:
-        headers: of the answer.
+        value: of the header; None where the answer has none.
         now_s: the wall clock, s since 1970: a server may name a date.
     """
-    text = (headers.get("Retry-After") or "").strip()
+    text = (value or "").strip()
     if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
         return float(text)
     try:

@@ -24,7 +24,7 @@ from shoestring.base.limits import MAX_TARGETS_BYTES
 from shoestring.base.opens import open_within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tuf.api.metadata import Role  # type: ignore[attr-defined]
 
@@ -57,6 +57,7 @@ class MetadataStore:
 
     def __init__(self, root: Path) -> None:
         self.folder = disk.make_directory(Path(root) / "metadata")
+        disk.sweep(self.folder)
 
     def root(self, version: int) -> bytes | None:
         """One version of the root; None where there is none."""
@@ -81,6 +82,18 @@ class MetadataStore:
     def keep_role(self, name: str, data: bytes) -> None:
         """Durably."""
         disk.write_bytes(self.folder / f"role.{name}.json", data)
+
+    def tidy(self, keys: str, roles: Collection[str]) -> None:
+        """Remove what other keys signed, and roles that the snapshot lists no more; after a walk that went to its end.
+
+        Args:
+            keys: that sign now.
+            roles: that are listed.
+        """
+        kept = {f"{role}.{keys}.json" for role in ("timestamp", "snapshot")} | {f"role.{name}.json" for name in roles}
+        for path in sorted(self.folder.glob("*.json")):
+            if path.name not in kept and not path.name.startswith("root."):
+                disk.remove(path)
 
     def _read(self, name: str) -> bytes | None:
         """A file that cannot be read is one that is not there: it is fetched again, and what comes is verified."""

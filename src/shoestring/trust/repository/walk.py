@@ -47,6 +47,7 @@ class Walk:
         self.timestamp(keys)
         self.snapshot(keys)
         self.role("targets", "root")
+        self._store.tidy(keys, self.chain.roles_listed())
 
     def own(self) -> None:
         """As far as what is on the disk goes, whatever of it is sound."""
