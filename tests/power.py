@@ -1,7 +1,7 @@
 """Power cuts: run a scenario, cut the power at every point of it in every way, and look at what is left.
 
-    found = power.cut(scenario, folder, seed=1)        # raises BrokenError at the first state that the check refuses
-    power.drop_each(scenario, folder, seed=1)          # and with any one fsync left out, there must be such a state
+    count = power.cut(scenario, seed=1)            # raises BrokenError at the first state that the check refuses
+    spare = power.drop_each(scenario, seed=1)      # fsyncs without which there is no such state: none
 
 A scenario runs once, for real, with a kernel that logs (tests/power_log.py). From each beginning of the log the model
 (tests/power_model.py) makes the states that may be on the medium; each is put into a directory, and the check looks.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MEMORY = Path("/dev/shm")  # a tmpfs: states are put there and taken away again, thousands of them
 STATES_AT_ONE_CUT = 400
+TEMPORARY_NAME = re.compile(r"\.(.*)\.[0-9a-f]{16}\.part")
 
 Done = Callable[[str], None]
 
@@ -163,28 +165,34 @@ def cut(scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = S
     return count
 
 
-def drop_each(scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = STATES_AT_ONE_CUT) -> int:
-    """Leave out each fsync that saves something, one at a time: the check must find it out.
+def drop_each(scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = STATES_AT_ONE_CUT) -> list[str]:
+    """Leave out each fsync that saves something, one at a time: the check should find each of them out.
 
     Returns:
-        How many there were.
-
-    Raises:
-        AssertionError: without one of them nothing goes wrong in any state.
+        Those without which nothing goes wrong in any state, such as "names after slots.json" for that of a directory.
     """
     log = record(scenario) if log is None else log
-    missed = []
+    syncs, spare = log.syncs(), []
+    assert syncs, "a scenario that saves nothing"
     with scratch() as name:
-        for dropped in log.syncs():
+        for dropped in syncs:
             try:
                 for state in states(log, seed, dropped=dropped, limit=limit):
                     if state.place > dropped:
                         _look(scenario, log, state, Path(name) / "cut")
             except BrokenError:
                 continue
-            missed.append(dropped)
-    assert not missed, "nothing goes wrong without: " + "; ".join(f"{place}: {log.ops[place]}" for place in missed)
-    return len(log.syncs())
+            spare.append(_words(log, dropped))
+    return spare
+
+
+def _words(log: Log, place: int) -> str:
+    """A sync in words: what had its name changed last, or what the bytes are of."""
+    op = log.ops[place]
+    before = [one for one in log.ops[:place] if op.node in (one.directory, one.to_directory) and one.directory >= 0]
+    name = (before[-1].to_name or before[-1].name) if before else op.name
+    hidden = TEMPORARY_NAME.fullmatch(name)
+    return ("names after " if before else "bytes of ") + (hidden[1] if hidden else name)
 
 
 def cut_twice(scenario: Scenario, recover: Callable[[Path], None], *, seed: int, first: int, limit: int = 40) -> int:
