@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import random
 import tracemalloc
@@ -18,7 +19,6 @@ from hostile_signatures import (
     BLOBS,
     GOOD_SIGNED,
     SIGNED_ATTACKS,
-    Attack,
     envelope,
     proper,
     signed,
@@ -31,14 +31,17 @@ from shoestring.base.errors import BundleError, ShoestringError, SignatureError,
 from shoestring.base.limits import MIB
 from shoestring.bundle import envelope as envelope_module
 from shoestring.bundle import open_bundle, pack, verifying
+from shoestring.bundle.delta import make_delta
+from shoestring.bundle.delta_file import DeltaReader, head_bytes
 from shoestring.bundle.layout import MANIFEST_NAME, SIGNATURES_NAME
+from shoestring.bundle.patching import apply_delta
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.signing import check_signatures, sign_bundle
 from shoestring.domain.manifest import Manifest
 from shoestring.trust import dsse, policy
 from shoestring.trust.keys import PublicKey
 from shoestring.trust.policy import Policy
-from signers import ADA, EVE, signatures_entry, trusting
+from signers import ADA, BOB, EVE, signatures_entry, trusting
 
 COUNT = 250 * SCALE
 """`SHOESTRING_PROOF=400` gives 100,000 files of each kind."""
@@ -292,5 +295,41 @@ def test_a_blob_changed_and_all_mended_needs_the_victims_key(tmp_path: Path) -> 
         accept(path, trusting(ADA, EVE))
 
 
-def test_attacks_are_named_once() -> None:
-    assert all(isinstance(attack, Attack) for attack in SIGNED_ATTACKS.values())
+def test_signatures_in_a_delta_are_held_to_the_same_form(tmp_path: Path) -> None:
+    """A delta only says which signatures; whatever it says, the promised bundle appears, or nothing does."""
+    old, new, made = tmp_path / "old.shoe", tmp_path / "new.shoe", tmp_path / "made.shoe"
+    pack(old, PARTS.manifest, PARTS.blobs)
+    sign_bundle(old, [ADA, BOB], new)
+    make_delta(old, new, tmp_path / "good.delta")
+    with (tmp_path / "good.delta").open("rb") as stream:
+        reader = DeltaReader(stream)
+        good, data = reader.delta, b"".join(reader.read(part, MIB) for part in reader.delta.parts)
+    one, other = good.signatures or ()
+    odd = {
+        "signatures, outside 1 to 16": ((), (one,) * 17),
+        "sorted by key id, or two of one key": ((other, one), (one, one)),
+        "64 lower-case hexadecimal": ((dataclasses.replace(one, keyid="x"), other),),
+        "64 bytes in standard base64": ((dataclasses.replace(one, sig=one.sig[:-4]), other),),
+        "it gives the bundle": (None, (one,), (other,), (dataclasses.replace(one, sig=other.sig), other)),
+    }
+    for reason, cases in odd.items():
+        for signatures in cases:
+            changed = dataclasses.replace(good, signatures=signatures)
+            (tmp_path / "odd.delta").write_bytes(head_bytes(changed) + data)
+            with pytest.raises(BundleError, match=reason):
+                apply_delta(old, tmp_path / "odd.delta", made)
+            assert not made.exists()
+    apply_delta(old, tmp_path / "good.delta", made)
+    assert made.read_bytes() == new.read_bytes()
+
+
+def test_the_meter_sees_what_is_freed_again() -> None:
+    meter = Meter("a saboteur that takes 100 MiB")
+    with meter:
+        assert len(b"x" * (100 * MIB)) == 100 * MIB
+    with pytest.raises(AssertionError):
+        meter.check()
+    again = Meter("nothing")
+    with again:
+        pass
+    again.check()

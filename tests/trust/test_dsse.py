@@ -16,7 +16,7 @@ from shoestring.base.errors import SignatureError
 from shoestring.base.limits import MAX_ENVELOPE_BYTES, MAX_SIGNATURES
 from shoestring.domain.signature import Signature
 from shoestring.trust import dsse
-from shoestring.trust.key_files import public_pem, save_private
+from shoestring.trust.key_files import public_pem, save_key_pair
 from signers import ADA, BOB, EVE, signer
 
 TYPE, PAYLOAD = "http://example.com/HelloWorld", b"hello world"
@@ -68,7 +68,7 @@ def test_openssl_verifies_our_signature(tmp_path: Path) -> None:
 
 
 def test_we_verify_openssls_signature(tmp_path: Path) -> None:
-    save_private(tmp_path / "key", ADA, None)
+    save_key_pair(tmp_path / "key", ADA, None)
     (tmp_path / "message").write_bytes(dsse.pae(TYPE, PAYLOAD))
     words = ["-sign", "-inkey", "key", "-rawin", "-in", "message", "-out", "sig"]
     subprocess.run(["openssl", "pkeyutl", *words], cwd=tmp_path, capture_output=True, check=True)

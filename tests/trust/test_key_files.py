@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from shoestring.base import disk
 from shoestring.base.errors import SignatureError, StorageError
-from shoestring.trust.key_files import load_private, load_public, parse_public, public_pem, read_secret, save_private
+from shoestring.trust import key_files
+from shoestring.trust.key_files import (
+    load_private_key,
+    load_public_key,
+    parse_public,
+    public_pem,
+    read_secret,
+    save_key_pair,
+)
 from shoestring.trust.keys import PublicKey
-from signers import ADA
+from shoestring.trust.sealing import seal
+from signers import ADA, EVE
 
 WORDS = "correct horse"
 
@@ -24,15 +32,15 @@ def word() -> str:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    save_private(tmp_path / "ada.key", ADA, WORDS)
+    save_key_pair(tmp_path / "ada.key", ADA, WORDS)
     return tmp_path / "ada.key"
 
 
 def test_a_pair_is_written_and_read_back(key: Path) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    loaded = load_private(key, word)
+    loaded = load_private_key(key, word)
     assert loaded.public == ADA.public and loaded.sign(b"x") == ADA.sign(b"x")
-    assert load_public(key.with_name("ada.key.pub")) == ADA.public
+    assert load_public_key(key.with_name("ada.key.pub")) == ADA.public
     assert sorted(path.name for path in key.parent.iterdir()) == ["ada.key", "ada.key.pub"]
 
 
@@ -49,7 +57,7 @@ def test_a_private_key_is_its_owners_from_the_first_byte(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "fsync", seen)
     before = os.umask(0)
     try:
-        save_private(tmp_path / "a", ADA, None)
+        save_key_pair(tmp_path / "a", ADA, None)
     finally:
         os.umask(before)
     assert modes[0] == 0o600
@@ -60,16 +68,19 @@ def test_a_private_key_is_its_owners_from_the_first_byte(tmp_path: Path, monkeyp
 def test_no_file_is_ever_overwritten(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("mine")
     with pytest.raises(SignatureError, match="never overwritten"):
-        save_private(tmp_path / "ada.key", ADA, WORDS)
+        save_key_pair(tmp_path / "ada.key", ADA, WORDS)
     assert [path.name for path in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_text() == "mine"
 
 
-def test_a_secret_file_does_not_take_the_place_of_another(tmp_path: Path) -> None:
-    """Not even of one that appeared after the check: two people may run keygen at once."""
-    (tmp_path / "key").write_text("mine")
-    with pytest.raises(StorageError, match="File exists"), disk.atomic_file(tmp_path / "key", secret=True) as stream:
-        stream.write(b"other")
+def test_not_even_one_that_appears_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(pkcs8: bytes, passphrase: bytes) -> bytes:
+        (tmp_path / "key").write_text("mine")
+        return seal(pkcs8, passphrase)
+
+    monkeypatch.setattr(key_files, "seal", slow)
+    with pytest.raises(SignatureError, match="never overwritten"):
+        save_key_pair(tmp_path / "key", ADA, WORDS)
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     assert (tmp_path / "key").read_text() == "mine"
 
@@ -77,7 +88,7 @@ def test_a_secret_file_does_not_take_the_place_of_another(tmp_path: Path) -> Non
 def test_a_link_to_nowhere_counts_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SignatureError, match="never overwritten"):
-        save_private(tmp_path / "key", ADA, None)
+        save_key_pair(tmp_path / "key", ADA, None)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -102,20 +113,20 @@ def test_we_read_what_openssl_wrote(tmp_path: Path, flags: list[str]) -> None:
     done = _openssl("pkcs8", "-topk8", "-in", plain, "-out", sealed, "-passout", f"pass:{WORDS}", *flags)
     assert done.returncode == 0, done.stderr
     sealed.chmod(0o600)
-    assert load_private(sealed, word).public == load_private(plain).public
+    assert load_private_key(sealed, word).public == load_private_key(plain).public
 
 
 def test_each_odd_private_key_is_named(key: Path, tmp_path: Path) -> None:
     text = key.read_text()
     with pytest.raises(SignatureError, match="passphrase does not open"):
-        load_private(key, lambda: "wrong horse")
+        load_private_key(key, lambda: "wrong horse")
     with pytest.raises(SignatureError, match="under a passphrase, and none was given"):
-        load_private(key)
+        load_private_key(key)
     with pytest.raises(SignatureError, match="public key, where a private one is needed"):
-        load_private(key.with_name("ada.key.pub"), word)
+        load_private_key(key.with_name("ada.key.pub"), word)
     key.chmod(0o640)
     with pytest.raises(SignatureError, match=r"others than its owner can read .*mode 0640"):
-        load_private(key, word)
+        load_private_key(key, word)
     cases = {
         "truncated": text[:150],
         "no PEM": "hello",
@@ -127,7 +138,7 @@ def test_each_odd_private_key_is_named(key: Path, tmp_path: Path) -> None:
         path.write_text(odd)
         path.chmod(0o600)
         with pytest.raises(SignatureError, match=reason):
-            load_private(path, word)
+            load_private_key(path, word)
 
 
 @pytest.mark.parametrize(
@@ -144,30 +155,30 @@ def test_keys_of_other_algorithms_are_named(tmp_path: Path, flags: list[str], na
     assert _openssl("genpkey", *flags, "-out", private).returncode == 0
     assert _openssl("pkey", "-in", private, "-pubout", "-out", public).returncode == 0
     private.chmod(0o600)
-    for load, path in ((load_private, private), (load_public, public)):
+    for load, path in ((load_private_key, private), (load_public_key, public)):
         with pytest.raises(SignatureError, match=f"a key of {name}; only Ed25519"):
             load(path)
 
 
 def test_a_plain_key_that_is_damaged_is_not_called_a_wrong_passphrase(tmp_path: Path) -> None:
-    save_private(tmp_path / "k", ADA, None)
+    save_key_pair(tmp_path / "k", ADA, None)
     lines = (tmp_path / "k").read_text().splitlines()
     (tmp_path / "k").write_text("\n".join([lines[0], lines[1][:40], lines[2], ""]))
     with pytest.raises(SignatureError, match="is damaged"):
-        load_private(tmp_path / "k")
+        load_private_key(tmp_path / "k")
 
 
 def test_odd_public_keys_are_named(key: Path, tmp_path: Path) -> None:
     with pytest.raises(SignatureError, match="private key, where a public one is needed"):
-        load_public(key)
+        load_public_key(key)
     with pytest.raises(StorageError, match="cannot read"):
-        load_public(tmp_path / "none")
+        load_public_key(tmp_path / "none")
     (tmp_path / "big").write_bytes(b"x" * 20_000)
     with pytest.raises(SignatureError, match="longer than 16384"):
-        load_public(tmp_path / "big")
+        load_public_key(tmp_path / "big")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(SignatureError, match="not text"):
-        load_public(tmp_path / "binary")
+        load_public_key(tmp_path / "binary")
 
 
 def test_names_come_from_the_comment_and_can_be_replaced() -> None:
@@ -178,9 +189,17 @@ def test_names_come_from_the_comment_and_can_be_replaced() -> None:
     assert parse_public(public_pem(PublicKey(ADA.public.raw)), "x").name == ""
 
 
+def test_a_name_is_taken_from_the_file_beside_only_if_it_is_of_the_same_key(key: Path) -> None:
+    assert load_private_key(key, word).public.name == "Ada"
+    key.with_name("ada.key.pub").write_text(public_pem(EVE.public))
+    assert load_private_key(key, word).public == PublicKey(ADA.public.raw)
+    key.with_name("ada.key.pub").unlink()
+    assert load_private_key(key, word).public.name == ""
+
+
 def test_short_passphrases_and_open_passphrase_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SignatureError, match="has 7 characters, the least is 8"):
-        save_private(tmp_path / "k", ADA, "1234567")
+        save_key_pair(tmp_path / "k", ADA, "1234567")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "word").write_text(WORDS)
     (tmp_path / "word").chmod(0o644)
@@ -191,5 +210,5 @@ def test_short_passphrases_and_open_passphrase_files_are_refused(tmp_path: Path)
 def test_two_files_of_one_key_do_not_look_alike(tmp_path: Path) -> None:
     """The salt is drawn anew: equal passphrases cannot be told from the files."""
     for name in ("a", "b"):
-        save_private(tmp_path / name, ADA, WORDS)
+        save_key_pair(tmp_path / name, ADA, WORDS)
     assert (tmp_path / "a").read_text() != (tmp_path / "b").read_text()

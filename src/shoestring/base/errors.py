@@ -180,15 +180,49 @@ class SignatureError(TrustError):
 
 
 class RepositoryError(TrustError):
-    """A fleet's repository is not what its keys vouch for: forged, mixed, rolled back, or endless."""
+    """A fleet's repository is not what its keys vouch for: forged, mixed, rolled back, or endless.
+
+    Args:
+        message, hint: as in the root.
+        rule: that it broke, one of `RULES`.
+    """
+
+    RULES: ClassVar[tuple[str, ...]] = ("form", "signature", "version", "hash", "length", "listing", "name", "release")
+    rule: str = "form"
+
+    def __init__(self, message: str, *, rule: str = "form", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
 
 
 class StaleError(ShoestringError):
-    """A fleet's repository is intact but out of date: its signatures hold, its time is over. What runs goes on."""
+    """A fleet's repository is intact but out of date: its signatures hold, its time is over. What runs goes on.
+
+    Args:
+        message, hint: as in the root.
+        late_s: seconds since its time was over, by the clock that it was held against; 0 where nobody counted.
+    """
+
+    late_s: int = 0
+
+    def __init__(self, message: str, *, late_s: int = 0, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.late_s = late_s
 
 
 class UnreachableError(ShoestringError):
-    """A repository or a collector of reports cannot be reached now."""
+    """A repository or a collector of reports cannot be reached now.
+
+    Args:
+        message, hint: as in the root.
+        retry_after_s: that the other side asked to be left alone for, seconds; None: it did not.
+    """
+
+    retry_after_s: float | None = None
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class SlotError(TrustError):

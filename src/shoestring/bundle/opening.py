@@ -6,10 +6,11 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shoestring.base import canonical
 from shoestring.base.errors import StorageError
+from shoestring.bundle.bom_rules import read_bom
 from shoestring.bundle.evidence_rules import check_evidence
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.stored import CHUNK_BYTES, stored_bytes, stored_sha256, unpacked
@@ -108,6 +109,19 @@ class Bundle:
         evidence = canonical.decode(data, Evidence, lambda reason: refuse(f"evidence: {reason}"))
         check_evidence(evidence)
         return evidence
+
+    def bom(self, evidence: Evidence | None = None) -> dict[str, Any] | None:
+        """The bill of materials (CycloneDX); None in a bundle from before there was one.
+
+        Args:
+            evidence: of this bundle, where the caller has read it already.
+
+        Raises:
+            BundleError: it speaks of another bundle, or is not of its form; see `bundle.bom_rules`.
+        """
+        if self.manifest.bom is None:
+            return None
+        return read_bom(self.read(self.manifest.bom), self.manifest, evidence or self.evidence())
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -1,4 +1,5 @@
-"""Say what a model costs by its graph alone, or what a bundle holds and whether its certificates can be recomputed."""
+"""Say what a model costs by its graph alone, what a file of weights holds (GGUF, safetensors), or what a bundle holds
+and whether its certificates can be recomputed."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoestring.cli.options import add_weights
+from shoestring.cli.options import add_quarantine, add_weights, options_of
 
 if TYPE_CHECKING:
     from shoestring.domain.evidence import Evidence
@@ -18,15 +19,28 @@ EXAMPLE = "shoestring inspect model.onnx --layers"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", type=Path, help="bundle, or a model in ONNX or another format (docs/importers.md)")
+    parser.add_argument(
+        "target",
+        type=Path,
+        help="bundle, model in ONNX or another format (docs/importers.md), or file of weights (docs/importers-llm.md)",
+    )
     add_weights(parser)
-    parser.add_argument("--layers", action="store_true", help="one line a layer")
+    add_quarantine(parser)
+    parser.add_argument("--layers", action="store_true", help="one line a layer, or a tensor")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import is_bundle
 
-    return _bundle(arguments) if is_bundle(arguments.target) else _model(arguments)
+    if is_bundle(arguments.target):
+        return _bundle(arguments)
+    from shoestring.importers.weights import kind_of
+
+    if kind_of(arguments.target) is None:
+        return _model(arguments)
+    from shoestring.cli.weights_text import show
+
+    return show(arguments)
 
 
 def _model(arguments: argparse.Namespace) -> int:
@@ -36,7 +50,7 @@ def _model(arguments: argparse.Namespace) -> int:
     from shoestring.importers import import_model
 
     with tempfile.TemporaryDirectory() as scratch:
-        model = import_model(arguments.target, Path(scratch) / "model.onnx", weights=arguments.weights)
+        model = import_model(arguments.target, Path(scratch) / "model.onnx", **options_of(arguments))
         found = profile(model.path)
     figures: dict[str, Any] = {
         "macs": found.macs,

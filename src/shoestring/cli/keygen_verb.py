@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import UsageError
     from shoestring.cli import console
     from shoestring.cli.trust_options import passphrase
-    from shoestring.trust.key_files import check_free, save_private
+    from shoestring.trust.key_files import check_free, save_key_pair
     from shoestring.trust.keys import generate
 
     if arguments.no_passphrase and arguments.passphrase_file is not None:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_free(arguments.out)  # before anybody thinks of a passphrase
     word = None if arguments.no_passphrase else passphrase(arguments, str(arguments.out), twice=True)
     key = generate(arguments.name)
-    public = save_private(arguments.out, key, word)
+    public = save_key_pair(arguments.out, key, word)
     if arguments.json:
         console.show_json({"private": arguments.out, "public": public, "key_id": key.public.key_id})
     else:

@@ -19,6 +19,7 @@ VERBS = {
     "doctor": "name the known diseases of a model, with evidence and cure",
     "run": "answer images, a video or a camera with a bundle",
     "serve": "serve a bundle over HTTP, with a live page",
+    "slots": "show or change which bundle of a device is active",
     "install-service": "write a systemd unit that keeps a run or a server going",
     "simulate": "run a bundle's ladder under the governor on a simulated board",
     "sensors": "show what this board tells of its heat, power and memory",
@@ -37,6 +38,12 @@ VERBS = {
     "verify": "check every byte of a bundle, and who signed it",
     "delta": "write what changed between two bundles, to send instead of the whole new one",
     "patch": "make the new bundle from the old one and a delta",
+    "bom": "print a bundle's bill of materials (CycloneDX, with model cards)",
+    "device-key": "make the secret by which a device reads bundles encrypted to it",
+    "encrypt": "encrypt a bundle so that only the devices named can read it",
+    "decrypt": "decrypt a bundle that was encrypted to this device",
+    "agent": "follow a fleet's repository: fetch, activate on trial, and tell",
+    "fleet": "publish bundles to many devices in waves, and read what they report",
     "report": "write one HTML page about a bundle",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

@@ -207,8 +207,8 @@ def _source(arguments: argparse.Namespace, bundle: Bundle, stack: contextlib.Exi
 
 
 def _page(arguments: argparse.Namespace, bundle: Bundle, source: Source | None) -> Page:
+    from shoestring.base.addresses import without_password
     from shoestring.device.live.keeping import Page
-    from shoestring.device.pipelines.sources.opencv import without_password
 
     shown = None if source is None else ", ".join(without_password(name) for name in arguments.source)
     return Page(bundle.manifest.name, shown, None if source is None else source.rate)

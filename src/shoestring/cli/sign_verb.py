@@ -25,13 +25,13 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.bundle.signing import sign_bundle, strip_signatures
     from shoestring.cli import console
     from shoestring.cli.trust_options import passphrase_for
-    from shoestring.trust.key_files import load_private
+    from shoestring.trust.key_files import load_private_key
 
     out = arguments.bundle if arguments.out is None else arguments.out
     if arguments.strip:
         done = strip_signatures(arguments.bundle, out)
     else:
-        keys = [load_private(path, passphrase_for(arguments, path)) for path in arguments.key]
+        keys = [load_private_key(path, passphrase_for(arguments, path)) for path in arguments.key]
         done = sign_bundle(arguments.bundle, keys, out)
     if arguments.json:
         console.show_json({"bundle": out, "sha256": done.sha256, "signatures": done.key_ids})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shoestring.base import canonical, disk
 from shoestring.base.errors import BundleError, DataError, UsageError
 from shoestring.bundle import Bundle, open_bundle, pack
+from shoestring.bundle.bom import with_bom
 from shoestring.bundle.proof_rules import CERTIFICATION, also_of, checked, recheck_proofs
 from shoestring.chips.loading import chip_named
 from shoestring.domain.manifest import Blob, Manifest
@@ -252,7 +253,7 @@ def with_proof(
         blobs=tuple(sorted([*listed, Blob(sha256, len(body))], key=lambda blob: blob.sha256)),
     )
     recheck_proofs(manifest.ladder, evidence)
-    return manifest, blobs
+    return with_bom(manifest, evidence, blobs)
 
 
 def _check_isa(chip: Chip, answered: Answered) -> None:

@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shoestring.base.errors import MissingExtraError, StorageError, UsageError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from shoestring.device.serve.app import App
     from shoestring.device.serve.settings import Settings
 
 SWITCH_S = 0.001
@@ -24,8 +23,28 @@ SWITCH_S = 0.001
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+class Served(Protocol):
+    """An ASGI 3 application that can end in good order.
+
+    Attributes:
+        warnings: what an operator must be told.
+    """
+
+    warnings: tuple[str, ...]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+
+    def drain(self) -> None:
+        """Take no more; what is under way goes on."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One connection or request."""
+
+
 def run_server(
-    app: App,
+    app: Served,
     settings: Settings,
     *,
     say: Callable[[str], None] | None = None,
@@ -87,7 +106,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def _server(
-    app: App,
+    app: Served,
     settings: Settings,
     speak: Callable[[str], None],
     started: Callable[[int], None],
