@@ -1,6 +1,6 @@
-"""Write a systemd unit that keeps a run or a server going, locked in: it may look at its camera and use its memory.
+"""Write a systemd unit that keeps a run, a server or an agent going, locked in: its own camera, memory and files.
 
-The words after -- are those of `shoestring run` or `shoestring serve`. Nothing is started.
+The words after -- are those of `shoestring run`, `shoestring serve` or `shoestring agent`. Nothing is started.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOCAL = ("127.0.0.1", "::1", "[::1]", "localhost")
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="of the service: the unit is shoestring-NAME.service")
-    parser.add_argument("words", nargs="+", metavar="-- run|serve ...", help="what it runs; files by absolute paths")
+    parser.add_argument("words", nargs="+", metavar="-- run|serve|agent ...", help="to run; files by absolute paths")
     parser.add_argument("--user", metavar="USER", help="to run as (default: one made for it while it runs)")
     parser.add_argument("--memory-max", metavar="1GB", help="of all its processes (default: from the bundle)")
     parser.add_argument("--print", action="store_true", dest="shown", help="show the unit and write nothing")
@@ -67,8 +67,12 @@ def _service(arguments: argparse.Namespace) -> Service:
     from shoestring.device.service.unit import Service
 
     words: Sequence[str] = arguments.words
+    if words[0] == "agent":
+        from shoestring.cli.install_agent import agent_service
+
+        return agent_service(arguments, words)
     if words[0] not in ("run", "serve"):
-        raise UsageError(f"a service runs `run` or `serve`, not {words[0]!r}", hint=EXAMPLE)
+        raise UsageError(f"a service runs `run`, `serve` or `agent`, not {words[0]!r}", hint=EXAMPLE)
     asked = build_parser(words[0]).parse_args(words)
     if words[0] == "run":
         settle(asked)
@@ -83,7 +87,7 @@ def _service(arguments: argparse.Namespace) -> Service:
     kinds = {kind_of(name) for name in sources}
     files += [Path(name) for name in sources if kind_of(name) in ("images", "video")]
     program = Path(sys.executable)
-    homes = _check_files([*files, program], arguments.user)
+    homes = check_files([*files, program], arguments.user)
     open_network = asked.mqtt is not None or "stream" in kinds
     if words[0] == "serve":
         network = "open" if open_network or asked.host not in LOCAL else "local"
@@ -92,17 +96,17 @@ def _service(arguments: argparse.Namespace) -> Service:
     return Service(
         name=arguments.name,
         command=(str(program), "-P", "-m", "shoestring.cli.main", *words),
-        memory_bytes=_memory(asked) if arguments.memory_max is None else parse_bytes(arguments.memory_max),
+        memory_bytes=memory_of(asked) if arguments.memory_max is None else parse_bytes(arguments.memory_max),
         user=arguments.user,
         camera="camera" in kinds,
         network=network,
         low_port=words[0] == "serve" and 0 < asked.port < 1024,
         homes=homes,
-        writes=_writes(asked, arguments.user),
+        writes=writes_of(asked, arguments.user),
     )
 
 
-def _memory(asked: argparse.Namespace) -> int:
+def memory_of(asked: argparse.Namespace) -> int:
     """Twice the dearest rung's, since the engines of both are there while a rung is changed; and the rest.
 
     Raises:
@@ -125,7 +129,7 @@ def _memory(asked: argparse.Namespace) -> int:
     return 2 * engine + SPARE_BYTES
 
 
-def _writes(asked: argparse.Namespace, user: str | None) -> tuple[str, ...]:
+def writes_of(asked: argparse.Namespace, user: str | None) -> tuple[str, ...]:
     """Directories that the service must write to. Raises UsageError where its own user could not."""
     from shoestring.base.errors import UsageError
 
@@ -139,7 +143,7 @@ def _writes(asked: argparse.Namespace, user: str | None) -> tuple[str, ...]:
     return (str(asked.slots),)
 
 
-def _check_files(files: Sequence[Path], user: str | None) -> bool:
+def check_files(files: Sequence[Path], user: str | None) -> bool:
     """Whether one of them lies in a home. Raises UsageError for what the service could not find or read."""
     from shoestring.base.errors import UsageError
 
@@ -160,4 +164,4 @@ def _check_files(files: Sequence[Path], user: str | None) -> bool:
     return homes
 
 
-__all__ = ["fill", "run"]
+__all__ = ["check_files", "fill", "memory_of", "run", "writes_of"]
