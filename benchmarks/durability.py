@@ -1,8 +1,8 @@
 """What power cuts, kills and refusing disks leave of everything that base.disk and a device's slots write.
 
-    PYTHONPATH=tests python benchmarks/durability.py                        # one seed: some minutes
-    PYTHONPATH=tests python benchmarks/durability.py --states 100000 --kills 1000
-    PYTHONPATH=tests python benchmarks/durability.py --only disk
+    PYTHONPATH=tests python -P benchmarks/durability.py                        # one seed: some minutes
+    PYTHONPATH=tests python -P benchmarks/durability.py --states 100000 --kills 1000
+    PYTHONPATH=tests python -P benchmarks/durability.py --only disk
 
 Every state after a cut, every kill and every refusal is checked as the tests of the same names check it
 (tests/base/test_durable.py, tests/device/slots/test_slots_cuts.py); the first that fails ends the run with its words.

@@ -11,10 +11,10 @@ import killing
 import power
 from disk_scenes import careless
 from proof_scale import SCALE
-from shoestring.base import canonical, disk
+from shoestring.base import disk
 from shoestring.device.slots import record as record_module
 from shoestring.device.slots import rules, staging
-from shoestring.device.slots.record import COPY, RECORD
+from shoestring.device.slots.record import RECORD
 from slot_cuts import SCENES
 
 WRITING = [name for name in SCENES if name != "start a good one"]
@@ -24,6 +24,7 @@ QUICK = ["confirm"]
 LIMIT = 12 * SCALE
 """States at one place of a log."""
 PROOF = SCALE > 1
+WRITE = record_module.write_record
 
 
 def _stride(name: str) -> int:
@@ -66,11 +67,10 @@ def test_ctrl_c_at_any_call_leaves_one_of_the_states_that_may_be(name: str) -> N
     assert faults.interrupted_at_every_point(SCENES[name].attempt()) >= 10
 
 
-def _record_in_place(root: Path, record: rules.Record) -> None:
-    """Overwrites the record instead of renaming a new one into its place."""
+def _removed_first(root: Path, record: rules.Record) -> None:
+    """Takes the old record away before the new one is there."""
     disk.remove(root / RECORD)
-    for name in (RECORD, COPY):
-        disk.write_bytes(root / name, canonical.encode(record))
+    WRITE(root, record)
 
 
 def _careless_copy(source: Path, target: Path, _size_bytes: int) -> None:
@@ -81,8 +81,8 @@ def _careless_copy(source: Path, target: Path, _size_bytes: int) -> None:
 def test_saboteur_a_record_that_is_removed_first_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     SCENES["confirm"].ends  # noqa: B018 - of the sound one
     for module in (record_module, staging):
-        monkeypatch.setattr(module, "write_record", _record_in_place)
-    monkeypatch.setattr("shoestring.device.slots.slots.write_record", _record_in_place)
+        monkeypatch.setattr(module, "write_record", _removed_first)
+    monkeypatch.setattr("shoestring.device.slots.slots.write_record", _removed_first)
     with pytest.raises(power.BrokenError):
         power.cut(SCENES["confirm"].scenario(), seed=1, limit=30)
     with pytest.raises(AssertionError, match="killed before"):
