@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from power_log import Op, Recorder, Tree, tree_of
-from power_model import Medium
+from power_model import MIXES, Medium
 from shoestring.base.disk import kernel
 from shoestring.base.errors import ShoestringError
 
@@ -115,7 +115,13 @@ def record(scenario: Scenario) -> Log:
 
 
 def states(
-    log: Log, seed: int, *, dropped: int | None = None, limit: int = STATES_AT_ONE_CUT, seen: Seen | None = None
+    log: Log,
+    seed: int,
+    *,
+    dropped: int | None = None,
+    limit: int = STATES_AT_ONE_CUT,
+    seen: Seen | None = None,
+    mixes: int = MIXES,
 ) -> Iterator[State]:
     """Different states after a cut, at each place of the log in turn.
 
@@ -125,6 +131,7 @@ def states(
         dropped: place of an operation that never happens.
         limit: at one place.
         seen: as in `cut`.
+        mixes: how many forms of each file that hold some of its blocks.
     """
     chance, medium = random.Random(seed), Medium.of(log.start)
     seen = set() if seen is None else seen
@@ -132,7 +139,7 @@ def states(
         if place and place - 1 != dropped:
             medium.apply(log.ops[place - 1])
         done = tuple(medium.done)
-        for tree in medium.after_cut(limit, chance):
+        for tree in medium.after_cut(limit, chance, mixes):
             key = hashlib.sha256(repr((sorted(tree.items()), done)).encode()).digest()
             if key not in seen:
                 seen.add(key)
@@ -151,13 +158,19 @@ def lay_out(tree: Tree, root: Path) -> None:
 
 
 def cut(
-    scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = STATES_AT_ONE_CUT, seen: Seen | None = None
+    scenario: Scenario,
+    *,
+    seed: int,
+    log: Log | None = None,
+    limit: int = STATES_AT_ONE_CUT,
+    seen: Seen | None = None,
+    mixes: int = MIXES,
 ) -> int:
     """Check every state.
 
     Args:
         scenario: that is cut.
-        seed, limit: as in `states`.
+        seed, limit, mixes: as in `states`.
         log: of it, where it has run.
         seen: states that were checked before, which are left out; it grows.
 
@@ -170,7 +183,7 @@ def cut(
     log = record(scenario) if log is None else log
     count = 0
     with scratch() as name:
-        for state in states(log, seed, limit=limit, seen=seen):
+        for state in states(log, seed, limit=limit, seen=seen, mixes=mixes):
             _look(scenario, log, state, Path(name) / "cut")
             count += 1
     assert seen is not None or count > len(log.syncs()), "a scenario that leaves nothing to lose"
