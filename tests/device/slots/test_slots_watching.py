@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoestring.base.errors import DataError, EngineDownError, GoldenError, StorageError
+from shoestring.base.errors import DataError, EngineDownError, GoldenError, SignatureError, StorageError
 from shoestring.device.slots import Slots
+from shoestring.device.slots.record import RECORD
 from shoestring.device.slots.trial import Progress, Rules, after, verdict
 from shoestring.device.slots.watching import LOOK_S, Watching
 from shoestring.device.supervise.nouns import RungState
@@ -139,12 +140,25 @@ def test_another_active_bundle_is_left_for(slots: Slots, bundles: dict[str, Path
     assert watching.leaving == f"the bundle {sha256_of(bundles['three'])[:12]} is active now"
 
 
+def test_a_revoked_bundle_is_left_and_a_damaged_record_is_not(slots: Slots, bundles: dict[str, Path]) -> None:
+    clock = Clock()
+    watching = watch(slots, clock)
+    (slots.root / RECORD).write_bytes(b"junk")
+    clock.now_s += LOOK_S
+    watching._look()
+    assert watching.leaving is None
+    bring(slots, bundles["two"])
+    slots.revoke({sha256_of(path) for path in bundles.values()})
+    watching._look()
+    assert watching.leaving == "no bundle is active any more"
+
+
 def test_an_unchanged_record_is_not_read(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     watching = watch(slots, clock)
     clock.now_s += LOOK_S
     watching.counted(1, 0)
-    monkeypatch.setattr(Slots, "active", lambda _: pytest.fail("read"))
+    monkeypatch.setattr("shoestring.device.slots.watching.read_record", lambda _: pytest.fail("read"))
     for _ in range(5):
         clock.now_s += LOOK_S
         watching.counted(1, 0)
@@ -172,6 +186,7 @@ def test_only_the_bundles_own_errors_are_blamed_on_it(slots: Slots, bundles: dic
     watching = watch(slots, Clock())
     assert not watching.blames(DataError("no picture"))
     assert not watching.blames(StorageError("no disk"))
+    assert not watching.blames(SignatureError("the file of trusted keys is none"))
     assert watching.blames(GoldenError("it answers otherwise"))
     assert slots.refused[0].reason == "golden"
     assert slots.begin().sha256 == sha256_of(bundles["one"])

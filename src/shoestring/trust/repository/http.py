@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import DataError, RepositoryError, UnreachableError, UsageError
 from shoestring.base.limits import CONNECT_SECONDS, METADATA_SECONDS
 from shoestring.base.opens import check_relative
@@ -83,10 +84,12 @@ class HttpSource:
         try:
             parts = urlsplit(address)
             self._port = parts.port
-        except ValueError as error:
-            raise UsageError(f"{address!r} is not an address: {error}") from None
+        except ValueError:  # its words quote what it could not read, which may be a password
+            raise UsageError(f"{without_password(address)!r} is not an address") from None
         if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
-            raise UsageError(f"{address!r} is not a plain address", hint="https://host[:port][/path], nothing else")
+            raise UsageError(
+                f"{without_password(address)!r} is not a plain address", hint="https://host[:port][/path], nothing else"
+            )
         self._host = parts.hostname
         self._base = parts.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
