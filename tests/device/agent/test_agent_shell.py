@@ -73,6 +73,16 @@ def test_a_delta_of_no_use_gives_way_to_the_whole_and_it_is_told(settled, table,
     assert "the delta was of no use" in settled.said[-1]
 
 
+def test_a_delta_whose_base_is_gone_gives_way_to_the_whole(settled, table):
+    table.holds_delta(1, 2)
+    table.says(with_delta(release(2, 2), 1, 2), 2)
+    held = settled.slots.active()
+    assert held is not None
+    held.path.unlink()
+    assert settled.turn() == "activated"
+    assert settled.runs == hash_of(2)
+
+
 def test_a_delta_of_no_use_is_not_fetched_again_when_the_whole_is_cut(settled, table):
     table.holds_delta(1, 2, b"no delta at all")
     table.says(with_delta(release(2, 2), 1, 2, b"no delta at all"))

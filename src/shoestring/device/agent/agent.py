@@ -259,7 +259,9 @@ class Agent:
         )
 
     def _held(self) -> dict[str, Path]:
-        return {one.sha256: one.path for one in (self._slots.active(), self._slots.previous()) if one is not None}
+        """Files in the slots; one that is gone is for whoever starts it to find."""
+        both = (self._slots.active(), self._slots.previous())
+        return {one.sha256: one.path for one in both if one is not None and one.path.exists()}
 
     def _scene(self) -> Scene:
         record = self._slots.record()
