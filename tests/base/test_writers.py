@@ -18,6 +18,7 @@ STORE = "base/disk/"
 
 WRITERS = {
     "base/child.py": ("os.fdopen(w)", "the pipe to its own child"),
+    "cli/device_key_verb.py": (".save", "a method of ours, which asks base.disk"),
     "cli/main.py": ("os.open(w)", "/dev/null"),
     "cli/probe_verb.py": (".save", "a method of ours, which asks base.disk"),
     "cli/run_live.py": (
@@ -36,10 +37,11 @@ WRITERS = {
     "evaluate/dataset_npz.py": (".open(w)", "a member of an archive, to read"),
     "fitting/assemble.py": (".save", "into memory"),
     "fitting/fit.py": (".save", "a method of ours, which asks base.disk"),
+    "fleet/collect/sqlite.py": ("sqlite3.connect", "SQLite's own journal keeps what was committed"),
     "fitting/scoring.py": (".save", "into memory"),
     "fitting/spread.py": (".savez", "into memory"),
     "importers/pytorch.py": (".open(w) .touch .unlink", "scratch, for a closed process; what lasts is stored again"),
-    "importers/pytorch_export.py": (".write_bytes", "in a closed process, into scratch; what lasts is stored again"),
+    "importers/sources.py": (".touch", "scratch: the one file that a closed process may write"),
     "inputs/image.py": (".open(w)", "a picture, to read"),
     "probing/board_meter.py": ("tarfile.open(w)", "scratch that goes to a board"),
     "probing/ssh.py": ("tarfile.open(w)", "into memory"),
@@ -72,6 +74,7 @@ OPENERS = {
     "bundle/opening.py": "a bundle that the user named: a pipe must not hold us up",
     "device/files.py": "likewise an input",
     "device/slots/locking.py": "the directory of the slots, to lock it",
+    "fleet/repository/workshop.py": "likewise the one of a repository",
 }
 """Modules that ask the system itself to open a file for reading."""
 
@@ -81,6 +84,7 @@ JOINERS = {
     "chips/published/table_chips.py": "likewise",
     "device/serve/pages.py": "our own pages, named by our own table",
     "engines/local.py": "scratch, named by us",
+    "fleet/repository/publish.py": "a delta that was just made in scratch, named by us",
     "native/build.py": "what our compiler made, in scratch",
     "native/emit/source.py": "our own kernels",
     "proving/guest.py": "scratch, named by us",

@@ -103,6 +103,7 @@ def test_what_must_be_named(stick, tmp_path, left_out):
         (("--report", "ftp://host/"), "cannot be sent to"),
         (("--report", "http://a:b@host/"), "not a plain address"),
         (("--group", "no group"), "not a plain word"),
+        (("--chip", "no-such-board"), "no-such-board"),
     ],
 )
 def test_wishes_that_make_no_sense(stick, tmp_path, more, message):

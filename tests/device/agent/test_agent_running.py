@@ -151,6 +151,20 @@ def test_a_heartbeat_where_nothing_is_new(tmp_path, monkeypatch):
     assert life.collector.story == [("trial", hash_of(1))] * 4
 
 
+def test_once_sends_all_that_waits(tmp_path):
+    life = Life(tmp_path)
+    life.days.once()
+    for _ in range(45):
+        life.board.agent.watch(heartbeat=True)
+    assert len(life.board.queue.waiting) == 45
+    life.days.once()
+    assert life.board.queue.waiting == ()
+    life.collector.away = True
+    life.board.agent.watch(heartbeat=True)
+    life.days.once()
+    assert len(life.board.queue.waiting) == 1
+
+
 def test_once_does_everything_now(tmp_path):
     life = Life(tmp_path)
     assert life.days.once().did == "activated"

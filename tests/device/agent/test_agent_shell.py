@@ -8,6 +8,7 @@ import pytest
 
 from agents import Board, Collector, Table, bundle, hash_of, release, with_delta
 from shoestring.base.errors import EngineFaultError, RepositoryError, SlotError, StaleError, UnreachableError
+from shoestring.device.agent.agent import AWAY_LOOKS
 from shoestring.device.agent.reporting import deliver
 from shoestring.domain.release import bundle_path, delta_path
 
@@ -71,6 +72,16 @@ def test_a_delta_of_no_use_gives_way_to_the_whole_and_it_is_told(settled, table,
     assert settled.runs == hash_of(2)
     assert bundle_path(hash_of(2)) in table.asked
     assert "the delta was of no use" in settled.said[-1]
+
+
+def test_a_delta_whose_base_is_gone_gives_way_to_the_whole(settled, table):
+    table.holds_delta(1, 2)
+    table.says(with_delta(release(2, 2), 1, 2), 2)
+    held = settled.slots.active()
+    assert held is not None
+    held.path.unlink()
+    assert settled.turn() == "activated"
+    assert settled.runs == hash_of(2)
 
 
 def test_a_delta_of_no_use_is_not_fetched_again_when_the_whole_is_cut(settled, table):
@@ -206,10 +217,23 @@ def test_a_repository_in_trouble_is_told_once_and_what_runs_goes_on(settled, tab
     assert settled.runs == hash_of(2)
 
 
+def test_a_link_that_fails_now_and_then_is_not_worth_a_word(settled, table):
+    told(settled)
+    for _ in range(5):
+        table.trouble = UnreachableError("no way to it")
+        assert [settled.turn() for _ in range(AWAY_LOOKS - 1)] == ["failed"] * (AWAY_LOOKS - 1)
+        table.trouble = None
+        assert settled.turn() == "stayed"
+    assert told(settled) == []
+
+
 def test_a_repository_that_is_well_again_is_told_too(settled, table):
     table.trouble = UnreachableError("no way to it")
-    settled.turn()
+    for _ in range(AWAY_LOOKS):
+        settled.turn()
     settled.boot()
+    settled.agent.watch()
+    settled.turn()
     table.trouble = None
     settled.turn()
     settled.turn()

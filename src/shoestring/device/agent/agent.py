@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 3
 """Of one look: leave a revoked bundle, fetch the new one, find that nothing is left to do."""
+AWAY_LOOKS = 3
+"""In a row that found no way to the repository before that is told: mobile links fail one look in some all day."""
 HOW = {"here": "from this disk", "delta": "as a delta", "whole": "as a whole"}
 REST_PERIODS = 4
 """Looks that a bundle is left alone for after a failure that may pass."""
@@ -130,8 +132,9 @@ class Agent:
         if trouble:
             say(trouble)
         self._resting: Resting | None = None
-        self._outlook = Outlook()
         self._told = Told() if queue is None else told_of(queue.mark)
+        self._outlook = Outlook(self._told.repository)  # until a look says otherwise
+        self._away = 0
 
     def look(self) -> Look:
         """Ask what to run, and see to it. Never raises what the world outside can bring about."""
@@ -147,9 +150,13 @@ class Agent:
         except RepositoryError as error:
             found = self._failed("bad-repository", error)
         except UnreachableError as error:
-            found = self._failed("unreachable", error)
+            self._away += 1
+            state = "unreachable" if self._away >= AWAY_LOOKS else self._outlook.state
+            found = self._failed(state, error)
         except (StorageError, EngineError) as error:
             found = Look(self._outlook, "failed", error.message, error)
+        if not isinstance(found.error, UnreachableError):
+            self._away = 0
         self._outlook = found.outlook
         return found
 
@@ -225,7 +232,7 @@ class Agent:
 
     def _failed(self, state: str, error: ShoestringError) -> Look:
         old = self._outlook
-        found = Outlook(state, error.message, old.counter, old.bundle_sha256)
+        found = replace(old, state=state, reason=error.message, refusal="", note="")
         return Look(found, "failed", error.message, error)
 
     def _note(self, release: Release) -> None:
@@ -259,7 +266,9 @@ class Agent:
         )
 
     def _held(self) -> dict[str, Path]:
-        return {one.sha256: one.path for one in (self._slots.active(), self._slots.previous()) if one is not None}
+        """Files in the slots; one that is gone is for whoever starts it to find."""
+        both = (self._slots.active(), self._slots.previous())
+        return {one.sha256: one.path for one in both if one is not None and one.path.exists()}
 
     def _scene(self) -> Scene:
         record = self._slots.record()

@@ -86,7 +86,7 @@ def obtain(
         disk.remove(out)  # what the slot holds is damaged
     useless = folder / f"{wanted}.whole"
     note = _text(useless)
-    if delta is not None and not note:
+    if delta is not None and delta.old_sha256 in held and not note:
         check_room(folder, release.bundle_bytes, held, delta.size_bytes)
         note = _by_delta(repository, release, delta, held[delta.old_sha256], out)
         if not note:
@@ -164,8 +164,9 @@ def _by_delta(repository: Repository, release: Release, delta: DeltaFrom, old: P
     try:
         repository.fetch(delta_path(delta.old_sha256, release.bundle_sha256), file)
         made = apply_delta(old, file, out)
-    except (BundleError, RepositoryError) as error:
-        # Of no use here: a listing that lacks it, another zlib, a damaged base. The whole speaks for itself.
+    except (BundleError, RepositoryError, StorageError) as error:
+        # Of no use here: a listing that lacks it, another zlib, a base that is damaged or gone. The whole speaks for
+        # itself; a disk that refuses refuses that too.
         disk.remove(file)
         return f"the delta was of no use, the whole was fetched: {error.message}"
     disk.remove(file)

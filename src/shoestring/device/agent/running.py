@@ -78,7 +78,10 @@ class Days:
         """One look now, and everything that follows from it."""
         found = self._look()
         self._watch()
-        self._send()
+        waiting = None
+        while self._post is not None and self._post.queue.waiting not in ((), waiting):
+            waiting = self._post.queue.waiting
+            self._send()
         return found
 
     def turn(self) -> float:

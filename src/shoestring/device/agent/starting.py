@@ -13,6 +13,7 @@ from shoestring._version import __version__
 from shoestring.base import disk
 from shoestring.base.errors import StorageError, UsageError
 from shoestring.base.limits import MAX_ROOT_BYTES
+from shoestring.chips.loading import chip_named
 from shoestring.device.agent.agent import Agent, Place
 from shoestring.device.agent.identity import device_key
 from shoestring.device.agent.pacing import pace_of
@@ -97,6 +98,8 @@ def start(
     from shoestring.trust.repository.release import check_plain
 
     check_plain("group", wishes.group)
+    if wishes.chip is not None:
+        chip_named(wishes.chip)  # a wrong name shall not wait for the first release to be found
     folder = agent_folder(wishes.slots)
     key = device_key(folder)
     device = key.public.key_id

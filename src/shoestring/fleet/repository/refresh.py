@@ -82,7 +82,7 @@ def _prune(folder: Path, now_s: int) -> int:
     for path in sorted((folder / METADATA).iterdir()) + sorted((folder / TARGETS).rglob("*")):
         if path in wanted or path.is_symlink() or not path.is_file() or now_s - path.stat().st_mtime <= GRACE_S:
             continue
-        if path.parent != folder / METADATA or (match := _VERSIONED.match(path.name)) and match[2] != "root":
+        if path.parent != folder / METADATA or ((match := _VERSIONED.match(path.name)) and match[2] != "root"):
             disk.remove(path)
             removed += 1
     return removed
