@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import UsageError
@@ -62,6 +63,7 @@ def _started(arguments: argparse.Namespace, settings: Settings, port: int) -> No
     address = f"{settings.scheme}://{host}:{port}{REPORTS}"
     if arguments.json:
         console.show_json({"address": address, "port": port})
+        sys.stdout.flush()  # a pipe would keep it until the end
     console.say(f"reports go to {address} and are kept {arguments.keep_days} days in {arguments.db}")
 
 

@@ -13,6 +13,7 @@ failure to say at most 5 %, and 149 to say at most 2 %."""
 CONFIDENCE = 0.95
 _HALVINGS = 60
 """Of the interval 0 to 1: to the last digit of a float."""
+_NEGLIGIBLE = 1e-18
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def upper_bound(n: int, count: int, error: float) -> float:
     """
     if count >= n:
         return 1.0
-    low, high = 0.0, 1.0
+    low, high = count / n, 1.0  # at that rate one half or more have so few failures: the median is not above it
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         if _at_most(n, count, middle) > error:
@@ -115,10 +116,16 @@ def upper_bound(n: int, count: int, error: float) -> float:
 
 
 def _at_most(n: int, count: int, rate: float) -> float:
-    """Probability that `count` or fewer of `n` fail; terms by logarithms, so that none of them overflows."""
-    one, other = math.log(rate), math.log1p(-rate)
-    whole = math.lgamma(n + 1)
-    return math.fsum(
-        math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * one + (n - k) * other)
-        for k in range(count + 1)
-    )
+    """Probability that `count` or fewer of `n` fail, for rates above `count / n`: each term is smaller than the last."""
+    if not 0 < rate < 1:
+        return 1.0 - rate
+    odds = (1 - rate) / rate
+    choices = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
+    term = math.exp(choices + count * math.log(rate) + (n - count) * math.log1p(-rate))
+    total = 0.0
+    for k in range(count, -1, -1):
+        total += term
+        term *= odds * k / (n - k + 1)
+        if term < total * _NEGLIGIBLE:
+            break
+    return total

@@ -64,10 +64,9 @@ def open_report(data: bytes) -> Report:
     if len(data) > MAX_SEALED_BYTES:
         raise DataError(f"a report of {len(data)} bytes, the limit is {MAX_SEALED_BYTES}")
     sealed = canonical.decode(data, SealedReport, _wrong)
-    envelope = sealed.envelope
+    envelope = dsse.decode(canonical.encode(sealed.envelope), _wrong)
     if envelope.payload_type != PAYLOAD_TYPE:
         raise _wrong(f"an envelope of the type {envelope.payload_type[:80]!r}, not {PAYLOAD_TYPE}")
-    dsse.check_signatures(envelope.signatures, _wrong)
     if _PUBLIC.fullmatch(sealed.public_key) is None:
         raise _wrong("a public key that is not 32 bytes in hexadecimal digits")
     key = PublicKey(bytes.fromhex(sealed.public_key))

@@ -35,6 +35,7 @@ class MqttReports:
 
     Attributes:
         trouble: what is wrong with the connection, for people; None when all is well.
+        subscribed: whether the broker keeps reports for us from now on.
 
     Raises:
         MissingExtraError: paho-mqtt is not installed.
@@ -48,6 +49,7 @@ class MqttReports:
             raise MissingExtraError("paho-mqtt", "mqtt") from None
         self._broker, self._reception = broker, reception
         self.trouble: str | None = f"not connected to {broker.address} yet"
+        self.subscribed = False
         self._ended = threading.Event()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True)
         client.connect_timeout = CONNECT_S
@@ -61,7 +63,7 @@ class MqttReports:
                 raise UsageError(f"{broker.authority} holds no certificates: {error}", hint="give a PEM file") from None
         client.on_connect, client.on_disconnect = self._came, self._went
         client.on_connect_fail = self._failed
-        client.on_message = self._hear
+        client.on_message, client.on_subscribe = self._hear, self._subscribed
         self._client = client
         client.connect_async(broker.host, broker.port, KEEP_ALIVE_S)
         client.loop_start()
@@ -81,6 +83,12 @@ class MqttReports:
             return
         self.trouble = None
         client.subscribe(TOPIC, qos=QOS)
+
+    def _subscribed(self, client: object, data: object, number: int, reasons: Any, properties: object) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self.trouble = f"{self._broker.address} does not let us listen to {TOPIC}"
+        else:
+            self.subscribed = True
 
     def _failed(self, client: object, data: object) -> None:
         self.trouble = f"{self._broker.address} cannot be reached"

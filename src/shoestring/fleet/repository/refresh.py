@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from tuf.api.exceptions import RepositoryError as TufError
+from tuf.api.metadata import Metadata, Targets  # type: ignore[attr-defined]
 
 from shoestring.base import disk
 from shoestring.fleet.repository.book import METADATA, TARGETS, metadata_path, read_book
@@ -19,8 +23,8 @@ if TYPE_CHECKING:
 RENEW_AT = 0.5
 """Of a role's time that is left when it is signed anew: cron may fail for as long again."""
 GRACE_S = 7 * DAY_S
-"""Files that nobody refers to stay so long: a device that began an update with them shall end it."""
-_VERSIONED = re.compile(r"^\d+\..+\.json$")
+"""Files that metadata named which was in force so recently stay: a device that began an update with them shall end it."""
+_VERSIONED = re.compile(r"^(\d{1,9})\.(.+)\.json$")
 
 
 @dataclass(frozen=True)
@@ -64,26 +68,48 @@ def refresh(workshop: Workshop, *, prune: bool = False) -> Refreshed:
 
 
 def _prune(folder: Path, now_s: int) -> int:
-    """Remove files that are older than GRACE_S and that the metadata in force does not name. Roots always stay."""
+    """Remove files that no metadata names which is in force or was within GRACE_S. Roots always stay."""
     book = read_book(folder)
-    wanted = {metadata_path(folder, "timestamp", 0), *_named(folder, book)}
+    wanted = {metadata_path(folder, "timestamp", 0)}
+    for role, versions in _versions(folder).items():
+        in_force = book.snapshot.signed.version if role == "snapshot" else _listed(book, role)
+        for version, after in pairwise((*sorted(versions), None)):
+            replaced = after is None or now_s - versions[after].stat().st_mtime > GRACE_S
+            if version == in_force or not (replaced or version > in_force):
+                wanted.add(versions[version])
+                wanted.update(_targets(folder, versions[version]))
     removed = 0
     for path in sorted((folder / METADATA).iterdir()) + sorted((folder / TARGETS).rglob("*")):
-        if path in wanted or not path.is_file() or path.is_symlink():
+        if path in wanted or path.is_symlink() or not path.is_file() or now_s - path.stat().st_mtime <= GRACE_S:
             continue
-        if path.parent == folder / METADATA and (path.name.endswith(".root.json") or not _VERSIONED.match(path.name)):
-            continue
-        if now_s - path.stat().st_mtime > GRACE_S:
+        if path.parent != folder / METADATA or (match := _VERSIONED.match(path.name)) and match[2] != "root":
             disk.remove(path)
             removed += 1
     return removed
 
 
-def _named(folder: Path, book: Book) -> set[Path]:
-    found = {metadata_path(folder, "snapshot", book.snapshot.signed.version)}
-    for name, listed in book.snapshot.signed.meta.items():
-        found.add(metadata_path(folder, name.removesuffix(".json"), listed.version))
-    for targets in (book.targets.signed, *(one.signed for one in book.waves.values())):
-        for target in targets.targets.values():
-            found.add(folder / TARGETS / target.get_prefixed_paths()[0])
+def _versions(folder: Path) -> dict[str, dict[int, Path]]:
+    """Metadata files with a version in their names, by role, without roots."""
+    found: dict[str, dict[int, Path]] = {}
+    for path in (folder / METADATA).iterdir():
+        match = _VERSIONED.match(path.name)
+        if match is not None and match[2] != "root":
+            found.setdefault(match[2], {})[int(match[1])] = path
     return found
+
+
+def _listed(book: Book, role: str) -> int:
+    """Version in force; 0 for a role that is gone."""
+    found = book.snapshot.signed.meta.get(f"{role}.json")
+    return 0 if found is None else int(found.version)
+
+
+def _targets(folder: Path, path: Path) -> set[Path]:
+    """Files that a version of metadata names; whoever wrote it, they stay."""
+    try:
+        signed = Metadata.from_bytes(path.read_bytes()).signed
+    except (TufError, ValueError):
+        return set()
+    if not isinstance(signed, Targets):
+        return set()
+    return {folder / TARGETS / target.get_prefixed_paths()[0] for target in signed.targets.values()}
