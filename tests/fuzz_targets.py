@@ -116,7 +116,7 @@ def seeds(target: str) -> list[bytes]:
     sound = {
         "bundle": GOOD,
         "manifest": TEXT,
-        "delta": _delta(),
+        "delta": _delta() if target == "delta" else b"",
         "envelope": f'{{"payload":"aGk=","payloadType":"text/plain","signatures":[{signature}]}}'.encode(),
         "gguf": weights_files.gguf(),
         "safetensors": weights_files.safetensors(),
