@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import signal
 import socket
@@ -14,8 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shoestring.base import closed, landlock, seccomp
-from shoestring.importers import pytorch_child
+from shoestring.base import closed, landlock, quarantine, seccomp
+from shoestring.base.errors import ModelError
+
+ROOM_FILE = "room.json"
 
 
 def misdeeds(room: dict[str, str]) -> dict[str, Callable[[], Any]]:
@@ -105,10 +108,10 @@ def without(missing: str) -> Any:
     return closed.shut_in([], [], largest_file_bytes=1000)
 
 
-def without_landlock(request: dict[str, Any]) -> list[str]:
-    """The reader of PyTorch files on an older kernel."""
+def without_landlock(call: dict[str, Any]) -> dict[str, Any]:
+    """The way into the quarantine on an older kernel."""
     landlock.abi = lambda: 0  # type: ignore[assignment]
-    return pytorch_child.convert(request)
+    return quarantine.enter(call)
 
 
 def with_threads(_: Any) -> Any:
@@ -117,10 +120,37 @@ def with_threads(_: Any) -> Any:
     return closed.shut_in([], [], largest_file_bytes=1000)
 
 
-def left_open(request: dict[str, Any]) -> list[str]:
-    """The reader of PyTorch files with its walls taken out."""
+def left_open(call: dict[str, Any]) -> dict[str, Any]:
+    """The way into the quarantine with its walls taken out."""
+    _take_walls_out()
+    return quarantine.enter(call)
+
+
+def _take_walls_out() -> None:
     closed.shut_in = lambda *_, **__: ("nothing",)  # type: ignore[assignment]
-    return pytorch_child.convert(request)
+    closed.shut_in_as_far_as_it_goes = lambda *_, **__: closed.Held((), None)  # type: ignore[assignment]
+
+
+def tempted(call: dict[str, Any]) -> dict[str, Any]:
+    """The way into the quarantine, behind which a hostile reader tries everything in the room of ROOM_FILE."""
+    room = json.loads((Path(call["readable"][0]).parent / ROOM_FILE).read_text())
+    return quarantine.enter({**call, "target": f"{__name__}:try_everything", "request": room})
+
+
+def tempted_and_open(call: dict[str, Any]) -> dict[str, Any]:
+    """The same with the walls taken out, and one misdeed only: the others would break the room."""
+    _take_walls_out()
+    room = json.loads((Path(call["readable"][0]).parent / ROOM_FILE).read_text())
+    return quarantine.enter({**call, "target": f"{__name__}:try_one", "request": room})
+
+
+def try_everything(room: dict[str, str]) -> None:
+    found = attempt(room)
+    raise ModelError(f"TRIED {len(found)}, DONE {sorted(name for name, how in found.items() if how == 'done')}")
+
+
+def try_one(room: dict[str, str]) -> None:
+    raise ModelError(f"TRIED {attempt(room, 'read a file')}")
 
 
 def fork_bomb_of_memory(size: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import random
 import struct
 import zipfile
 import zlib
@@ -221,3 +223,68 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "manifest is a list": lambda: bundle_bytes(b"[]"),
     "manifest is empty": lambda: bundle_bytes(b""),
 }
+
+
+def mutate(rng: random.Random, good: bytes, meaning: int) -> bytes:
+    """`good` after one to three random edits of its bytes; half of them hit the first `meaning` bytes."""
+    data = bytearray(good)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(data) if rng.random() < 0.5 else min(len(data), meaning))
+        length = min(rng.choice((1, 2, 4, 8, 100)), len(data) - at)
+        other = rng.randrange(len(data))
+        kind = rng.randrange(5)
+        if kind == 0:
+            data[at : at + length] = rng.randbytes(length)
+        elif kind == 1:
+            del data[at : at + length]
+        elif kind == 2:
+            data[at:at] = data[other : other + length]
+        elif kind == 3:
+            data[at : at + length] = rng.choice((b"\0", b"\xff", b"PK\3\4", b"9", b'"', b"{")) * length
+        else:
+            del data[at:]
+        if not data:
+            break
+    return bytes(data)
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    *(None, True, -1, 0, 1, 2**31, 2**53 + 1, 10**18 - 1, 0.0, -0.0, 0.5, 1e308, -1e-308),
+    *("", "x", "\x1b[2J", "\u202e", "0" * 64, "\udc00", "\0", "a" * 10_000, "../x"),
+    *([], {}, [[]], [0], ["x"], {"a": 1}),
+)
+
+
+def odd_manifest(rng: random.Random) -> bytes:
+    """The manifest as `odd` changes it."""
+    return odd(rng, TEXT)
+
+
+def odd(rng: random.Random, text: bytes) -> bytes:
+    """Canonical JSON with a few values replaced, dropped, doubled or moved, written canonically.
+
+    Raises:
+        UnicodeEncodeError: of half a surrogate pair, which no bytes stand for.
+    """
+    plain = json.loads(text)
+    for _ in range(rng.randint(1, 2)):
+        node: Any = plain
+        while True:
+            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+            if not keys:
+                break
+            key = rng.choice(keys)
+            if isinstance(node[key], dict | list) and node[key] and rng.random() < 0.85:
+                node = node[key]
+                continue
+            action = rng.randrange(6)
+            if action == 0:
+                del node[key]
+            elif action == 1 and isinstance(node, list):
+                node.append(copy.deepcopy(node[key]))
+            elif action == 2:
+                node[key] = copy.deepcopy(node[rng.choice(keys)])
+            else:
+                node[key] = copy.deepcopy(rng.choice(ODD_VALUES))
+            break
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

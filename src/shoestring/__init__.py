@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from shoestring.bundle import Bundle, open_bundle
     from shoestring.bundle.delta import make_delta
     from shoestring.bundle.patching import apply_delta
+    from shoestring.bundle.signing import check_signatures, sign_bundle
     from shoestring.device import Player
     from shoestring.domain.budget import Budget
     from shoestring.domain.preprocess import Preprocess
     from shoestring.fitting import Fitted, fit
     from shoestring.importers import import_model, import_module
     from shoestring.training.distill import Distilled, distill
+    from shoestring.trust.key_files import load_private_key
+    from shoestring.trust.policy import load_policy
 
 _HOMES = {
     "Budget": "shoestring.domain.budget",
@@ -36,12 +39,16 @@ _HOMES = {
     "Preprocess": "shoestring.domain.preprocess",
     "ShoestringError": "shoestring.base.errors",
     "apply_delta": "shoestring.bundle.patching",
+    "check_signatures": "shoestring.bundle.signing",
     "distill": "shoestring.training.distill",
     "fit": "shoestring.fitting",
     "import_model": "shoestring.importers",
     "import_module": "shoestring.importers",
+    "load_policy": "shoestring.trust.policy",
+    "load_private_key": "shoestring.trust.key_files",
     "make_delta": "shoestring.bundle.delta",
     "open_bundle": "shoestring.bundle",
+    "sign_bundle": "shoestring.bundle.signing",
 }
 
 __all__ = [
@@ -54,12 +61,16 @@ __all__ = [
     "ShoestringError",
     "__version__",
     "apply_delta",
+    "check_signatures",
     "distill",
     "fit",
     "import_model",
     "import_module",
+    "load_policy",
+    "load_private_key",
     "make_delta",
     "open_bundle",
+    "sign_bundle",
 ]
 
 

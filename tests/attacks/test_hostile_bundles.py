@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import struct
@@ -10,12 +9,12 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from factory import swap_blob
-from hostile_bundles import ATTACKS, END_BYTES, GOOD, PARTS, TEXT, bundle_bytes
+from hostile_bundles import ATTACKS, END_BYTES, GOOD, PARTS, TEXT, bundle_bytes, mutate, odd_manifest
+from meters import Meter
 from proof_scale import SCALE
 from shoestring.base import canonical
 from shoestring.base.errors import BundleError, ShoestringError
@@ -111,72 +110,16 @@ def test_no_single_bit_can_change(tmp_path: Path) -> None:
             open_bundle(path)
 
 
-def _mutate(rng: random.Random) -> bytes:
-    """GOOD after one to three random edits of its bytes."""
-    data = bytearray(GOOD)
-    for _ in range(rng.randint(1, 3)):
-        # Half of the edits hit the records and the manifest, where the meaning is.
-        at = rng.randrange(len(data) if rng.random() < 0.5 else min(len(data), len(TEXT) + 43))
-        length = min(rng.choice((1, 2, 4, 8, 100)), len(data) - at)
-        other = rng.randrange(len(data))
-        kind = rng.randrange(5)
-        if kind == 0:
-            data[at : at + length] = rng.randbytes(length)
-        elif kind == 1:
-            del data[at : at + length]
-        elif kind == 2:
-            data[at:at] = data[other : other + length]
-        elif kind == 3:
-            data[at : at + length] = rng.choice((b"\0", b"\xff", b"PK\3\4", b"9", b'"', b"{")) * length
-        else:
-            del data[at:]
-        if not data:
-            break
-    return bytes(data)
-
-
 def test_random_damage_is_refused_and_nothing_else_is_raised(tmp_path: Path) -> None:
-    path, rng = tmp_path / "a.shoe", random.Random(1)
+    path, rng, meter = tmp_path / "a.shoe", random.Random(1), Meter("unsigned, bytes changed")
     for _ in range(700 * SCALE):
-        data = _mutate(rng)
+        data = mutate(rng, GOOD, len(TEXT) + 43)
         if data == GOOD:
             continue
         path.write_bytes(data)
-        with pytest.raises(BundleError):
+        with meter, pytest.raises(BundleError):
             open_bundle(path)
-
-
-ODD_VALUES: tuple[Any, ...] = (
-    *(None, True, -1, 0, 1, 2**31, 2**53 + 1, 10**18 - 1, 0.0, -0.0, 0.5, 1e308, -1e-308),
-    *("", "x", "\x1b[2J", "\u202e", "0" * 64, "\udc00", "\0", "a" * 10_000, "../x"),
-    *([], {}, [[]], [0], ["x"], {"a": 1}),
-)
-
-
-def _odd_manifest(rng: random.Random) -> dict[str, Any]:
-    """The manifest with a few values replaced, dropped, doubled or moved."""
-    manifest = json.loads(TEXT)
-    for _ in range(rng.randint(1, 2)):
-        node: Any = manifest
-        while True:
-            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
-            if not keys:
-                break
-            key = rng.choice(keys)
-            if isinstance(node[key], dict | list) and node[key] and rng.random() < 0.85:
-                node = node[key]
-                continue
-            action = rng.randrange(6)
-            if action == 0:
-                del node[key]
-            elif action == 1 and isinstance(node, list):
-                node.append(copy.deepcopy(node[key]))
-            elif action == 2:
-                node[key] = copy.deepcopy(node[rng.choice(keys)])
-            else:
-                node[key] = copy.deepcopy(rng.choice(ODD_VALUES))
-            break
-    return manifest
+    meter.check()
 
 
 def _use(bundle: Bundle) -> None:
@@ -190,18 +133,19 @@ def _use(bundle: Bundle) -> None:
 def test_an_odd_manifest_is_refused_or_is_exactly_what_pack_writes(tmp_path: Path) -> None:
     """Whatever passes was a sound bundle of another content, and using it raises nothing but our own errors."""
     path, again, rng = tmp_path / "a.shoe", tmp_path / "b.shoe", random.Random(2)
-    accepted = 0
+    accepted, meter = 0, Meter("unsigned, manifest changed")
     for _ in range(700 * SCALE):
         try:
-            text = json.dumps(_odd_manifest(rng), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+            text = odd_manifest(rng)
         except UnicodeEncodeError:
             continue
         path.write_bytes(bundle_bytes(text))
-        try:
-            bundle = open_bundle(path)
-        except BundleError as error:
-            assert error.message.isprintable()
-            continue
+        with meter:
+            try:
+                bundle = open_bundle(path)
+            except BundleError as error:
+                assert error.message.isprintable()
+                continue
         accepted += 1
         pack(again, bundle.manifest, PARTS.blobs)
         assert again.read_bytes() == path.read_bytes()
@@ -209,6 +153,7 @@ def test_an_odd_manifest_is_refused_or_is_exactly_what_pack_writes(tmp_path: Pat
             _use(bundle)
         except ShoestringError:
             continue
+    meter.check()
     print(f"{accepted} of {700 * SCALE} were sound bundles of another content")
     assert accepted > 10  # the mutations are not all so crude that nothing passes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import torch_files
-from shoestring.base import landlock
+from shoestring.base import landlock, quarantine
 from shoestring.base.child import ChildLimits
 from shoestring.base.errors import ModelError, ShoestringError
 from shoestring.importers import import_model, pytorch
@@ -66,7 +67,7 @@ def test_with_the_flag_it_runs_and_is_held(house: House, legacy: bool) -> None:
 
 
 def test_a_process_left_open_would_have_let_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pytorch, "_CHILD", "closed_targets:left_open")
+    monkeypatch.setattr(quarantine, "ENTRY", "closed_targets:left_open")
     torch_files.hostile_pickle(house.model, house.code)
     with pytest.raises(ModelError, match="TRIED write DONE, read DONE, connect DONE, execute DONE, fork DONE"):
         import_model(house.model, house.out, allow_pickle=True)
@@ -98,12 +99,18 @@ for descriptor in range(1, 20):
         pass
 os._exit({code})
 """
+
+
+def _reply(result: object) -> bytes:
+    return json.dumps({"result": {"result": result, "held": ["all"], "lacking": None}}).encode()
+
+
 ENDINGS: dict[str, tuple[str, str]] = {
     "exits": (FORGED.format(reply=b"", code=0), "answered in no way of ours"),
     "answers nonsense": (FORGED.format(reply=b"[1, 2", code=0), "answered in no way of ours"),
     "answers deep nonsense": (FORGED.format(reply=b"[" * 100_000, code=0), "answered in no way of ours"),
-    "says there are no errors": (FORGED.format(reply=b'{"result": ["fine"]}', code=0), "no ONNX model came out of it"),
-    "answers no notes": (FORGED.format(reply=b'{"result": {"a": 1}}', code=0), "answered no notes"),
+    "says there are no errors": (FORGED.format(reply=_reply(["fine"]), code=0), "no ONNX model came out of it"),
+    "answers no notes": (FORGED.format(reply=_reply({"a": 1}), code=0), "answered no notes"),
     "moves the cursor": ("raise RuntimeError('\\x1b[2J\\x1b]0;owned\\x07')", r"\?\[2J|RuntimeError: \?\]0;owned\?"),
     "takes memory": ("x = bytearray(3 * 10**9)\nfor i in range(0, len(x), 4096): x[i] = 1", "more than the limit|died"),
     "hangs": ("while True: pass", "not read within the limit of 8 s"),
@@ -125,7 +132,7 @@ def test_however_it_ends_the_caller_says_one_thing_and_goes_on(house: House, nam
 
 def test_a_model_that_was_forged_goes_through_the_quarantine_of_onnx(house: House) -> None:
     forged = "open(__import__('tempfile').tempdir + '/translated.onnx', 'wb').write(b'x' * 100)"
-    code = forged + FORGED.format(reply=b'{"result": []}', code=0)
+    code = forged + FORGED.format(reply=_reply([]), code=0)
     torch_files.hostile_pickle(house.model, code)
     with pytest.raises(ModelError, match="truncated, or not an ONNX file"):
         import_model(house.model, house.out, allow_pickle=True)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import resources
@@ -15,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import closed_room
 import closed_targets
 from shoestring.base import landlock
 from shoestring.base.child import ChildLimits, run_in_child
@@ -29,30 +26,8 @@ needs_landlock = pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Something to steal, something to break, and somebody to talk to."""
-    for name in ("outside", "mine"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "outside" / "secret").write_text("SECRET")
-    (tmp_path / "mine" / "own").touch()
-    (tmp_path / "mine" / "readable").write_text("readable")
-    victim = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(10, print); time.sleep(60)"])
-    tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
-    here = os.open(tmp_path, os.O_PATH)
-    unix.bind(f"/proc/self/fd/{here}/service")  # the path of a socket is short
-    unix.listen()
-    with tcp, unix:
-        yield {
-            "secret": str(tmp_path / "outside" / "secret"),
-            "outside": str(tmp_path / "outside"),
-            "own": str(tmp_path / "mine" / "own"),
-            "readable": str(tmp_path / "mine" / "readable"),
-            "tcp": str(tcp.getsockname()[1]),
-            "unix": str(tmp_path / "service"),
-            "victim": str(victim.pid),
-        }
-    os.close(here)
-    victim.kill()
-    victim.wait()
+    with closed_room.furnished(tmp_path) as made:
+        yield made
 
 
 @needs_landlock

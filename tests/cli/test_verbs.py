@@ -17,7 +17,9 @@ from PIL import Image
 import tiny
 from shoestring._version import __version__
 from shoestring.bundle import open_bundle, pack
+from shoestring.bundle.signing import sign_bundle
 from shoestring.cli.main import VERBS, build_parser
+from signers import ADA
 
 
 def example(verb: str) -> str:
@@ -173,6 +175,13 @@ def test_inspect_a_bundle_recomputes_its_certificates(cli, measured):
     data = cli("inspect", measured, "--json").data
     assert data["checked"] == len(certificates)
     assert data["manifest"]["ladder"]["chosen"] == chosen
+
+
+def test_inspect_shows_who_signed(cli, measured, tmp_path):
+    assert "\nnot signed\n" in cli("inspect", measured).out
+    identity = sign_bundle(measured, [ADA], tmp_path / "signed.shoe").key_ids[0]
+    assert f"signatures of {identity[:16]}, not checked" in cli("inspect", tmp_path / "signed.shoe").out
+    assert cli("inspect", tmp_path / "signed.shoe", "--json").data["signatures"] == [identity]
 
 
 def test_inspect_shows_what_each_file_takes(cli, measured):

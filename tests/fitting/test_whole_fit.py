@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 import tiny
+from boms import complaint
 from shoestring.base.errors import BudgetError, ModelError
 from shoestring.bundle import open_bundle
+from shoestring.bundle.bom import make_bom
 from shoestring.bundle.packing import with_forms
 from shoestring.compress.passes import PASSES
 from shoestring.compress.passes.fp16_weights import Fp16Weights
@@ -87,6 +89,18 @@ def test_the_bundle_plays(fitted, task, tmp_path):
             pixels = np.asarray(Image.open(task.data / "red" / "0002.png"))
             (answer,) = player.classify([pixels])
             assert answer.top[0][1] == "red"
+
+
+def test_the_bundle_carries_its_bill_of_materials(fitted, tmp_path):
+    fitted.save(tmp_path / "a.shoe")
+    with open_bundle(tmp_path / "a.shoe") as bundle:
+        bom = bundle.bom()
+    assert bom == make_bom(fitted.manifest, fitted.evidence)
+    assert complaint(bom) is None
+    named = {one["name"] for one in bom["metadata"]["tools"]["components"]}
+    assert {"shoestring", "python", "numpy", "onnx", "scipy", "onnxruntime"} <= named
+    refs = {one["bom-ref"] for one in bom["components"]}
+    assert {f"rung:{rung.name}" for rung in fitted.ladder.rungs} <= refs
 
 
 def test_without_labels_the_metric_is_agreement(task, tmp_path):

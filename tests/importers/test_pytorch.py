@@ -114,7 +114,7 @@ def test_without_torch_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_kernel_without_walls_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shoestring.importers.pytorch._CHILD", "closed_targets:without_landlock")
+    monkeypatch.setattr("shoestring.base.quarantine.ENTRY", "closed_targets:without_landlock")
     source = torch_files.exported(tmp_path / "net.pt2")
     with pytest.raises(ModelError, match="cannot close a process: it is without Landlock"):
         import_model(source, tmp_path / "out.onnx")

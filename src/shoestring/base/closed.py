@@ -7,8 +7,9 @@ What holds afterwards, each by a means of the kernel:
     programs   seccomp: none is started, no process is made, no other one is touched
     rights     capabilities are dropped, none can come back
 
-A process that cannot be shut in does not go on. What is not held: processor time and memory up to the limits of the
-caller, and questions whether a path exists and how large it is.
+A process that cannot be shut in does not go on, unless it only parses data and its caller was asked to make do. What is
+not held: processor time and memory up to the limits of the caller, and questions whether a path exists and how large it
+is.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import os
 import resource
 import struct
 import sys
-import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from shoestring.base import landlock, seccomp
@@ -38,6 +39,19 @@ _SYSTEM = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Held:
+    """What holds in a process that was shut in, in plain words.
+
+    Args:
+        words: what it has given up.
+        lacking: what this kernel could not make it give up, and why; None when it gave up everything.
+    """
+
+    words: tuple[str, ...]
+    lacking: str | None
+
+
 def shut_in(readable: Iterable[Path], writable: Iterable[Path], *, largest_file_bytes: int) -> tuple[str, ...]:
     """Shut this process in. Called before any library that starts threads is imported; it cannot be undone.
 
@@ -52,7 +66,22 @@ def shut_in(readable: Iterable[Path], writable: Iterable[Path], *, largest_file_
     Raises:
         ChildError: this kernel cannot hold files, network and programs; nothing was opened.
     """
-    if threading.active_count() > 1:
+    held = shut_in_as_far_as_it_goes(readable, writable, largest_file_bytes=largest_file_bytes)
+    if held.lacking is not None:
+        raise ChildError(
+            held.lacking,
+            hint="import it on Linux 5.13 or later (x86_64 or aarch64), or export to ONNX where you trust the file",
+        )
+    return held.words
+
+
+def shut_in_as_far_as_it_goes(readable: Iterable[Path], writable: Iterable[Path], *, largest_file_bytes: int) -> Held:
+    """As `shut_in`, but a kernel that lacks a means only has it named: for readers that run no code of the file.
+
+    Raises:
+        ChildError: the process has several threads, of which only one would be shut in.
+    """
+    if _threads() > 1:
         raise ChildError("a process with several threads cannot be shut in", hint="shut it in first")
     libc = ctypes.CDLL(None, use_errno=True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
@@ -62,14 +91,23 @@ def shut_in(readable: Iterable[Path], writable: Iterable[Path], *, largest_file_
     version = landlock.give_up_files(sorted(roots), [*writable, Path(os.devnull)])
     _drop_capabilities(libc)
     filtered = seccomp.give_up_calls()
-    if not (version and filtered):
-        without = " and ".join(word for word, holds in (("Landlock", version), ("seccomp", filtered)) if not holds)
-        raise ChildError(
-            f"this kernel ({os.uname().release}, {os.uname().machine}) cannot close a process: it is without {without}",
-            hint="import it on Linux 5.13 or later (x86_64 or aarch64), or export to ONNX where you trust the file",
-        )
-    network = "no network (its own empty one, and no sockets)" if apart else "no network (no sockets)"
-    return network, f"no files but the model's own (Landlock {version})", "no programs, no other processes"
+    words = []
+    if apart or filtered:
+        means = [*(["its own empty one"] if apart else []), *(["no sockets"] if filtered else [])]
+        words.append(f"no network ({', and '.join(means)})")
+    if version:
+        words.append(f"no files but the model's own (Landlock {version})")
+    if filtered:
+        words.append("no programs, no other processes")
+    without = " and ".join(word for word, holds in (("Landlock", version), ("seccomp", filtered)) if not holds)
+    kernel = f"{os.uname().release}, {os.uname().machine}"
+    lacking = f"this kernel ({kernel}) cannot close a process: it is without {without}" if without else None
+    return Held(tuple(words), lacking)
+
+
+def _threads() -> int:
+    """Those of libraries too, which Python does not know of: walls stand around one thread and what it starts."""
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def python_roots() -> list[Path]:

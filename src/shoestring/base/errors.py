@@ -211,7 +211,18 @@ class StaleError(ShoestringError):
 
 
 class UnreachableError(ShoestringError):
-    """A repository or a collector of reports cannot be reached now."""
+    """A repository or a collector of reports cannot be reached now.
+
+    Args:
+        message, hint: as in the root.
+        retry_after_s: that the other side asked to be left alone for, seconds; None: it did not.
+    """
+
+    retry_after_s: float | None = None
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class SlotError(TrustError):

@@ -12,6 +12,18 @@ MAX_ARCHIVE_MEMBERS = 20_000  # of a model archive: a file a weight, and the lar
 MAX_ARCHIVE_EXPANSION = 100  # of one member; the text of a program shrinks to a tenth
 MAX_NOTES, MAX_NOTE_CHARACTERS = 50, 1_000  # what a child that ran foreign code may say
 
+# --- files of weights without a graph (GGUF, safetensors) -----------------------------------------------------------
+MAX_WEIGHTS_FILE_BYTES = 64 * GIB  # only headers are read; no board that we know holds more memory
+MAX_GGUF_HEADER_BYTES = 128 * MIB  # a vocabulary of 262,144 words with its merges and scores takes 20 MB
+MAX_SAFETENSORS_HEADER_BYTES = 32 * MIB  # some 120 bytes a tensor; the format's own library allows 100 MB
+MAX_STORED_TENSORS = 100_000  # a mixture of experts of 60 layers x 256 experts, stored one by one, has 50,000
+MAX_METADATA_KEYS = 4_096  # published files have 20 to 60
+MAX_METADATA_TEXT_BYTES = MIB  # of one text: chat templates have 10 to 60 kB
+MAX_METADATA_KEPT = 8  # elements of an array that are kept; the rest is counted
+MAX_TENSOR_NAME_BYTES = 512  # GGUF allows 64; safetensors sets no limit, and nested modules have names of 150
+MAX_TENSOR_AXES = 16  # GGUF has 4, numpy 64; published weights have at most 6
+MAX_SHARDS = 1_024  # of a safetensors model: the largest published ones have 200
+
 # --- data --------------------------------------------------------------------------------------------------------
 MAX_IMAGE_PIXELS = 100_000_000  # a 100-megapixel camera; beyond it a small file may claim all memory
 MAX_IMAGES = 2_000_000  # ImageNet and a half
@@ -24,9 +36,20 @@ MAX_EXPANSION = 100  # of one blob: a small file cannot claim much memory; model
 MAX_MANIFEST_BYTES = 4 * MIB  # a manifest takes 10 to 50 kB, and MAX_LABEL_NAMES names 2 MB
 MAX_MANIFEST_VALUES = 300_000  # commas, colons, brackets: each may become an object many times its size in the file
 MAX_EVIDENCE_BYTES = 64 * MIB  # about 200 bytes a scored image: six times ImageNet's validation split
+MAX_BOM_BYTES = 4 * MIB  # a bill of materials takes some 5 kB a rung; it says no more than manifest and evidence do
+MAX_BOM_VALUES = 300_000  # as MAX_MANIFEST_VALUES
 MAX_BLOBS = 4_096  # rungs x files each, with room
 MAX_PATCHED_BYTES = 64 * MIB  # a larger blob is sent whole: a search takes 17 times its size in memory
 GOLDEN_INPUTS = 32  # enough to see a wrong kernel, few enough to replay in a second on a Pi
+
+# --- signatures --------------------------------------------------------------------------------------------------
+MAX_SIGNATURES = 16  # of one bundle: more people than any policy we know of asks for
+MAX_ENVELOPE_BYTES = 64 * 1024  # a statement of 100 rungs takes 14 kB, sixteen signatures 3 kB
+
+# --- encrypted bundles -------------------------------------------------------------------------------------------
+MAX_AGE_RECIPIENTS = 512  # devices of one encrypted bundle; each takes 100 bytes of its header
+MAX_AGE_HEADER_BYTES = 64 * 1024  # so many; the library takes the square of it: 0.4 s here, seconds on a Pi
+MAX_AGE_KEY_FILE_BYTES = MIB  # a file of recipients: so many lines of 63 characters, with comments
 
 # --- child processes ---------------------------------------------------------------------------------------------
 MAX_CHILD_REPLY_BYTES = 256 * MIB  # replies are JSON; tensors travel as files

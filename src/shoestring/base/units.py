@@ -11,6 +11,7 @@ _NUMBER = re.compile(r"^\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*([a-zA-Z%µ]*)\s*$"
 
 DROP_UNITS = {"pt": 0.01, "pts": 0.01, "%": 0.01, "": None}
 TIME_UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "µs": 0.001}
+PERIOD_UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 BYTE_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
@@ -49,6 +50,15 @@ def parse_ms(text: str) -> float:
     factor = TIME_UNITS_MS.get(unit.lower())
     if factor is None or value <= 0:
         raise UsageError(f"latency {text!r} must be above zero, in ms, s or us", hint="write it like 5ms")
+    return value * factor
+
+
+def parse_period(text: str) -> float:
+    """`90s`, `15m`, `6h`, `1d` -> seconds, above zero."""
+    value, unit = _split(text, "period", "15m")
+    factor = PERIOD_UNITS_S.get(unit.lower())
+    if factor is None or value <= 0:
+        raise UsageError(f"period {text!r} must be above zero, in s, m, h or d", hint="write it like 15m")
     return value * factor
 
 

@@ -85,6 +85,7 @@ def make_delta(old: Path, new: Path, out: Path) -> Made:
             old_sha256=before.sha256,
             new_sha256=after.sha256,
             parts=tuple(part for part, _ in parts),
+            signatures=after.signatures or None,
         )
         head, size = head_bytes(delta), 0
         with disk.atomic_file(out) as stream:

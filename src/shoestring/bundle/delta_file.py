@@ -11,6 +11,7 @@ from shoestring.base.limits import MAX_BLOBS, MAX_BUNDLE_BYTES, MAX_MANIFEST_BYT
 from shoestring.bundle.refusal import refuse_delta
 from shoestring.bundle.rules import is_hash
 from shoestring.domain.delta import DELTA_FORMAT, Delta
+from shoestring.trust.dsse import check_signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,3 +107,5 @@ def _check(delta: Delta) -> None:
             raise refuse_delta(f"{sha256!r} is not 64 lower-case hexadecimal digits")
     if len({part.sha256 for part in delta.parts}) != len(delta.parts):
         raise refuse_delta("two parts are of one file")
+    if delta.signatures is not None:
+        check_signatures(delta.signatures, lambda reason: refuse_delta(f"signatures: {reason}"))

@@ -1,7 +1,8 @@
 """Where every byte of a bundle lies.
 
 A bundle is a ZIP archive of one fixed shape, so that any tool can list it: entries stored or deflated as the manifest
-says, 1980-01-01, mode 0644, no extra fields, no comments, first `manifest.json`, stored, then `blobs/<sha256>` sorted.
+says, 1980-01-01, mode 0644, no extra fields, no comments, first `manifest.json`, stored, then `blobs/<sha256>` sorted,
+and in a signed bundle `signatures.json`, stored.
 All records are functions of names, sizes, forms and checksums; reader and writer both build them here (PKWARE,
 APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16).
 """
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MANIFEST_NAME = "manifest.json"
+SIGNATURES_NAME = "signatures.json"
 MAX_TOTAL_BYTES = min(MAX_BUNDLE_BYTES, 2**32 - 2)  # 2**32 - 1 in a size or offset announces 64-bit records
 
 _VERSION = 20  # what Python's zipfile writes for stored and deflated entries
@@ -104,13 +106,20 @@ def directory(entries: Sequence[Entry]) -> bytes:
     return central + _END.pack(b"PK\5\6", 0, 0, len(entries), len(entries), len(central), offset, 0)
 
 
+def entry_bytes(name: str, size: int) -> int:
+    """What one entry adds to a bundle: its record, its content and its line in the directory.
+
+    Args:
+        name: of the entry.
+        size: of its stored content.
+    """
+    return local_header_bytes(name) + size + _CENTRAL.size + len(name.encode())
+
+
 def total_bytes(names_and_sizes: Iterable[tuple[str, int]]) -> int:
     """Length of a whole bundle.
 
     Args:
         names_and_sizes: name and stored length of every entry, the manifest included.
     """
-    total = _END.size
-    for name, size in names_and_sizes:
-        total += local_header_bytes(name) + size + _CENTRAL.size + len(name.encode())
-    return total
+    return _END.size + sum(entry_bytes(name, size) for name, size in names_and_sizes)

@@ -6,10 +6,11 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shoestring.base import canonical
 from shoestring.base.errors import StorageError
+from shoestring.bundle.bom_rules import read_bom
 from shoestring.bundle.evidence_rules import check_evidence
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.stored import CHUNK_BYTES, stored_bytes, stored_sha256, unpacked
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shoestring.domain.manifest import Blob, Manifest
+    from shoestring.domain.signature import Signature
 
 
 class Bundle:
@@ -40,6 +42,12 @@ class Bundle:
         self.crcs = verified.crcs
         self.manifest: Manifest = verified.manifest
         self.sha256 = verified.sha256
+        self.envelope = verified.envelope
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """As they lie in the file, by key id; `bundle.signing.check_signatures` says whether they hold."""
+        return () if self.envelope is None else self.envelope.signatures
 
     @property
     def descriptor(self) -> int:
@@ -102,6 +110,19 @@ class Bundle:
         check_evidence(evidence)
         return evidence
 
+    def bom(self, evidence: Evidence | None = None) -> dict[str, Any] | None:
+        """The bill of materials (CycloneDX); None in a bundle from before there was one.
+
+        Args:
+            evidence: of this bundle, where the caller has read it already.
+
+        Raises:
+            BundleError: it speaks of another bundle, or is not of its form; see `bundle.bom_rules`.
+        """
+        if self.manifest.bom is None:
+            return None
+        return read_bom(self.read(self.manifest.bom), self.manifest, evidence or self.evidence())
+
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._stream.close()
@@ -125,7 +146,7 @@ def open_bundle(path: Path) -> Bundle:
         path: of a `.shoe` file.
 
     Raises:
-        BundleError: it is not exactly what `pack` would write for its manifest.
+        BundleError: it is not exactly what `pack` and `sign_bundle` would write for its manifest and signatures.
         StorageError: it is missing or cannot be read.
     """
     path = Path(path)

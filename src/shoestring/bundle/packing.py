@@ -14,6 +14,7 @@ from shoestring.base.limits import MAX_MANIFEST_BYTES
 from shoestring.bundle.layout import (
     MANIFEST_NAME,
     MAX_TOTAL_BYTES,
+    SIGNATURES_NAME,
     Entry,
     directory,
     local_header,
@@ -92,6 +93,7 @@ def write_archive(
     text: bytes,
     crcs: Mapping[str, int],
     stored: Callable[[Blob], Iterable[bytes]],
+    envelope: bytes | None = None,
 ) -> str:
     """Write a bundle whose blobs have their stored form.
 
@@ -101,6 +103,7 @@ def write_archive(
         text: its canonical bytes.
         crcs: what each blob's record says, by SHA-256.
         stored: gives a blob's stored bytes; they are held against the manifest.
+        envelope: of its signatures; None: it is not signed.
 
     Returns:
         SHA-256 of the bundle.
@@ -112,11 +115,13 @@ def write_archive(
         raise refuse(f"the manifest has {len(text)} bytes, the limit is {MAX_MANIFEST_BYTES}")
     entries = [Entry(MANIFEST_NAME, len(text), zlib.crc32(text))]
     entries += [entry_of(blob, crcs[blob.sha256]) for blob in manifest.blobs]
+    if envelope is not None:
+        entries.append(Entry(SIGNATURES_NAME, len(envelope), zlib.crc32(envelope)))
     total = total_bytes((entry.name, entry.length) for entry in entries)
     if total > MAX_TOTAL_BYTES:
         raise refuse(f"it would have {total} bytes, the limit is {MAX_TOTAL_BYTES}")
     hasher = hashlib.sha256()
-    for chunk in _content(manifest, text, entries, stored):
+    for chunk in _content(manifest, text, entries, stored, envelope):
         hasher.update(chunk)
         stream.write(chunk)
     return hasher.hexdigest()
@@ -148,11 +153,15 @@ def _store(blob: Blob, content: bytes | Path) -> tuple[Blob, int]:
 
 
 def _content(
-    manifest: Manifest, text: bytes, entries: Sequence[Entry], stored: Callable[[Blob], Iterable[bytes]]
+    manifest: Manifest,
+    text: bytes,
+    entries: Sequence[Entry],
+    stored: Callable[[Blob], Iterable[bytes]],
+    envelope: bytes | None,
 ) -> Iterator[bytes]:
     """The file, chunk by chunk. Stored bytes are hashed again on the way: a file may change between two reads."""
     yield local_header(entries[0]) + text
-    for blob, entry in zip(manifest.blobs, entries[1:], strict=True):
+    for blob, entry in zip(manifest.blobs, entries[1 : len(manifest.blobs) + 1], strict=True):
         yield local_header(entry)
         size, hasher = 0, hashlib.sha256()
         for chunk in stored(blob):
@@ -161,6 +170,8 @@ def _content(
             yield chunk
         if (size, hasher.hexdigest()) != (entry.length, stored_sha256(blob)):
             raise refuse(f"the stored form of blob {blob.sha256} is not the one that the manifest names by hash")
+    if envelope is not None:
+        yield local_header(entries[-1]) + envelope
     yield directory(entries)
 
 

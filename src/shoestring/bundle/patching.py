@@ -5,7 +5,8 @@
 3. The new manifest is made first, of at most MAX_MANIFEST_BYTES, and must keep every rule of a manifest.
 4. Every blob of it is one that the old bundle holds in the same form, or one part; nothing else may be sent.
 5. A part's data are hashed before they are expanded; what they give is held against the new manifest.
-6. The new file is read again from its first byte, as every bundle is, and must have the hash that the delta promises.
+6. The signatures that the delta names are put into their one form, with the statement that follows from the manifest.
+7. The new file is read again from its first byte, as every bundle is, and must have the hash that the delta promises.
    Only then it takes its place.
 
 Memory: the largest patched blob three times, its old content, its data, and 16 MiB to expand; none of them larger than
@@ -22,6 +23,7 @@ from shoestring.base import canonical, disk
 from shoestring.base.errors import BundleError, StorageError
 from shoestring.base.limits import MAX_MANIFEST_BYTES, MAX_PATCHED_BYTES
 from shoestring.bundle.delta_file import PATCH, DeltaReader
+from shoestring.bundle.envelope import envelope_bytes
 from shoestring.bundle.opening import open_bundle, open_regular
 from shoestring.bundle.packing import write_archive
 from shoestring.bundle.refusal import refuse_delta
@@ -84,7 +86,8 @@ def _apply(old: Bundle, reader: DeltaReader, out: Path) -> str:
 
     crcs = {**old.crcs, **{part.sha256: part.crc32 for part in delta.parts}}
     with disk.atomic_file(out) as stream:
-        write_archive(stream, manifest, text, crcs, stored)
+        envelope = envelope_bytes(manifest, text, delta.signatures or ())
+        write_archive(stream, manifest, text, crcs, stored, envelope)
         size = stream.tell()
         stream.seek(0)
         made = verify(stream, size).sha256

@@ -25,7 +25,8 @@ _DEPTH = {"top-1": 1, "top-5": 5}
 
 
 def recheck_counts(bundle: Bundle) -> None:
-    """Hold scores, certificates and proofs of rungs, rejected candidates and the cascade against the evidence.
+    """Hold scores, certificates and proofs of rungs, rejected candidates and the cascade against the evidence, and the
+    bill of materials against all of it.
 
     Raises:
         BundleError: a count differs, or the answers it rests on are not in the evidence.
@@ -42,6 +43,7 @@ def recheck_counts(bundle: Bundle) -> None:
     recheck_proofs(bundle.manifest.ladder, evidence)
     if bundle.manifest.ladder.cascade is not None:
         check_cascade_counts(evidence, bundle.manifest.ladder.cascade)
+    bundle.bom(evidence)
 
 
 def recheck_scores(ladder: Ladder, evidence: Evidence) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.base.limits import (
     MAX_BLOBS,
+    MAX_BOM_BYTES,
     MAX_EVIDENCE_BYTES,
     MAX_EXPANSION,
     MAX_LABEL_NAMES,
@@ -181,6 +182,8 @@ def _check_references(manifest: Manifest) -> None:
     used = {"evidence": manifest.evidence, "golden inputs": golden.inputs}
     used |= {f"golden outputs of {name!r}": sha256 for name, sha256 in golden.outputs.items()}
     used |= {f"model of {rung.name!r}": rung.candidate.artefact_sha256 for rung in rungs}
+    if manifest.bom is not None:
+        used["bill of materials"] = manifest.bom
     for what, sha256 in used.items():
         if sha256 not in sizes:
             raise refuse(f"the {what} is {sha256!r}, which is not among the blobs")
@@ -189,6 +192,8 @@ def _check_references(manifest: Manifest) -> None:
         raise refuse(f"blob {spare[0]} is named by nothing")
     if sizes[manifest.evidence] > MAX_EVIDENCE_BYTES:
         raise refuse(f"the evidence has {sizes[manifest.evidence]} bytes, the limit is {MAX_EVIDENCE_BYTES}")
+    if manifest.bom is not None and sizes[manifest.bom] > MAX_BOM_BYTES:
+        raise refuse(f"the bill of materials has {sizes[manifest.bom]} bytes, the limit is {MAX_BOM_BYTES}")
     _check_artefact_sizes(manifest, sizes)
 
 

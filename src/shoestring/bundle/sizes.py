@@ -35,6 +35,8 @@ def roles(manifest: Manifest) -> dict[str, str]:
     golden = manifest.golden
     found = {manifest.evidence: "evidence", golden.inputs: "golden inputs"}
     found |= {sha256: f"golden outputs of {name}" for name, sha256 in golden.outputs.items()}
+    if manifest.bom is not None:
+        found[manifest.bom] = "bill of materials"
     return found | {rung.candidate.artefact_sha256: rung.name for rung in manifest.ladder.runnable}
 
 

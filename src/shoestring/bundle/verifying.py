@@ -2,14 +2,17 @@
 
 1. The first record must be the one that we write for `manifest.json`, of at most MAX_MANIFEST_BYTES.
 2. The manifest must be canonical JSON of the closed schema and keep every rule of `bundle.rules`.
-3. Manifest and layout give the length of the file; it must have exactly that one.
+3. Manifest and layout give the length of the file; what it has beyond that must be one more entry, of at most
+   MAX_ENVELOPE_BYTES, or nothing.
 4. Each blob must follow in its place, with the size and the SHA-256 of its stored bytes; only then are they expanded,
    and must give the size and the SHA-256 of the content.
-5. Every record around the contents (local headers, central directory, end record) must be byte for byte the one that
+5. That entry is `signatures.json`: an envelope in the only form of its signatures, with the statement that follows from
+   this manifest. Whether the signatures hold, and of whom they are, is for `bundle.signing` and a policy.
+6. Every record around the contents (local headers, central directory, end record) must be byte for byte the one that
    we write.
 
-So each byte of an accepted file was compared, and for each manifest exactly one file is accepted. Nothing is
-looked up through the archive's own directory, so there is nothing in it to lie with.
+So each byte of an accepted file was compared, and for each manifest and set of signatures exactly one file is accepted.
+Nothing is looked up through the archive's own directory, so there is nothing in it to lie with.
 """
 
 from __future__ import annotations
@@ -22,14 +25,17 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from shoestring.base import canonical
-from shoestring.base.limits import MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES
+from shoestring.base.limits import MAX_ENVELOPE_BYTES, MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES
+from shoestring.bundle.envelope import parse_envelope
 from shoestring.bundle.layout import (
     MANIFEST_NAME,
     MAX_TOTAL_BYTES,
+    SIGNATURES_NAME,
     Entry,
     blob_name,
     claimed_entry,
     directory,
+    entry_bytes,
     local_header,
     local_header_bytes,
     total_bytes,
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from shoestring.domain.manifest import Blob, Stored
+    from shoestring.trust.dsse import Envelope
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,14 @@ class Verified:
         offsets: where each blob's content begins, by SHA-256.
         crcs: what each blob's record says, by SHA-256.
         sha256: of the whole file.
+        envelope: of its signatures, in form; None: it is not signed.
     """
 
     manifest: Manifest
     offsets: Mapping[str, int]
     crcs: Mapping[str, int]
     sha256: str
+    envelope: Envelope | None = None
 
 
 class _Tape:
@@ -113,26 +122,31 @@ def verify(stream: BinaryIO, size_bytes: int) -> Verified:
     if size_bytes > MAX_TOTAL_BYTES:
         raise refuse(f"it has {size_bytes} bytes, the limit is {MAX_TOTAL_BYTES}")
     tape = _Tape(stream)
-    manifest, first = _take_manifest(tape)
+    manifest, first, text = _take_manifest(tape)
     sizes = [(blob_name(blob.sha256), stored_bytes(blob)) for blob in manifest.blobs]
     expected = total_bytes([(MANIFEST_NAME, first.size_bytes), *sizes])
-    if size_bytes != expected:
+    envelope_bytes = size_bytes - expected - entry_bytes(SIGNATURES_NAME, 0)
+    if size_bytes != expected and not 0 < envelope_bytes <= MAX_ENVELOPE_BYTES:
         raise refuse(f"it has {size_bytes} bytes, its manifest describes a file of {expected}")
-    entries, offsets = [first], {}
+    entries, offsets, crcs = [first], {}, {}
     for blob in manifest.blobs:
         offsets[blob.sha256] = tape.position + local_header_bytes(blob_name(blob.sha256))
         entry = _take_blob(tape, blob)
+        entries.append(entry)
+        crcs[blob.sha256] = entry.crc32
+    envelope = None
+    if size_bytes != expected:
+        envelope, entry = _take_envelope(tape, envelope_bytes, manifest, text)
         entries.append(entry)
     end = directory(entries)
     if tape.take(len(end), "the archive's directory") != end:
         raise refuse("the archive's directory is not the one that belongs to these entries")
     if stream.read(1):
         raise refuse("it grew while it was read")
-    crcs = {blob.sha256: entry.crc32 for blob, entry in zip(manifest.blobs, entries[1:], strict=True)}
-    return Verified(manifest, offsets, crcs, tape.sha256())
+    return Verified(manifest, offsets, crcs, tape.sha256(), envelope)
 
 
-def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry]:
+def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry, bytes]:
     header = tape.take(local_header_bytes(MANIFEST_NAME), "the first record")
     entry = claimed_entry(header, MANIFEST_NAME)
     if header != local_header(entry):
@@ -143,7 +157,7 @@ def _take_manifest(tape: _Tape) -> tuple[Manifest, Entry]:
     if zlib.crc32(text) != entry.crc32:
         raise refuse("the manifest does not have its checksum")
     manifest = parse_manifest(text)
-    return manifest, entry
+    return manifest, entry, text
 
 
 def parse_manifest(text: bytes) -> Manifest:
@@ -162,6 +176,15 @@ def parse_manifest(text: bytes) -> Manifest:
     manifest = canonical.decode(text, Manifest, lambda reason: refuse(f"manifest: {reason}"))
     check_manifest(manifest)
     return manifest
+
+
+def _take_envelope(tape: _Tape, size: int, manifest: Manifest, text: bytes) -> tuple[Envelope, Entry]:
+    header = tape.take(local_header_bytes(SIGNATURES_NAME), f"the record of {SIGNATURES_NAME}")
+    data = tape.take(size, SIGNATURES_NAME)
+    entry = Entry(SIGNATURES_NAME, size, zlib.crc32(data))
+    if header != local_header(entry):
+        raise refuse(f"what follows its last blob is no plain record of {SIGNATURES_NAME}")
+    return parse_envelope(data, manifest, text), entry
 
 
 class _Peek(msgspec.Struct):

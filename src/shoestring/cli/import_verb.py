@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from shoestring.cli.options import add_quarantine, options_of
+
 EXAMPLE = "shoestring import net.pt --allow-pickle --shape x=Nx3x224x224 -o net.onnx"
 FREE = "n"
 
@@ -28,6 +30,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="of a Darknet .cfg (default: the file beside it of the same name)"
     )
+    add_quarantine(parser)
     parser.add_argument("--fixed-batch", action="store_true", help="make a free batch 1")
     parser.add_argument(
         "--allow-pickle",
@@ -47,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_free=not arguments.fixed_batch,
         shapes=dict(parse_shape(text) for text in arguments.shape),
         allow_pickle=arguments.allow_pickle,
-        weights=arguments.weights,
+        **options_of(arguments),
     )
     if arguments.json:
         console.show_json(model)

@@ -1,4 +1,5 @@
-"""Say what a model costs by its graph alone, or what a bundle holds and whether its certificates can be recomputed."""
+"""Say what a model costs by its graph alone, what a file of weights holds (GGUF, safetensors), or what a bundle holds
+and whether its certificates can be recomputed."""
 
 from __future__ import annotations
 
@@ -7,24 +8,39 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoestring.cli.options import add_weights
+from shoestring.cli.options import add_quarantine, add_weights, options_of
 
 if TYPE_CHECKING:
+    from shoestring.domain.evidence import Evidence
     from shoestring.domain.head import Head
+    from shoestring.domain.manifest import Manifest
 
 EXAMPLE = "shoestring inspect model.onnx --layers"
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", type=Path, help="bundle, or a model in ONNX or another format (docs/importers.md)")
+    parser.add_argument(
+        "target",
+        type=Path,
+        help="bundle, model in ONNX or another format (docs/importers.md), or file of weights (docs/importers-llm.md)",
+    )
     add_weights(parser)
-    parser.add_argument("--layers", action="store_true", help="one line a layer")
+    add_quarantine(parser)
+    parser.add_argument("--layers", action="store_true", help="one line a layer, or a tensor")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.bundle import is_bundle
 
-    return _bundle(arguments) if is_bundle(arguments.target) else _model(arguments)
+    if is_bundle(arguments.target):
+        return _bundle(arguments)
+    from shoestring.importers.weights import kind_of
+
+    if kind_of(arguments.target) is None:
+        return _model(arguments)
+    from shoestring.cli.weights_text import show
+
+    return show(arguments)
 
 
 def _model(arguments: argparse.Namespace) -> int:
@@ -34,7 +50,7 @@ def _model(arguments: argparse.Namespace) -> int:
     from shoestring.importers import import_model
 
     with tempfile.TemporaryDirectory() as scratch:
-        model = import_model(arguments.target, Path(scratch) / "model.onnx", weights=arguments.weights)
+        model = import_model(arguments.target, Path(scratch) / "model.onnx", **options_of(arguments))
         found = profile(model.path)
     figures: dict[str, Any] = {
         "macs": found.macs,
@@ -100,6 +116,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.proofs import checked_words
     from shoestring.cli.tables import show_candidates, show_cascade, show_detections, show_sizes
+    from shoestring.cli.trust_options import unchecked
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
     from shoestring.inputs.spec import describe
@@ -107,25 +124,17 @@ def _bundle(arguments: argparse.Namespace) -> int:
     with open_bundle(arguments.target) as bundle:
         manifest, evidence = bundle.manifest, bundle.evidence()
         checked = recheck(manifest, evidence)
-        sha256 = bundle.sha256
+        sha256, signed, signatures = bundle.sha256, unchecked(bundle), bundle.signatures
     proofs = [(proof, counts_of(evidence, proof, evidence.metric)) for proof in evidence.proofs or ()]
     files, bundle_bytes = sizes(manifest), arguments.target.stat().st_size
     if arguments.json:
         found = {"sha256": sha256, "manifest": manifest, "machine": evidence.machine, "checked": checked}
+        found["signatures"] = [one.keyid for one in signatures]
         found["measured_on"] = evidence.measured_on
         found["proofs"] = [{"rung": proof.rung, "system": proof.system, "counts": counts} for proof, counts in proofs]
         console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
-    print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
-    predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
-    if predicted is not None:
-        print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
-    if evidence.measured_on is not None:
-        board = evidence.measured_on
-        print(f"latency and memory were measured on a board: {board.name} ({', '.join(board.isa)})")
-    here = predicted is None and evidence.measured_on is None
-    done = "measured" if here else "scored and certified"
-    print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
+    _show_origin(manifest, evidence)
     print(f"task: {_task(manifest.head)}")
     print(f"pre-processing: {describe(manifest.preprocess)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
@@ -136,8 +145,22 @@ def _bundle(arguments: argparse.Namespace) -> int:
     show_cascade(manifest.ladder)
     for proof, counts in proofs:
         print("; ".join(checked_words(proof.rung, counts)))
+    print(signed)
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0
+
+
+def _show_origin(manifest: Manifest, evidence: Evidence) -> None:
+    print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
+    predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
+    if predicted is not None:
+        print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
+    if evidence.measured_on is not None:
+        board = evidence.measured_on
+        print(f"latency and memory were measured on a board: {board.name} ({', '.join(board.isa)})")
+    here = predicted is None and evidence.measured_on is None
+    done = "measured" if here else "scored and certified"
+    print(f"{done} on {evidence.machine.name} ({', '.join(evidence.machine.isa)})")
 
 
 def _task(head: Head | None) -> str:

@@ -38,6 +38,21 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_quarantine(parser: argparse.ArgumentParser) -> None:
+    """--require-quarantine: for files that nobody vouches for."""
+    parser.add_argument(
+        "--require-quarantine",
+        action="store_true",
+        help="refuse where this kernel cannot close the process that reads the file (Linux before 5.13, emulators); "
+        "otherwise that is said, and limits on time, memory and file size remain",
+    )
+
+
+def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `import_model` takes of the flags of `add_weights` and `add_quarantine`."""
+    return {"weights": arguments.weights, "require_quarantine": arguments.require_quarantine}
+
+
 def preprocess_from(arguments: argparse.Namespace) -> Preprocess | None:
     """The specification that the flags describe, or None when there are none.
 

@@ -15,9 +15,12 @@ from shoestring.device.live.listeners import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import ExitStack
 
+    from shoestring.bundle import Bundle
     from shoestring.device.live.running import Running
     from shoestring.device.pipelines.nouns import Frame, Result
+    from shoestring.device.slots.watching import Watching
 
 LIMITS = (
     "fps", "deadline", "celsius", "watts", "memory", "battery_wh", "hours", "allow_degraded", "chip", "chip_file",
@@ -39,11 +42,37 @@ def is_live(arguments: argparse.Namespace) -> bool:
 
 def run_live(arguments: argparse.Namespace) -> int:
     """Run it."""
+    from shoestring.base.errors import EngineError, TrustError
+    from shoestring.cli import console
+    from shoestring.cli.slot_options import begin_again, bundle_for
+    from shoestring.device.pipelines.sources.opening import kind_of
+
+    again = False
+    with contextlib.ExitStack() as stack:
+        bundle, watching = bundle_for(arguments, stack, wait=True)
+        try:
+            again = _run(arguments, bundle, watching, stack)
+            if watching is not None:
+                watching.ended()
+        except (EngineError, TrustError) as error:
+            if watching is None or not watching.blames(error):
+                raise
+            again = all(kind_of(name) in ("camera", "stream") for name in arguments.files)
+            if not again:
+                console.say(str(watching.leaving))
+                raise
+    if again and watching is not None:
+        console.say(str(watching.leaving))
+        begin_again()
+    return 0
+
+
+def _run(arguments: argparse.Namespace, bundle: Bundle, watching: Watching | None, stack: ExitStack) -> bool:
+    """Run one bundle; returns whether to begin again with another one."""
     from shoestring.base.errors import UsageError
-    from shoestring.bundle import open_bundle
     from shoestring.cli import console
     from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
-    from shoestring.device.live.keeping import ResultLines, VideoFile
+    from shoestring.cli.trust_options import hold
     from shoestring.device.live.running import Running, chip_of
     from shoestring.device.pipelines.sources import open_source
     from shoestring.device.service.beats import Beats
@@ -53,36 +82,56 @@ def run_live(arguments: argparse.Namespace) -> int:
         if getattr(arguments, flag) is not None:
             raise UsageError(f"--{flag} does not go with the governor, which picks rungs", hint="--rung pins one")
     asked = asked_of(arguments)
-    with contextlib.ExitStack() as stack:
-        bundle = stack.enter_context(open_bundle(arguments.bundle))
-        source = open_source(arguments.files, bundle.manifest.preprocess, realtime=arguments.realtime)
-        stack.callback(source.close)
-        heart = Heart(Notifier(os.environ), "frames", "governor")
-        listeners: list[Listener] = [screen := Screen(quiet=arguments.json), Beats(heart)]
-        listeners += mqtt_of(arguments, bundle.manifest, screen.trouble, stack)
-        if arguments.json:
-            listeners.append(ResultLines(sys.stdout))
-        if arguments.results is not None:
-            listeners.append(ResultLines(stack.enter_context(arguments.results.open("a", encoding="utf-8"))))
-        if arguments.video is not None:
-            listeners.append(VideoFile(arguments.video, source.rate or FALLBACK_RATE))
-        running = stack.enter_context(
-            Running(
-                bundle,
-                asked,
-                chip=chip_of(bundle, arguments.chip, arguments.chip_file),
-                listeners=listeners,
-                journal=arguments.decisions,
-                source_rate=source.rate if source.live else None,
-            )
+    console.say(hold(bundle, arguments))
+    source = open_source(arguments.files, bundle.manifest.preprocess, realtime=arguments.realtime)
+    stack.callback(source.close)
+    heart = Heart(Notifier(os.environ), "frames", "governor")
+    screen = Screen(quiet=arguments.json)
+    listeners: list[Listener] = [screen, Beats(heart), *([] if watching is None else [watching])]
+    listeners += mqtt_of(arguments, bundle.manifest, screen.trouble, stack)
+    listeners += _keeping(arguments, source.rate, stack)
+    running = stack.enter_context(
+        Running(
+            bundle,
+            asked,
+            chip=chip_of(bundle, arguments.chip, arguments.chip_file),
+            listeners=listeners,
+            journal=arguments.decisions,
+            source_rate=source.rate if source.live else None,
         )
-        console.say(begins(running))
-        with stopped_by_signals() as stop:
-            heart.ready()
-            running.run(source, sparing_of(arguments), stop, lambda: heart.beat("frames"))
+    )
+    if watching is not None:
+        watching.attach(lambda: running.engine.rungs)
+    console.say(begins(running))
+    left = False
+    with stopped_by_signals() as stop:
+
+        def moves() -> None:
+            nonlocal left
+            heart.beat("frames")
+            # A file is not begun again in the middle: its next run takes the other bundle.
+            if watching is not None and watching.leaving is not None and source.live and not stop.is_set():
+                left = True
+                stop.set()
+
+        heart.ready()
+        running.run(source, sparing_of(arguments), stop, moves)
+        if not left:
             heart.stopping()
     console.say(screen.summary())
-    return 0
+    return left
+
+
+def _keeping(arguments: argparse.Namespace, rate: float | None, stack: ExitStack) -> Iterator[Listener]:
+    """Who keeps the results."""
+    from shoestring.device.live.keeping import ResultLines, VideoFile
+
+    if arguments.json:
+        yield ResultLines(sys.stdout)
+    if arguments.results is not None:
+        yield ResultLines(stack.enter_context(arguments.results.open("a", encoding="utf-8")))
+    if arguments.video is not None:
+        yield VideoFile(arguments.video, rate or FALLBACK_RATE)
 
 
 def begins(running: Running) -> str:

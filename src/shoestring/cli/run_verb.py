@@ -7,14 +7,18 @@ under the governor, in a process that may be replaced; so do images when one of 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
+from shoestring.cli.slot_options import add_slots, bundle_for
+from shoestring.cli.trust_options import add_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shoestring.bundle import Bundle
     from shoestring.device import Player
     from shoestring.domain.preprocess import Preprocess
 
@@ -24,10 +28,10 @@ SIDES = ("left", "top", "right", "bottom")
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", nargs="?", help="left out with --slots")
     parser.add_argument(
         "files",
-        nargs="+",
+        nargs="*",
         metavar="SOURCE",
         help="images and folders of them; or one video file, camera (/dev/video0) or address (rtsp://...)",
     )
@@ -43,6 +47,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
     )
+    add_trusted(parser)
+    add_slots(parser)
     add_sparing(parser)
     group = parser.add_argument_group("what is left behind")
     group.add_argument("--results", type=Path, metavar="FILE", help="every result as a line of JSON")
@@ -51,48 +57,80 @@ def fill(parser: argparse.ArgumentParser) -> None:
     add_mqtt(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def settle(arguments: argparse.Namespace) -> None:
+    """With --slots the first word is a source and no bundle. Raises UsageError where no source is left."""
     from shoestring.base.errors import UsageError
-    from shoestring.base.units import parse_ms
-    from shoestring.bundle import open_bundle
+
+    if arguments.bundle is not None and arguments.slots is not None:
+        arguments.files = [arguments.bundle, *arguments.files]
+        arguments.bundle = None
+    if not arguments.files:
+        raise UsageError("nothing to answer was named", hint=EXAMPLE)
+    arguments.bundle = None if arguments.bundle is None else Path(arguments.bundle)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from shoestring.base.errors import EngineError, TrustError, UsageError
     from shoestring.cli import console
     from shoestring.cli.run_live import is_live, run_live
-    from shoestring.device import Player, expand, read_image
+    from shoestring.device import expand
 
+    settle(arguments)
     if is_live(arguments):
         return run_live(arguments)
     if not 1 <= arguments.top <= MAX_TOP:
         raise UsageError(f"--top {arguments.top} is outside 1..{MAX_TOP}", hint="write --top 5")
     files = expand(arguments.files)
+    with contextlib.ExitStack() as stack:
+        bundle, watching = bundle_for(arguments, stack)
+        try:
+            answered = _answer(arguments, bundle, files, stack)
+        except (EngineError, TrustError) as error:
+            if watching is not None and watching.blames(error):
+                console.say(str(watching.leaving))
+            raise
+        if watching is not None:
+            watching.counted(answered, 0)
+            watching.ended()
+    return 0
+
+
+def _answer(arguments: argparse.Namespace, bundle: Bundle, files: Sequence[Path], stack: contextlib.ExitStack) -> int:
+    """Answer the images; returns how many."""
+    from shoestring.base.units import parse_ms
+    from shoestring.cli import console
+    from shoestring.cli.trust_options import hold
+    from shoestring.device import Player, read_image
+
     latency_ms = parse_ms(arguments.latency) if arguments.latency is not None else None
-    with (
-        open_bundle(arguments.bundle) as bundle,
+    signed = hold(bundle, arguments)  # before anything of it is run
+    player = stack.enter_context(
         Player(
             bundle,
             rung=arguments.rung,
             threads=arguments.threads,
             latency_ms=latency_ms,
             cascade=arguments.cascade,
-        ) as player,
-    ):
-        spec = bundle.manifest.preprocess
-        console.say(f"{_what(player)}; {player.replayed} golden inputs replayed")
-        if bundle.manifest.head is not None:
-            return _detect(arguments, player, spec, files)
-        rows = []
-        for path, answer in zip(files, player.classify(read_image(path, spec) for path in files), strict=True):
-            shown = answer.top[: arguments.top]
-            rows.append(
-                {
-                    "file": path,
-                    "top": [{"index": i, "label": name, "score": s} for i, name, s in shown],
-                    "rung": answer.rung,
-                    "stages": answer.stages,
-                }
-            )
-            if not arguments.json:
-                words = ", ".join(f"{name} {100 * score:.1f} %" for _, name, score in shown)
-                print(f"{path}: {words}" + (f" [{answer.rung}]" if player.cascade else ""), flush=True)
+        )
+    )
+    spec = bundle.manifest.preprocess
+    console.say(f"{_what(player)}; {player.replayed} golden inputs replayed; {signed}")
+    if bundle.manifest.head is not None:
+        return _detect(arguments, player, spec, files)
+    rows = []
+    for path, answer in zip(files, player.classify(read_image(path, spec) for path in files), strict=True):
+        shown = answer.top[: arguments.top]
+        rows.append(
+            {
+                "file": path,
+                "top": [{"index": i, "label": name, "score": s} for i, name, s in shown],
+                "rung": answer.rung,
+                "stages": answer.stages,
+            }
+        )
+        if not arguments.json:
+            words = ", ".join(f"{name} {100 * score:.1f} %" for _, name, score in shown)
+            print(f"{path}: {words}" + (f" [{answer.rung}]" if player.cascade else ""), flush=True)
     if arguments.json:
         console.show_json(
             {
@@ -105,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif player.cascade:
         counts = ", ".join(f"{rung.name} {_count(rows, rung.name)}" for rung in player.rungs)
         console.say(f"answered by: {counts} of {len(rows)}")
-    return 0
+    return len(files)
 
 
 def _detect(arguments: argparse.Namespace, player: Player, spec: Preprocess, files: Sequence[Path]) -> int:
@@ -138,7 +176,7 @@ def _detect(arguments: argparse.Namespace, player: Player, spec: Preprocess, fil
             print(f"{path}: {'; '.join(words) or 'nothing'}", flush=True)
     if arguments.json:
         console.show_json({"rung": player.rung.name, "threads": player.threads, "answers": rows})
-    return 0
+    return len(files)
 
 
 def _what(player: Player) -> str:

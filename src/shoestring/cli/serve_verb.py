@@ -16,14 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
+from shoestring.cli.slot_options import add_slots, begin_again, bundle_for
+from shoestring.cli.trust_options import add_trusted
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from shoestring.bundle import Bundle
     from shoestring.device.live.keeping import Page
     from shoestring.device.live.running import Running
     from shoestring.device.pipelines.sources import Source
     from shoestring.device.serve import Service, Settings
     from shoestring.device.service.notify import Heart
+    from shoestring.device.slots.watching import Watching
 
 EXAMPLE = "shoestring serve camera.shoe --source /dev/video0 --celsius 75"
 PORT = 8400
@@ -34,6 +39,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, nargs="?")
     parser.add_argument("--source", nargs="+", metavar="SOURCE", help="camera, address, video file or images")
     parser.add_argument("--rung", help="the only rung to run (default: the governor picks)")
+    add_trusted(parser)
+    add_slots(parser)
     group = parser.add_argument_group("network")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     group.add_argument("--port", type=int, default=PORT, help=f"0 takes a free one (default: {PORT})")
@@ -54,62 +61,85 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from shoestring.base.errors import UsageError
-    from shoestring.bundle import open_bundle
+    from shoestring.base.errors import EngineError, TrustError
+    from shoestring.cli import console
+
+    if arguments.new_token is not None:
+        return _new_token(arguments)
+    settings = _settings(arguments)
+    signalled = False
+    with contextlib.ExitStack() as stack:
+        bundle, watching = bundle_for(arguments, stack, wait=True)
+        try:
+            signalled = _serve(arguments, settings, bundle, watching, stack)
+            if watching is not None:
+                watching.ended()
+        except (EngineError, TrustError) as error:
+            if watching is None or not watching.blames(error):
+                raise
+    if watching is not None and watching.leaving is not None and not signalled:
+        console.say(watching.leaving)
+        begin_again()
+    return 0
+
+
+def _serve(
+    arguments: argparse.Namespace, settings: Settings, bundle: Bundle, watching: Watching | None, stack: ExitStack
+) -> bool:
+    """Serve one bundle; returns whether a signal ended it."""
     from shoestring.cli import console
     from shoestring.cli.live_options import asked_of, mqtt_of, sparing_of
     from shoestring.cli.run_live import begins
+    from shoestring.cli.trust_options import hold
     from shoestring.device.live.running import Running, chip_of
     from shoestring.device.serve import build_app, run_server
     from shoestring.device.service.beats import Beats
     from shoestring.device.service.notify import Heart, Notifier
 
-    if arguments.new_token is not None:
-        return _new_token(arguments)
-    if arguments.bundle is None:
-        raise UsageError("no bundle was named", hint=EXAMPLE)
-    settings = _settings(arguments)
     asked = asked_of(arguments)
     stop = threading.Event()
-    with contextlib.ExitStack() as stack:
-        bundle = stack.enter_context(open_bundle(arguments.bundle))
-        source = _source(arguments, bundle, stack)
-        page = _page(arguments, bundle, source)
-        heart = Heart(Notifier(os.environ), "http", "governor", *([] if source is None else ["frames"]))
-        publishing = mqtt_of(arguments, bundle.manifest, page.trouble, stack)
-        rate = source.rate if source is not None and source.live else None
-        running = stack.enter_context(
-            Running(
-                bundle,
-                asked,
-                chip=chip_of(bundle, arguments.chip, arguments.chip_file),
-                listeners=[page, Beats(heart), *publishing],
-                journal=arguments.decisions,
-                source_rate=rate,
-            )
+    console.say(hold(bundle, arguments))
+    source = _source(arguments, bundle, stack)
+    page = _page(arguments, bundle, source)
+    heart = Heart(Notifier(os.environ), "http", "governor", *([] if source is None else ["frames"]))
+    publishing = mqtt_of(arguments, bundle.manifest, page.trouble, stack)
+    rate = source.rate if source is not None and source.live else None
+    running = stack.enter_context(
+        Running(
+            bundle,
+            asked,
+            chip=chip_of(bundle, arguments.chip, arguments.chip_file),
+            listeners=[page, Beats(heart), *publishing, *([] if watching is None else [watching])],
+            journal=arguments.decisions,
+            source_rate=rate,
         )
-        app = build_app(_service(bundle, running, page), settings)
-        for warning in app.warnings:
-            console.say(warning)
-        console.say(begins(running))
-        frames: Future[None] | None = None
-        if source is not None:
-            threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="frames"))
-            stack.callback(stop.set)
-            frames = threads.submit(running.run, source, sparing_of(arguments), stop, lambda: heart.beat("frames"))
-            frames.add_done_callback(lambda done: _ended(done, page, heart))
-        run_server(
-            app,
-            settings,
-            say=console.say,
-            started=lambda port: _started(arguments, settings, port, heart),
-            beat=lambda: heart.beat("http"),
-        )
+    )
+    if watching is not None:
+        watching.attach(lambda: running.engine.rungs)
+    app = build_app(_service(bundle, running, page), settings)
+    for warning in app.warnings:
+        console.say(warning)
+    console.say(begins(running))
+    frames: Future[None] | None = None
+    if source is not None:
+        threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="frames"))
+        stack.callback(stop.set)
+        frames = threads.submit(running.run, source, sparing_of(arguments), stop, lambda: heart.beat("frames"))
+        frames.add_done_callback(lambda done: _ended(done, page, heart))
+    signalled = run_server(
+        app,
+        settings,
+        say=console.say,
+        started=lambda port: _started(arguments, settings, port, heart),
+        beat=lambda: heart.beat("http"),
+        leave=lambda: watching is not None and watching.leaving is not None,
+    )
+    if signalled:
         heart.stopping()
-        stop.set()
-        if frames is not None:
-            frames.result()
-    return 0
+    stop.set()
+    if frames is not None:
+        frames.result()
+    return signalled
 
 
 def _ended(frames: Future[None], page: Page, heart: Heart) -> None:
@@ -177,8 +207,8 @@ def _source(arguments: argparse.Namespace, bundle: Bundle, stack: contextlib.Exi
 
 
 def _page(arguments: argparse.Namespace, bundle: Bundle, source: Source | None) -> Page:
+    from shoestring.base.addresses import without_password
     from shoestring.device.live.keeping import Page
-    from shoestring.device.pipelines.sources.opencv import without_password
 
     shown = None if source is None else ", ".join(without_password(name) for name in arguments.source)
     return Page(bundle.manifest.name, shown, None if source is None else source.rate)

@@ -46,6 +46,19 @@ def passages(graph: Graph) -> tuple[Passage, ...]:
     return tuple(found)
 
 
+def last_layers(graph: Graph) -> tuple[str, ...]:
+    """Names of the weighted layers that reach an output through operators without weights, in execution order."""
+    reached, found = set(graph.outputs), []
+    for node in reversed(graph.nodes):
+        if reached.isdisjoint(node.output):
+            continue
+        if is_weighted(graph, node):
+            found.append(node.name)
+        else:
+            reached |= set(node.input)
+    return tuple(reversed(found))
+
+
 def profile_names(graph: Graph) -> dict[str, tuple[str, ...]]:
     """What a runtime may call each weighted layer: its node, its output, or its activation's output."""
     names = {}

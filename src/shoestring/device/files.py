@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import DataError
 from shoestring.base.limits import MAX_IMAGES, MIB
 from shoestring.inputs.image import Pixels, decode, pixels
@@ -52,7 +53,7 @@ def expand(paths: Iterable[Path | str]) -> list[Path]:
             found.add(path)
             _check_count(found)
         else:
-            raise DataError(f"{path} does not exist", hint="check the path")
+            raise DataError(f"{without_password(str(path))} does not exist", hint="check the path")
     if not found:
         raise DataError("no image was named", hint="name image files, or folders of them")
     return sorted(found)

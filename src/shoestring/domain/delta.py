@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from shoestring.base.canonical import WHEN_SET
+from shoestring.domain.signature import Signature
 
 DELTA_FORMAT = 1
 
@@ -42,6 +45,7 @@ class Delta:
         old_sha256: of the bundle that it starts from.
         new_sha256: of the bundle that it gives.
         parts: in the order of their data.
+        signatures: of the new bundle; None: it is not signed. What they sign follows from its manifest.
     """
 
     format: int
@@ -50,3 +54,4 @@ class Delta:
     old_sha256: str
     new_sha256: str
     parts: tuple[Part, ...]
+    signatures: tuple[Signature, ...] | None = field(default=None, metadata=WHEN_SET)

@@ -102,6 +102,7 @@ class Manifest:
         blobs: every file, sorted by hash; nothing else is in the bundle.
         students: other models that candidates were made from.
         head: of a detector, how the one output of every rung is read; None for a classifier.
+        bom: hash of the bill of materials; None in bundles from before there was one.
     """
 
     format: int
@@ -119,6 +120,7 @@ class Manifest:
     blobs: tuple[Blob, ...]
     students: tuple[Student, ...] = ()
     head: Head | None = field(default=None, metadata=WHEN_SET)
+    bom: str | None = field(default=None, metadata=WHEN_SET)
 
     def student(self, rung: str) -> Student | None:
         """The student that a candidate of this name was made from; None for the original. Raises KeyError."""

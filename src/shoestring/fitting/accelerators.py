@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from shoestring.analysis import features_of
 from shoestring.base.canonical import encode, sha256_hex
 from shoestring.base.errors import ChildError, EngineError, MissingExtraError, ModelError
+from shoestring.bundle.bom import with_bom
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.estimate import NoClaim
 from shoestring.domain.evidence import Trace
@@ -121,6 +122,7 @@ def _with(fitted: Fitted, offered: Offered, golden: bytes, trace: Trace, one: Ma
         evidence=sha256_hex(encode(evidence)),
         blobs=tuple(Blob(key, sizes[key]) for key in sorted(blobs)),
     )
+    made, blobs = with_bom(made, evidence, blobs)
     words = f"{name} is offered for the accelerator, not measured here and not certified: {offered.why}"
     return replace(fitted, manifest=made, evidence=evidence, blobs=blobs, notes=(*fitted.notes, words))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from shoestring._version import __version__
 from shoestring.base import disk
 from shoestring.base.canonical import digest, encode, sha256_hex
 from shoestring.base.limits import GOLDEN_INPUTS
+from shoestring.bundle.bom import with_bom
 from shoestring.domain.budget import Budget
 from shoestring.domain.evidence import Evidence, Reading, Sensitivity, Split, Trace
 from shoestring.domain.ladder import Ladder, Rung
@@ -95,6 +97,7 @@ def assemble(
         students=students.describe(bench),
         head=bench.head,
     )
+    manifest, blobs = with_bom(manifest, evidence, blobs)
     return Fitted(manifest, evidence, blobs, notes)
 
 
@@ -129,6 +132,8 @@ def make_evidence(
         "shoestring": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "onnx": importlib.metadata.version("onnx"),
+        "scipy": importlib.metadata.version("scipy"),
         **runtime_versions(made),
     }
     return Evidence(

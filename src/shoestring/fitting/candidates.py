@@ -14,7 +14,9 @@ from shoestring.compress.apply import apply
 from shoestring.compress.candidates import REFERENCE, dynamic_recipes, float_recipes, static_recipes
 from shoestring.compress.candidates_matrix import matrix_recipes
 from shoestring.compress.graph import Graph
+from shoestring.compress.neighbours import last_layers
 from shoestring.compress.passes import PASSES
+from shoestring.compress.scheme import Scheme
 from shoestring.costmodel.measure import SECONDS_EACH, Measured, describe
 from shoestring.costmodel.measure import measure_all as measure_able
 from shoestring.domain.budget import Budget
@@ -82,7 +84,7 @@ def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tup
     refusal = PASSES["static_int8"].requires(bench.graph, {"scheme": scheme.name})
     if refusal is None:
         sensitivity = bench.sensitivity(scheme)
-        sets = [one.float_layers for one in find_mixtures(bench, scheme, sensitivity)]
+        sets = float_sets(bench, scheme, sensitivity)
         recipes += static_recipes(scheme, sensitivity, sets, drift=bench.follow_drift(scheme))
     else:
         refusals.append(f"static int8 was not tried: {refusal}")
@@ -97,6 +99,18 @@ def make(bench: Workbench, progress: Progress) -> tuple[dict[str, Artefact], tup
                 raise
             refusals.append(error.message)
     return made, sensitivity, tuple(refusals)
+
+
+def float_sets(bench: Workbench, scheme: Scheme, sensitivity: tuple[Sensitivity, ...]) -> list[tuple[str, ...]]:
+    """Layers to leave in float: the mixtures that pay, and of a detector first the layers that its boxes are read from.
+
+    Those make few of the products and answer in pixels and logits, which 256 steps hold badly.
+    """
+    sets = [one.float_layers for one in find_mixtures(bench, scheme, sensitivity)]
+    last = () if bench.head is None else last_layers(bench.graph)
+    if last and all(set(one) != set(last) for one in sets):
+        sets.insert(0, last)
+    return sets
 
 
 def make_one(bench: Workbench, graph: Graph, recipe: Recipe) -> Artefact:

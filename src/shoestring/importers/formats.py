@@ -9,6 +9,7 @@ from shoestring.importers.keras import keras_hint
 
 HEAD_BYTES = 512
 _ONLY_ONNX = "this format is not read; export the model to ONNX"
+_NO_GRAPH = "it holds weights without a graph, so export the whole model to ONNX"
 _PYTORCH = "shoestring.importers.pytorch:to_onnx"
 
 
@@ -33,7 +34,7 @@ _DARKNET_WEIGHTS = Format("a Darknet .weights file", "give the .cfg; the weights
 
 # (offset, magic, format); the first match wins, so the longer magic of a family stands before the shorter.
 _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
-    (0, b"GGUF", Format("a GGUF file (llama.cpp)", _ONLY_ONNX)),
+    (0, b"GGUF", Format("a GGUF file (llama.cpp)", f"`shoestring inspect` shows what it holds; {_NO_GRAPH}")),
     (4, b"TFL3", _TFLITE),
     (4, b"ORTM", Format("an ONNX Runtime .ort file", "give the .onnx file that it was made from")),
     (0, b"\x89HDF", Format("an HDF5 file (Keras)", keras_hint("model.h5"))),
@@ -42,7 +43,7 @@ _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"\x80\x03", Format("a Python pickle", "", _PYTORCH)),
     (0, b"\x80\x04", Format("a Python pickle", "", _PYTORCH)),
     (0, b"\x80\x05", Format("a Python pickle", "", _PYTORCH)),
-    (8, b'{"', Format("a safetensors file", "it holds weights without a graph; export the whole model to ONNX")),
+    (8, b'{"', Format("a safetensors file", f"`shoestring inspect` shows what it holds; {_NO_GRAPH}")),
     (0, b"\x1f\x8b", Format("a gzip file", "unpack it first")),
     (0, b"\x89PNG", Format("a PNG image", "the model comes first, images after it")),
     (0, b"\xff\xd8\xff", Format("a JPEG image", "the model comes first, images after it")),

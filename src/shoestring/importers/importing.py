@@ -17,7 +17,7 @@ from shoestring.base.units import format_bytes
 from shoestring.domain.model import Model, TensorSpec
 from shoestring.importers.formats import HEAD_BYTES, Format, recognise
 from shoestring.importers.keras import saved_model_hint
-from shoestring.importers.sources import Ask, ask_child, reader
+from shoestring.importers.sources import Ask, ask_child, reader, walls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,14 +45,16 @@ def import_model(
     allow_pickle: bool = False,
     weights: Path | None = None,
     limits: ChildLimits = _LIMITS,
+    require_quarantine: bool = False,
 ) -> Model:
     """Read a model and write it as ONNX, normalised and self-contained, to `target`.
 
-    The file is parsed in a child process with limits; external data is read only below the model's own directory. A
-    file in another format that we read becomes ONNX first, in a child of its own (see `sources`). The
-    result has opset 17 or higher, no external data, no local functions and no Constant nodes at its top level;
-    constants are folded, batch norms fused into the convolution or Gemm before them, Identity and Dropout removed. The
-    same source gives the same bytes.
+    The file is parsed in a child process with limits that has shut itself in: it reads below the model's own directory
+    alone, and has no network and no programs; where the kernel has no means for that, a note says so. A file in
+    another format that we read becomes ONNX first, in a child of its own (see `sources`). The result has opset 17 or
+    higher, no external data, no local functions and no Constant nodes at its top level; constants are folded, batch
+    norms fused into the convolution or Gemm before them, Identity and Dropout removed. The same source gives the same
+    bytes.
 
     Args:
         source: a binary ONNX file, opset 11 to the newest that the installed onnx package knows; or a file in another
@@ -64,6 +66,7 @@ def import_model(
         allow_pickle: open files that run code when they are opened, in a closed process; they are refused otherwise.
         weights: the file of a Darknet network's weights; None to take the one beside `source` with the same stem.
         limits: time (s) and memory (bytes) of the child.
+        require_quarantine: refuse where the kernel cannot close that process.
 
     Returns:
         The model; `notes` say what was done to it.
@@ -78,7 +81,8 @@ def import_model(
     other = _check_file(source)
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target} is the source itself", hint="write the normalised model to another file")
-    ask = Ask(shapes or {}, batch_free, allow_pickle, limits, None if weights is None else Path(weights))
+    given = None if weights is None else Path(weights)
+    ask = Ask(shapes or {}, batch_free, allow_pickle, limits, given, require_quarantine)
     with disk.storage_errors(target):
         scratch = tempfile.TemporaryDirectory(prefix=".import-", dir=target.parent)
     with scratch as directory:
@@ -113,7 +117,15 @@ def _normalise(source: Path, made: Path, scratch: Path, ask: Ask) -> _Reply:
         "batch_free": ask.batch_free,
         "shapes": {name: list(shape) for name, shape in ask.shapes.items()},
     }
-    return canonical.convert(ask_child(_CHILD, source, request, ask.limits), _Reply, ModelError)
+    # External data stand below the model's own directory, and only the child knows their names.
+    told = ask_child(_CHILD, source, request, ask.limits, walls(ask, (made, made.parent), scratch / _NORMALISED))
+    reply = canonical.convert(told.result, _Reply, ModelError)
+    return reply if told.lacking is None else replace(reply, notes=(*reply.notes, not_closed(told.lacking)))
+
+
+def not_closed(lacking: str) -> str:
+    """What is to be said of a file that was read without walls."""
+    return f"{lacking}; the file was read in a process of its own, with limits on time, memory and file size"
 
 
 def _check_file(source: Path) -> Format | None:

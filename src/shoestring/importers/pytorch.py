@@ -11,18 +11,15 @@ import hashlib
 import importlib.util
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shoestring.base import disk
 from shoestring.base.child import ChildLimits
 from shoestring.base.errors import MissingExtraError, ModelError, ShoestringError, UsageError
-from shoestring.base.limits import MAX_NOTE_CHARACTERS, MAX_NOTES
+from shoestring.base.limits import MAX_MODEL_BYTES, MAX_NOTE_CHARACTERS, MAX_NOTES
+from shoestring.base.quarantine import Told, Walls
 from shoestring.importers import archives
 from shoestring.importers.keras import keras_hint
-from shoestring.importers.sources import ONE_THREAD, Ask, Translated, ask_child
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from shoestring.importers.sources import Ask, Translated, ask_child
 
 _CHILD = "shoestring.importers.pytorch_child:convert"
 _ZIP = b"PK\x03\x04"
@@ -65,19 +62,14 @@ def to_onnx(source: Path, target: Path, ask: Ask) -> Translated:
         "shapes": {name: list(shape) for name, shape in ask.shapes.items()},
         "batch_free": ask.batch_free,
         "allow_pickle": ask.allow_pickle,
-        "readable": [str(root) for root in package_roots(_NEEDED)],
     }
-    notes = _notes(_ask(source, request, ask.limits))
+    # Opening such a file may run code of its own, so this is never done without walls.
+    around = Walls((snapshot,), (target,), MAX_MODEL_BYTES, _NEEDED, required=True)
+    notes = _notes(_ask(source, request, ask.limits, around))
     snapshot.unlink()
     if target.stat().st_size == 0:
         raise ModelError(f"{source} was opened, and no ONNX model came out of it", hint="export it to ONNX yourself")
     return Translated(sha256, notes)
-
-
-def package_roots(packages: Iterable[str]) -> list[Path]:
-    """The directories from which these packages would be imported; none is imported here."""
-    specs = [importlib.util.find_spec(package) for package in packages]
-    return sorted({Path(spec.origin).parents[1] for spec in specs if spec is not None and spec.origin is not None})
 
 
 def _copy(source: Path, snapshot: Path) -> str:
@@ -111,13 +103,13 @@ def _kind(source: Path, snapshot: Path) -> archives.Kind:
     return kind
 
 
-def _ask(source: Path, request: object, limits: ChildLimits) -> object:
+def _ask(source: Path, request: object, limits: ChildLimits, around: Walls) -> Told:
     """Let the closed process work. It ran foreign code: of what it answers, nothing but the form is believed."""
-    scratch = str(Path(request["target"]).parent) if isinstance(request, dict) else ""
-    env = {**ONE_THREAD, "PYTHONDONTWRITEBYTECODE": "1", "TORCHINDUCTOR_CACHE_DIR": scratch, "HOME": scratch}
+    scratch = str(around.writable[0].absolute().parent)
+    env = {"TORCHINDUCTOR_CACHE_DIR": scratch, "HOME": scratch}
     watched = ChildLimits(limits.seconds, None, limits.memory_bytes)
     try:
-        return ask_child(_CHILD, source, request, watched, env=env)
+        return ask_child(_CHILD, source, request, watched, around, env=env)
     except ShoestringError as error:
         kind = UsageError if type(error) is UsageError else ModelError
         hint = None if error.hint is None else plain(error.hint)
@@ -128,10 +120,11 @@ def _ask(source: Path, request: object, limits: ChildLimits) -> object:
         ) from error
 
 
-def _notes(answer: object) -> tuple[str, ...]:
+def _notes(told: Told) -> tuple[str, ...]:
+    answer = told.result
     if not (isinstance(answer, list) and all(isinstance(note, str) for note in answer)):
         raise ModelError("the process that read the file answered no notes", hint="the file is hostile; do not use it")
-    return tuple(plain(note) for note in answer[:MAX_NOTES])
+    return tuple(plain(note) for note in (*answer[:MAX_NOTES], f"opened in a closed process: {'; '.join(told.held)}"))
 
 
 def plain(words: str) -> str:

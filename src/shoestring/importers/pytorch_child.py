@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import pickle
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
-from shoestring.base import closed
 from shoestring.base.errors import ModelError, UsageError
-from shoestring.base.limits import MAX_MODEL_BYTES
 
 _MAX_NAMED = 4
 _FROM_PYTHON = (
@@ -22,7 +19,7 @@ _FROM_PYTHON = (
 
 
 def convert(request: dict[str, Any]) -> list[str]:
-    """Shut this process in, open `source`, and write ONNX to `target`.
+    """Open `source`, in a process that was shut in, and write ONNX to `target`.
 
     Args:
         request: see `pytorch.to_onnx`; `target` exists and is empty.
@@ -32,19 +29,15 @@ def convert(request: dict[str, Any]) -> list[str]:
 
     Raises:
         ModelError, UsageError: as there.
-        ChildError: this kernel cannot close a process.
     """
     source, target = Path(request["source"]), Path(request["target"])
-    readable = [source, *(Path(root) for root in request["readable"])]
-    held = closed.shut_in(readable, [target], largest_file_bytes=MAX_MODEL_BYTES)
-    tempfile.tempdir = str(target.parent)  # torch asks for its name; there is no directory it could write to
     if not request["allow_pickle"]:
         sys.addaudithook(_refuse_pickles)
     warnings.simplefilter("ignore")
     import torch
 
     notes = _OPENERS[request["kind"]](request, source, target)
-    return [*notes, f"opened by PyTorch {torch.__version__} in a closed process: {'; '.join(held)}"]
+    return [*notes, f"opened by PyTorch {torch.__version__}"]
 
 
 def _refuse_pickles(event: str, arguments: tuple[Any, ...]) -> None:

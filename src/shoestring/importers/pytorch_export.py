@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shoestring.base import disk
 from shoestring.base.errors import MissingExtraError, ModelError
 
 try:
@@ -82,7 +83,7 @@ def write(program: Any, target: Path) -> list[str]:
             f"torch.onnx cannot translate the program: {reason(error)}",
             hint="replace the operator by others in the module, and export it again",
         ) from error
-    target.write_bytes(data)
+    disk.fill(target, data)
     return ["exported to ONNX by torch.onnx from an exported program"]
 
 
@@ -106,7 +107,7 @@ def write_script(
             f"torch.onnx cannot translate the TorchScript module: {reason(error)}",
             hint="export the module that it was made from with torch.export",
         ) from error
-    target.write_bytes(made.getvalue())
+    disk.fill(target, made.getvalue())
     return ["exported to ONNX by torch.onnx from TorchScript"]
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from shoestring.base.child import ChildLimits, run_in_child
-from shoestring.base.errors import ChildCrashedError, ChildTimeoutError, ModelError
+from shoestring.base import disk, quarantine
+from shoestring.base.child import ChildLimits
+from shoestring.base.errors import ChildCrashedError, ChildError, ChildTimeoutError, ModelError
+from shoestring.base.limits import MAX_MODEL_BYTES
+from shoestring.base.quarantine import Told, Walls
 from shoestring.base.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# numpy's threads reserve address space for each core, which the memory limit counts, and there is nothing to share out.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# What the readers import, wherever it is installed.
+PACKAGES = ("onnx", "google", "numpy", "ml_dtypes", "msgspec", "ai_edge_litert", "flatbuffers")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Ask:
         allow_pickle: whether files that run code when they are opened may be opened at all.
         limits: time (s) and memory (bytes) of a child that parses.
         weights: the file of the weights, where they stand in one of their own; None to look beside the source.
+        require_quarantine: refuse where the kernel cannot close the process that parses.
     """
 
     shapes: Mapping[str, Sequence[int | None]]
@@ -40,6 +44,7 @@ class Ask:
     allow_pickle: bool
     limits: ChildLimits
     weights: Path | None = None
+    require_quarantine: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,17 +80,31 @@ def reader(name: str) -> Reader:
     return found
 
 
+def walls(ask: Ask, readable: Sequence[Path], target: Path) -> Walls:
+    """Those around a reader that runs no code of the file: it reads `readable` and writes `target`, made here."""
+    with disk.storage_errors(target):
+        target.touch()
+    return Walls(tuple(readable), (target,), MAX_MODEL_BYTES, PACKAGES, ask.require_quarantine)
+
+
 def ask_child(
-    child: str, source: Path, request: object, limits: ChildLimits, *, env: Mapping[str, str] | None = None
-) -> Any:
-    """Run `child` on a file that is not trusted, and say in terms of that file how it ended.
+    child: str,
+    source: Path,
+    request: object,
+    limits: ChildLimits,
+    around: Walls,
+    *,
+    env: Mapping[str, str] | None = None,
+) -> Told:
+    """Run `child` on a file that is not trusted, in quarantine, and say in terms of that file how it ended.
 
     Args:
         child: `package.module:function`, see `run_in_child`.
         source: for the message.
         request: its argument.
         limits: time and memory.
-        env: all that the child's environment holds; None for our own with numpy held to one thread.
+        around: what it may touch.
+        env: added to the child's environment, which holds next to nothing.
 
     Raises:
         ModelError: it died or ran out of time; or whatever error of ours it raised.
@@ -93,7 +112,7 @@ def ask_child(
     most = limits.memory_bytes or limits.resident_bytes
     memory = "any amount" if most is None else format_bytes(most)
     try:
-        return run_in_child(child, request, limits, env=dict(env or ONE_THREAD), inherit_env=env is None)
+        return quarantine.ask(child, request, limits, around, env=env)
     except ChildTimeoutError as error:
         raise ModelError(
             f"{source} was not read within the limit of {limits.seconds:g} s", hint="the file is damaged or hostile"
@@ -103,3 +122,5 @@ def ask_child(
             f"the process that read {source} died (limits: {limits.seconds:g} s, {memory} of memory): {error.message}",
             hint="the file is damaged, hostile or too large; export it again",
         ) from error
+    except ChildError as error:
+        raise ModelError(f"{source} was not opened: {error.message}", hint=error.hint) from error

@@ -13,9 +13,11 @@ from typing import Any
 
 from shoestring.base import disk
 from shoestring.base.canonical import sha256_hex
-from shoestring.base.child import ChildLimits, run_in_child
+from shoestring.base.child import ChildLimits
 from shoestring.base.errors import DataError, ModelError
 from shoestring.base.limits import IMPORT_MEMORY_BYTES, IMPORT_SECONDS, MAX_IMAGES, MAX_MODEL_BYTES
+from shoestring.base.quarantine import Walls
+from shoestring.importers.sources import PACKAGES, ask_child
 
 KEY = "shoestring.trained_on"
 SUFFIX = ".trained_on"
@@ -58,7 +60,8 @@ def trained_on(model: Path) -> frozenset[str] | None:
         DataError: the model names training images, and the file of their hashes is missing or does not belong to it.
     """
     request = {"source": str(Path(model).absolute())}
-    wanted = run_in_child(_CHILD, request, ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES))
+    limits, around = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES), Walls((Path(model),), (), packages=PACKAGES)
+    wanted = ask_child(_CHILD, Path(model), request, limits, around).result
     if wanted is None:
         return None
     path = hashes_path(Path(model))

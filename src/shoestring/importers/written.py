@@ -45,4 +45,4 @@ def write_onnx(model: Any, target: Path) -> None:
         data = model.SerializeToString(deterministic=True)
     except EncodeError as error:
         raise ModelError(f"as ONNX the model is larger than protobuf can hold: {first_line(error)}") from error
-    disk.write_bytes(target, data)
+    disk.fill(target, data)

@@ -38,6 +38,9 @@ MAX_ERROR_CHARACTERS = 300
 _GCC_NAMES = {"x86_64": r"x86_64|amd64", "aarch64": r"aarch64|arm64", "armv7l": r"arm", "armv7em": r"arm"}
 """Our name of an architecture -> what `-dumpmachine` begins with; others are the same."""
 
+SHARED_LIBC = {"x86_64": "-mcpu=x86_64", "aarch64": "-mcpu=generic"}
+"""Architectures with several targets -> the processor that the C library of a program is built for."""
+
 _ERROR_LINE = re.compile(r"^(?!.*\bIn file included\b).*\b(?:error|undefined|cannot|No such)\b.*$", re.MULTILINE)
 
 
@@ -148,6 +151,8 @@ def build(
     with tempfile.TemporaryDirectory(prefix="shoestring-build-") as folder:
         made = Path(folder) / out.name
         inputs = [str(source.resolve()) for source in sources]
+        if _shares_libc(compiler, target, kind):
+            inputs = _objects(compiler, target, inputs, Path(folder), threads, extra_flags, timeout_seconds)
         links = [f"-l{name}" for name in libraries] if kind != "object" else []
         command = [*flags(compiler, target, kind, threads=threads), *extra_flags, *inputs, "-o", str(made), *links]
         _run([*compiler.command, *command], timeout_seconds, Path(folder), out.name)
@@ -160,7 +165,9 @@ def flags(compiler: Compiler, target: Target, kind: Kind, *, threads: bool = Fal
     words = [*ARITHMETIC, "-g0", "-fvisibility=hidden"]
     if compiler.family == "zig":
         triple = zig_triple(target, static=kind == "program")
-        words += ["-fno-sanitize=undefined", *(["-target", triple] if triple else []), *target.zig_flags]
+        processor = SHARED_LIBC.get(target.arch) if _shares_libc(compiler, target, kind) else None
+        words += ["-fno-sanitize=undefined", *(["-target", triple] if triple else [])]
+        words += target.zig_flags if processor is None else [processor]
     else:
         words += target.gcc_flags
     if target.system == "bare":
@@ -171,6 +178,44 @@ def flags(compiler: Compiler, target: Target, kind: Kind, *, threads: bool = Fal
         "object": ["-c"],
     }[kind]
     return (*words, "-pthread") if threads else tuple(words)
+
+
+def _shares_libc(compiler: Compiler, target: Target, kind: Kind) -> bool:
+    """Whether a program is linked with the C library that all processors of its architecture share.
+
+    Zig builds that library from source, 20 s and more, for each processor that it is told. Our own code is compiled for
+    the target's one all the same.
+    """
+    return compiler.family == "zig" and kind == "program" and target.arch in SHARED_LIBC
+
+
+def _objects(
+    compiler: Compiler,
+    target: Target,
+    inputs: Sequence[str],
+    folder: Path,
+    threads: bool,
+    extra_flags: Sequence[str],
+    timeout_seconds: float,
+) -> list[str]:
+    """Compile every source for the target's processor, to be linked into a program; objects stay what they are."""
+    triple = zig_triple(target, static=True)
+    words = [
+        word if word != zig_triple(target) else triple for word in flags(compiler, target, "object", threads=threads)
+    ]
+    made = []
+    for number, source in enumerate(inputs):
+        if source.endswith(".o"):
+            made.append(source)
+            continue
+        made.append(str(folder / f"{number}.o"))
+        _run(
+            [*compiler.command, *words, *extra_flags, source, "-o", made[-1]],
+            timeout_seconds,
+            folder,
+            Path(source).name,
+        )
+    return made
 
 
 def zig_triple(target: Target, *, static: bool = False) -> str:

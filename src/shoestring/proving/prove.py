@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shoestring.base import canonical, disk
 from shoestring.base.errors import BundleError, DataError, UsageError
 from shoestring.bundle import Bundle, open_bundle, pack
+from shoestring.bundle.bom import with_bom
 from shoestring.bundle.proof_rules import CERTIFICATION, also_of, checked, recheck_proofs
 from shoestring.chips.loading import chip_named
 from shoestring.domain.manifest import Blob, Manifest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from shoestring.domain.ladder import Rung
 
 DEFAULT_IMAGES = 200
+SIGN_AGAIN = "the bundle was signed; the proof changed it, so its signatures are gone: sign it again"
 PROGRAM_ARCH = {"x86-64": "x86_64", "aarch64": "aarch64"}
 
 
@@ -127,9 +129,10 @@ def prove(
         proof = make_proof(chosen, place, picked, asked.answered)
         manifest, blobs = with_proof(bundle, evidence, proof, chosen)
         sha256 = pack(target, manifest, blobs)
+        notes = (*picked.notes, *([SIGN_AGAIN] if bundle.signatures else []))
     kept = replace(evidence, proofs=(proof,))
     counts = checked(kept, proof, evidence.metric)
-    return Proven(proof, counts, asked.answered.replayed, manifest, sha256, picked.notes)
+    return Proven(proof, counts, asked.answered.replayed, manifest, sha256, notes)
 
 
 def find_rung(bundle: Bundle, name: str | None) -> Rung:
@@ -250,7 +253,7 @@ def with_proof(
         blobs=tuple(sorted([*listed, Blob(sha256, len(body))], key=lambda blob: blob.sha256)),
     )
     recheck_proofs(manifest.ladder, evidence)
-    return manifest, blobs
+    return with_bom(manifest, evidence, blobs)
 
 
 def _check_isa(chip: Chip, answered: Answered) -> None:

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
+from shoestring.base.addresses import without_password
 from shoestring.device.pipelines.nouns import Frame
 from shoestring.device.pipelines.sources import Stale, opencv
 from shoestring.device.pipelines.sources.newest import Newest, Patience
@@ -50,7 +51,7 @@ def test_a_camera_that_hangs_up_is_opened_again_and_its_frames_go_on() -> None:
     thread.start()
     url = f"http://me:secret@127.0.0.1:{server.server_port}/stream.mjpg"
     patience = Patience(oldest_s=1e9, retry_s=0.01, longest_retry_s=0.02)
-    source = Newest(lambda: opencv.StreamCapture(url), opencv.without_password(url), patience=patience)
+    source = Newest(lambda: opencv.StreamCapture(url), without_password(url), patience=patience)
     seen: list[Frame] = []
     for said in source:
         if isinstance(said, Frame):

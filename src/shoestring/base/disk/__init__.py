@@ -1,10 +1,12 @@
 """The one package that writes to disk, so that kill -9 and a power cut leave the old state or the new one.
 
 What has returned stays. The pieces: `kernel` (the seam of system calls), `whole` (files that appear whole or not),
-`lines` (files that grow), `naming` (renames, removals, directories), `locking` (one process at a time), `refusal` (our
-error), `stream`. docs/durability.md says what is promised, and how it is proved.
+`lines` (files that grow), `filling` (files of closed processes), `naming` (renames, removals, directories), `locking`
+(one process at a time), `refusal` (our error), `stream`. docs/durability.md says what is promised, and how that is
+proved.
 """
 
+from shoestring.base.disk.filling import fill
 from shoestring.base.disk.lines import append_bytes
 from shoestring.base.disk.locking import locked
 from shoestring.base.disk.naming import make_directory, put_aside, remove, replace
@@ -15,6 +17,7 @@ __all__ = [
     "append_bytes",
     "atomic_file",
     "copy",
+    "fill",
     "locked",
     "make_directory",
     "put_aside",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ def parse_broker(
             hint=f"put it into ${VARIABLE} or a file",
         )
     if parts.scheme not in PORTS or not parts.hostname or _HOST.match(parts.hostname) is None or port == 0:
-        raise UsageError(f"{url!r} is not the address of a broker", hint=_EXAMPLE)
+        raise UsageError(f"{without_password(url)!r} is not the address of a broker", hint=_EXAMPLE)
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise UsageError(f"{url!r} has more than a host and a port", hint=_EXAMPLE)
+        raise UsageError(f"{without_password(url)!r} has more than a host and a port", hint=_EXAMPLE)
     tls = parts.scheme == "mqtts"
     if authority is not None and not tls:
         raise UsageError("certificates need TLS, and mqtt:// has none", hint="write mqtts://")

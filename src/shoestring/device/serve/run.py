@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shoestring.base.errors import MissingExtraError, StorageError, UsageError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from shoestring.device.serve.app import App
     from shoestring.device.serve.settings import Settings
 
 SWITCH_S = 0.001
@@ -24,15 +23,36 @@ SWITCH_S = 0.001
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+class Served(Protocol):
+    """An ASGI 3 application that can end in good order.
+
+    Attributes:
+        warnings: what an operator must be told.
+    """
+
+    warnings: tuple[str, ...]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+
+    def drain(self) -> None:
+        """Take no more; what is under way goes on."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One connection or request."""
+
+
 def run_server(
-    app: App,
+    app: Served,
     settings: Settings,
     *,
     say: Callable[[str], None] | None = None,
     started: Callable[[int], None] | None = None,
     beat: Callable[[], None] = lambda: None,
-) -> None:
-    """Serve until SIGTERM or SIGINT; then refuse what is new, finish what is under way, and return.
+    leave: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Serve until SIGTERM, SIGINT or `leave`; then refuse what is new, finish what is under way, and return.
 
     A second SIGINT ends it at once. Call it in the main thread.
 
@@ -42,6 +62,10 @@ def run_server(
         say: takes lines for people; by default they go to stderr.
         started: told the port once connections are taken.
         beat: called about ten times a second while the server moves.
+        leave: asked as often; True ends it as a signal does.
+
+    Returns:
+        Whether a signal came: then this process shall end.
 
     Raises:
         MissingExtraError: uvicorn or httptools is not installed.
@@ -52,7 +76,7 @@ def run_server(
     speak = say if say is not None else _stderr
     for warning in app.warnings:
         speak(warning)
-    server = _server(app, settings, speak, started, beat)
+    server = _server(app, settings, speak, started or (lambda port: None), beat, leave)
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
@@ -60,6 +84,7 @@ def run_server(
             runner.run(server.serve(sockets=[_listen(settings)]))
     finally:
         sys.setswitchinterval(before)
+    return bool(server.signalled)
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -81,11 +106,12 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def _server(
-    app: App,
+    app: Served,
     settings: Settings,
     speak: Callable[[str], None],
-    started: Callable[[int], None] | None,
+    started: Callable[[int], None],
     beat: Callable[[], None],
+    leave: Callable[[], bool],
 ) -> Any:
     try:
         import httptools  # noqa: F401 - uvicorn would fall back on a slower parser without a word
@@ -98,25 +124,31 @@ def _server(
         """uvicorn's server, with a drain before its end."""
 
         end_by_s: float | None = None
+        signalled = False
 
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             port = self.servers[0].sockets[0].getsockname()[1]
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             speak(f"serving on {settings.scheme}://{host}:{port}")
-            if started is not None:
-                started(port)
+            started(port)
+
+        def end(self) -> None:
+            app.drain()
+            self.end_by_s = time.monotonic() + settings.drain_s
+            speak("ending: nothing new is taken, what is under way is finished")
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            self.signalled = True
             if self.end_by_s is None:
-                app.drain()
-                self.end_by_s = time.monotonic() + settings.drain_s
-                speak("ending: nothing new is taken, what is under way is finished")
+                self.end()
             elif sig == signal.SIGINT:
                 self.should_exit = self.force_exit = True
 
         async def on_tick(self, counter: int) -> bool:
             beat()
+            if self.end_by_s is None and leave():
+                self.end()
             if self.end_by_s is not None and (app.idle or time.monotonic() >= self.end_by_s):
                 return True
             return await super().on_tick(counter)

@@ -8,7 +8,7 @@ from shoestring.base import canonical
 from shoestring.base.errors import ModelError
 from shoestring.base.limits import MAX_MODEL_BYTES
 from shoestring.base.units import format_bytes
-from shoestring.importers.sources import Ask, Translated, ask_child
+from shoestring.importers.sources import Ask, Translated, ask_child, walls
 
 _CHILD = "shoestring.importers.darknet.child:translate"
 _SUFFIX = ".weights"
@@ -23,7 +23,8 @@ def to_onnx(source: Path, target: Path, ask: Ask) -> Translated:
     weights = _weights(source, ask.weights)
     paths = {"source": source, "weights": weights, "target": target}
     request = {name: str(path.absolute()) for name, path in paths.items()}
-    return canonical.convert(ask_child(_CHILD, source, request, ask.limits), Translated, ModelError)
+    told = ask_child(_CHILD, source, request, ask.limits, walls(ask, (source, weights), target))
+    return canonical.convert(told.result, Translated, ModelError)
 
 
 def _weights(source: Path, given: Path | None) -> Path:

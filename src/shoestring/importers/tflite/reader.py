@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shoestring.base import canonical
 from shoestring.base.errors import ModelError
-from shoestring.importers.sources import Ask, Translated, ask_child
+from shoestring.importers.sources import Ask, Translated, ask_child, walls
 
 _CHILD = "shoestring.importers.tflite.child:translate"
 
@@ -20,4 +20,5 @@ def to_onnx(source: Path, target: Path, ask: Ask) -> Translated:
     """
     request: dict[str, object] = {"source": str(source.absolute()), "target": str(target.absolute())}
     request["shapes"] = {name: list(shape) for name, shape in ask.shapes.items()}
-    return canonical.convert(ask_child(_CHILD, source, request, ask.limits), Translated, ModelError)
+    told = ask_child(_CHILD, source, request, ask.limits, walls(ask, (source,), target))
+    return canonical.convert(told.result, Translated, ModelError)

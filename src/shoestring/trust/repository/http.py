@@ -10,14 +10,17 @@ import contextlib
 import http.client
 import re
 import ssl
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import DataError, RepositoryError, UnreachableError, UsageError
 from shoestring.base.limits import CONNECT_SECONDS, METADATA_SECONDS
 from shoestring.base.opens import check_relative
 from shoestring.trust.repository.layout import METADATA
 from shoestring.trust.repository.paced import PacedSocket
+from shoestring.trust.repository.patience import retry_after_s
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,10 +84,12 @@ class HttpSource:
         try:
             parts = urlsplit(address)
             self._port = parts.port
-        except ValueError as error:
-            raise UsageError(f"{address!r} is not an address: {error}") from None
+        except ValueError:  # its words quote what it could not read, which may be a password
+            raise UsageError(f"{without_password(address)!r} is not an address") from None
         if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
-            raise UsageError(f"{address!r} is not a plain address", hint="https://host[:port][/path], nothing else")
+            raise UsageError(
+                f"{without_password(address)!r} is not a plain address", hint="https://host[:port][/path], nothing else"
+            )
         self._host = parts.hostname
         self._base = parts.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
@@ -129,7 +134,10 @@ class HttpSource:
         if status in ABSENT:
             return None
         if status in BUSY or status >= 500:
-            raise UnreachableError(f"the server answered {status} for {path}")
+            raise UnreachableError(
+                f"the server answered {status} for {path}",
+                retry_after_s=retry_after_s(answer.headers.get("Retry-After"), time.time()),
+            )
         if 300 <= status < 400:
             raise RepositoryError(
                 f"the server sent {path} elsewhere (status {status}), which is not followed",

@@ -7,8 +7,8 @@ import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import DataError
 from shoestring.device.pipelines.nouns import Frame
 from shoestring.device.pipelines.prepare import opencv
@@ -109,6 +109,8 @@ class StreamCapture:
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         cv2 = opencv()
+        # With its debugging on, the library writes every address that it opens, password included, to stderr.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
         self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
         self._name, self._clock = without_password(url), clock
@@ -181,12 +183,6 @@ def camera_size(spec: Preprocess | None) -> tuple[int, int]:
     """(width, height) to ask a camera for: the least usual size that holds the model's input, or the largest."""
     holds = (size for size in _SIZES if spec is not None and size[0] >= spec.width and size[1] >= spec.height)
     return next(holds, _SIZES[-1])
-
-
-def without_password(url: str) -> str:
-    """An address as it may be shown: what stands before the host's @ is left out."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _rate(capture: Any, cv2: Any) -> float | None:

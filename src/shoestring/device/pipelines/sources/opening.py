@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import DataError, UsageError
 from shoestring.device.files import SUFFIXES
 from shoestring.device.pipelines.prepare import opencv
@@ -17,7 +18,6 @@ from shoestring.device.pipelines.sources.opencv import (
     FileCapture,
     StreamCapture,
     VideoFile,
-    without_password,
 )
 
 if TYPE_CHECKING:

@@ -1,0 +1,61 @@
+"""Who changes a repository: its folder, the keys at hand, the time; one command at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shoestring.base.errors import StorageError
+from shoestring.fleet.repository.book import read_book
+from shoestring.fleet.repository.draft import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from shoestring.fleet.repository.book import Book
+    from shoestring.fleet.repository.signers import Keyring
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The workshop's side of one repository.
+
+    Args:
+        folder: of the repository.
+        keyring: keys at hand.
+        clock: s since 1970.
+    """
+
+    folder: Path
+    keyring: Keyring
+    clock: Callable[[], float] = time.time
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[tuple[Book, Draft]]:
+        """The repository as it stands and a draft of the next, while nobody else changes it.
+
+        Raises:
+            RepositoryError, UsageError, StorageError: see `read_book`.
+        """
+        with locked(self.folder):
+            book = read_book(self.folder)
+            yield book, Draft(self.folder, book, self.keyring, self.clock())
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait until no other command of this machine changes the folder. Raises StorageError."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StorageError(f"cannot open {folder}: {error.strerror or error}", hint="check the path") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

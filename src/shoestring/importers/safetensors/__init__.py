@@ -1,0 +1,1 @@
+"""safetensors, the files of weights of Hugging Face: their headers, read in quarantine."""
