@@ -35,6 +35,7 @@ WRITERS = {
     "fitting/fit.py": (".save", "a method of ours, which asks base.disk"),
     "fitting/scoring.py": (".save", "into memory"),
     "fitting/spread.py": (".savez", "into memory"),
+    "fleet/collect/sqlite.py": ("sqlite3.connect", "a database that syncs by itself at each commit; a test looks"),
     "importers/pytorch.py": (".open(w) .touch .unlink", "scratch, for a closed process; what lasts is stored again"),
     "importers/pytorch_export.py": (".write_bytes", "in a closed process, into scratch; what lasts is stored again"),
     "inputs/image.py": (".open(w)", "a picture, to read"),

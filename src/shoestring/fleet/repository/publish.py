@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import SignatureError, UsageError
+from shoestring.base.opens import open_within
 from shoestring.bundle.delta import make_delta
 from shoestring.bundle.opening import open_bundle
 from shoestring.bundle.signing import check_signatures
@@ -116,7 +117,7 @@ def _deltas(draft: Draft, book: Book, group: str, new: Bundle, scratch: Path, mo
         made = make_delta(old, new.path, out)
         if made.delta_bytes > WORTH * made.new_bytes:
             continue
-        with out.open("rb") as stream:
+        with open_within(scratch, out.name) as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         draft.add_file(delta_path(held.sha256, new.sha256), out, sha256, made.delta_bytes)
         found.append(DeltaFrom(held.sha256, sha256, made.delta_bytes))

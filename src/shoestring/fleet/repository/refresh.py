@@ -73,7 +73,9 @@ def _prune(folder: Path, now_s: int) -> int:
     wanted = {metadata_path(folder, "timestamp", 0)}
     for role, versions in _versions(folder).items():
         in_force = book.snapshot.signed.version if role == "snapshot" else _listed(book, role)
-        for version, after in pairwise((*sorted(versions), None)):
+        newer = dict(pairwise(sorted(versions)))
+        for version in versions:
+            after = newer.get(version)
             replaced = after is None or now_s - versions[after].stat().st_mtime > GRACE_S
             if version == in_force or not (replaced or version > in_force):
                 wanted.add(versions[version])

@@ -12,7 +12,7 @@ from shoestring.base.errors import UsageError
 from shoestring.fleet.repository.draft import Draft
 from shoestring.fleet.repository.groups import Group, delegate, groups_of, releases_of
 from shoestring.fleet.repository.releasing import put_release
-from shoestring.fleet.repository.workshop import locked
+from shoestring.fleet.repository.workshop import LOCK, locked
 from shoestring.fleet.roles import (
     DEFAULT_WAVES,
     MAX_CANARIES,
@@ -50,7 +50,7 @@ def init(workshop: Workshop, *, root_threshold: int = 1) -> tuple[str, ...]:
         raise UsageError(f"a threshold of {root_threshold} is outside 1..{MAX_THRESHOLD}")
     disk.make_directory(workshop.folder)
     with locked(workshop.folder):
-        if any(workshop.folder.iterdir()):
+        if any(path.name != LOCK for path in workshop.folder.iterdir()):
             raise UsageError(f"{workshop.folder} is not empty", hint="name a new folder")
         ring = workshop.keyring
         draft = Draft(workshop.folder, None, ring, workshop.clock())

@@ -41,6 +41,7 @@ class PacedSocket:
         self._end_s = None if whole_s is None else now() + whole_s
         self._window_start_s = now()
         self._window_bytes = 0
+        self._readers, self._wanted = 0, True
 
     def sendall(self, data: Any) -> None:
         """Send everything, or raise TimeoutError, OSError."""
@@ -49,11 +50,22 @@ class PacedSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """For `http.client`, which asks for "rb"."""
+        self._readers += 1
         return io.BufferedReader(_Raw(self))
 
     def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
+        """Close the socket, once its last reader is closed too: `http.client` closes it first and reads on."""
+        self._wanted = False
+        self._close_unread()
+
+    def reader_closed(self) -> None:
+        """One reader fewer."""
+        self._readers -= 1
+        self._close_unread()
+
+    def _close_unread(self) -> None:
+        if not self._wanted and self._readers <= 0:
+            self._socket.close()
 
     def receive_into(self, buffer: Any) -> int:
         """Some bytes, 0 at the end. Raises TimeoutError, OSError."""
@@ -84,3 +96,8 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         return self._paced.receive_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._paced.reader_closed()
+        super().close()
