@@ -161,7 +161,6 @@ def test_the_saboteur_that_answers_before_it_kept_is_caught(monkeypatch):
 
 
 def test_rates_tokens_and_paths():
-    _, line = make_token("fleet")
     token, _line = make_token("fleet")
     tokens = read_tokens(None, {"SHOESTRING_TOKEN": token})
     with Collector(settings=Settings(tokens=tokens, client_rate=1, whole_rate=1)) as collector:

@@ -19,7 +19,7 @@ from shoestring.fleet.repository.rotation import add_key, remove_key
 
 DEVICE = device_in(0)
 LAST = 4
-"""Writes at the end, where the order matters, that are cut each time; of those before only some, but for `make proof`."""
+"""Writes at the end, where the order matters, that are cut each time; of those before some, in `make proof` more."""
 
 
 class Cut(BaseException):

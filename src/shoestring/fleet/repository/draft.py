@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tuf.api.metadata import (  # type: ignore[attr-defined]
     Delegations,
@@ -219,6 +219,14 @@ def _copy(source: Path, path: Path, sha256: str) -> None:
             out.write(chunk)
         if digest.hexdigest() != sha256:
             raise BundleError(f"{source} changed while it was being published", hint="publish it again")
+
+
+def sha256_of(stream: BinaryIO) -> str:
+    """Of what is left of a stream, read piece by piece."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _meta(version: int, data: bytes) -> MetaFile:

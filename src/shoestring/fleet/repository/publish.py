@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
@@ -17,6 +16,7 @@ from shoestring.bundle.opening import open_bundle
 from shoestring.bundle.signing import check_signatures
 from shoestring.domain.release import DeltaFrom, Release, bundle_path, delta_path
 from shoestring.fleet.repository.book import TARGETS
+from shoestring.fleet.repository.draft import sha256_of
 from shoestring.fleet.repository.groups import releases_of, the_group
 from shoestring.fleet.repository.releasing import put_waves
 from shoestring.fleet.repository.shelf import Held, held_bundles, note, retire
@@ -118,7 +118,7 @@ def _deltas(draft: Draft, book: Book, group: str, new: Bundle, scratch: Path, mo
         if made.delta_bytes > WORTH * made.new_bytes:
             continue
         with open_within(scratch, out.name) as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = sha256_of(stream)
         draft.add_file(delta_path(held.sha256, new.sha256), out, sha256, made.delta_bytes)
         found.append(DeltaFrom(held.sha256, sha256, made.delta_bytes))
     return tuple(found)
