@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import limits_table
+
 from shoestring.chips import table
 from shoestring.chips.loading import shipped_catalogue
 from shoestring.cli.main import VERBS, build_parser
@@ -21,6 +23,8 @@ NATIVE = Path(__file__).with_name("native.md")
 DOCTOR = Path(__file__).with_name("doctor.md")
 CHIPS = Path(__file__).with_name("chips.md")
 LEGALISE = Path(__file__).with_name("legalise.md")
+SECURITY = Path(__file__).with_name("security.md")
+CAP_MARK = "<!-- caps: written by docs/generate.py -->"
 REWRITE_MARK = "<!-- rewrites: written by docs/generate.py -->"
 CHIP_MARK = "<!-- chips: written by docs/generate.py -->"
 DISEASE_MARK = "<!-- diseases: written by docs/generate.py -->"
@@ -94,6 +98,12 @@ def legalise_page() -> str:
     return f"{before}{REWRITE_MARK}\n{chr(10).join(rows)}\n{REWRITE_MARK}{after}"
 
 
+def security_page() -> str:
+    """The page as it is, with the table of caps written anew."""
+    before, _, after = SECURITY.read_text().split(CAP_MARK)
+    return f"{before}{CAP_MARK}\n{chr(10).join(limits_table.rows())}\n{CAP_MARK}{after}"
+
+
 def main() -> int:
     pages = {
         COMMANDS: page(),
@@ -101,6 +111,7 @@ def main() -> int:
         DOCTOR: doctor_page(),
         CHIPS: chips_page(),
         LEGALISE: legalise_page(),
+        SECURITY: security_page(),
     }
     if "--check" in sys.argv[1:]:
         stale = [path.name for path, text in pages.items() if path.read_text() != text]

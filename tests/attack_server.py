@@ -2,7 +2,7 @@
 
 A fresh interpreter a file takes most of a second; a fork takes a millisecond. Inside the fork everything is as in the
 quarantine proper: the same walls and limits (`quarantine.shut`), the same reader, the same treatment of its errors.
-What a fork says of a file is one line on a pipe; when it dies or hangs, that is noted and another takes the next.
+What a fork says of a file is one line on a pipe; when it dies or hangs, another goes on with the next file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from shoestring.base import quarantine
 from shoestring.base.errors import ShoestringError
 
-LARGEST_FILE_BYTES = 64 << 20
+LARGEST_FILE_BYTES = 512 << 20
 MEMORY_BYTES = 4 << 30  # of address space, half of what an import has
 CASE_SECONDS = 20.0
 MAX_MESSAGE = 2_000
@@ -73,14 +74,46 @@ def read_weights(request: dict[str, Any]) -> Any:
 
 
 def import_torch(request: dict[str, Any]) -> Any:
+    """What passes the look from outside, which is the first of the two, is opened."""
     from shoestring.importers.pytorch_child import convert
 
+    look_at_archive(request)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(request["target"]).parent)  # as `pytorch` does for its child
     return convert({"kind": "exported", "shapes": {}, "batch_free": True, "allow_pickle": False, **request})
+
+
+def look_at_archive(request: dict[str, Any]) -> Any:
+    """What our own process does with an archive of PyTorch before any other opens it."""
+    from shoestring.importers.pytorch import _kind
+
+    return _kind(Path(request["source"]), Path(request["source"]))
+
+
+def open_bundle(request: dict[str, Any]) -> Any:
+    from shoestring.bundle import open_bundle
+
+    with open_bundle(Path(request["source"])) as bundle:
+        return [bundle.sha256, [len(bundle.read(blob.sha256)) for blob in bundle.manifest.blobs]]
+
+
+def apply_delta(request: dict[str, Any]) -> Any:
+    """Of the bundle beside it."""
+    from shoestring.bundle.patching import apply_delta
+
+    source, folder = Path(request["source"]), Path(request["source"]).parent
+    return str(apply_delta(folder / "old.shoe", source, folder / "new.shoe"))
 
 
 def reads_what_it_is_told(request: dict[str, Any]) -> Any:
     """A saboteur: a reader that follows any path in its file, and answers with what stands there."""
     return Path(Path(request["source"]).read_text()).read_text()
+
+
+def makes_room(request: dict[str, Any]) -> Any:
+    """A saboteur: a reader that allocates what the first 8 bytes of a file claim."""
+    room = bytearray(int.from_bytes(Path(request["source"]).read_bytes()[:8], "little"))
+    room[::4096] = b"x" * len(room[::4096])
+    return len(room)
 
 
 def dies(request: dict[str, Any]) -> Any:
@@ -110,7 +143,9 @@ def _answer(reader: Any, request: dict[str, Any]) -> Verdict:
     except MemoryError:
         return Verdict("MemoryError")
     except Exception as error:  # noqa: BLE001 - in the quarantine proper the child dies of it
-        return Verdict(f"uncaught {type(error).__name__}", str(error))
+        places = [frame for frame in traceback.extract_tb(error.__traceback__) if "shoestring" in frame.filename]
+        where = f"{Path(places[-1].filename).name}:{places[-1].lineno}" if places else "elsewhere"
+        return Verdict(f"uncaught {type(error).__name__}", f"at {where}: {error}")
 
 
 def _work(job: dict[str, Any], start: int, pipe: int) -> None:
@@ -140,7 +175,9 @@ def _batch(job: dict[str, Any]) -> list[list[Any]]:
         pid = os.fork()
         if pid == 0:
             os.close(read)
-            sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lasts
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
             try:
                 _work(job, len(done), write)
             finally:

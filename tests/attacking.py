@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from shoestring.base.quarantine import ONE_THREAD
 
 CANARY = b"CANARY-of-the-machine-7f3a91"  # stands beside the model's directory; nobody may repeat it
 BATCH = 50
+MAX_DEATHS = 40  # whose words are kept
 OURS = {"ModelError", "ChildError", "DataError", "UsageError"}
 _START = "import sys; sys.path[:] = {path!r}; import attack_server; attack_server.serve()"
 
@@ -42,7 +43,7 @@ class Tally:
         self.outcomes[verdict.outcome] += 1
         self.slowest_s = max(self.slowest_s, verdict.seconds)
         self.most_grown_bytes = max(self.most_grown_bytes, verdict.grown_bytes)
-        if verdict.outcome not in OURS | {"accepted"} and len(self.deaths) < 20:
+        if verdict.outcome not in OURS | {"accepted"} and len(self.deaths) < MAX_DEATHS:
             self.deaths.append(f"{verdict.outcome}: {verdict.message[:200]}")
 
     @property
@@ -82,13 +83,22 @@ class Server:
         return self._process.poll() is None
 
     def ask(
-        self, target: str, cases: list[Mapping[str, bytes]], main: str, *, walls: bool = True, **more: str
+        self,
+        target: str,
+        cases: list[Mapping[str, bytes]],
+        main: str,
+        *,
+        walls: bool = True,
+        furnish: Callable[[Path], None] | None = None,
+        **more: str,
     ) -> list[Verdict]:
         """Let `target` read each case.
 
         Args:
             cases: the files of each, by name.
             main: the name of the one that is given to the reader.
+            walls: whether the fork shuts itself in.
+            furnish: puts into each directory what are no plain files.
             more: goes into every request.
         """
         shutil.rmtree(self.room, ignore_errors=True)
@@ -99,6 +109,8 @@ class Server:
             for name, data in case.items():
                 (folder / name).write_bytes(data)
             (folder / "out").touch()
+            if furnish is not None:
+                furnish(folder)
             requests.append({"source": str(folder / main), "target": str(folder / "out"), **more})
         job = {"target": target, "requests": requests, "room": str(self.room), "walls": walls}
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
+from typing import Any
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from factory import BundleParts, make_bundle_parts
 from factory_detector import make_detector_parts
@@ -15,6 +20,12 @@ from shoestring.domain.manifest import Manifest, Student
 from shoestring.domain.score import AlsoChecked
 
 KINDS = ("classifier", "unlabelled", "detector", "cascade", "student", "offered", "elsewhere")
+
+
+def complaint(bom: Any) -> str | None:
+    """What CycloneDX's own schema says against a bill; None where it holds."""
+    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bom))
+    return None if found is None else str(found)
 
 
 @cache

@@ -101,6 +101,16 @@ def _in_parts(root: Path) -> None:
         stream.seek(0, os.SEEK_END)
 
 
+def _secret(root: Path) -> None:
+    with disk.atomic_file(root / "a", secret=True) as stream:
+        stream.write(NEW)
+
+
+def _secret_again(root: Path) -> None:
+    if not (root / "a").exists():
+        _secret(root)
+
+
 def _moved(root: Path) -> None:
     if (root / "x" / "a").exists():
         disk.replace(root / "x" / "a", root / "y" / "b")
@@ -182,6 +192,7 @@ SCENES = {
     "write two": Scene(
         {"a": OLD, "b": OLD}, _two, {"a": NEW, "b": NEW}, between=lambda seen: seen == {"a": OLD, "b": NEW}
     ),
+    "write a secret": Scene({}, _secret, {"a": NEW}, retry=_secret_again),
     "copy": Scene({"a": OLD, "b": LARGE}, lambda root: disk.copy(root / "b", root / "a"), {"a": LARGE, "b": LARGE}),
     "append": Scene(
         {"a": OLD}, lambda root: disk.append_bytes(root / "a", LINE), {"a": OLD + LINE},

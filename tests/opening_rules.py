@@ -67,8 +67,8 @@ def _own(value: ast.expr) -> bool:
     return isinstance(value, ast.Name) and value.id.isupper()
 
 
-def joined_opens(text: str) -> set[Found]:
-    """All of them in the text of a module."""
+def joined_opens(module: ast.Module) -> set[Found]:
+    """All of them in a module."""
     finder = _Finder()
-    finder.visit(ast.parse(text))
+    finder.visit(module)
     return finder.found

@@ -17,7 +17,7 @@ class Op:
     """One thing that happened; which fields mean something depends on `kind`.
 
     Args:
-        kind: "create", "mkdir", "write", "truncate", "sync", "rename", "unlink" or "done".
+        kind: "create", "mkdir", "write", "truncate", "sync", "rename", "link", "unlink" or "done".
         node: identity of the file or directory that it was done to.
         directory, name: of the entry that was made, renamed or removed.
         to_directory, to_name: where a rename led.
@@ -147,6 +147,14 @@ class Recorder(Kernel):
             node = self._entries[old].pop(name)
             self._entries[new][to_name] = node
             self.log.append(Op("rename", node, old, name, new, to_name))
+
+    def link(self, source: Path, target: Path) -> None:
+        super().link(source, target)
+        if self._inside(target):
+            directory, name = self._place(target)
+            node = self._node(source)
+            self._entries[directory][name] = node
+            self.log.append(Op("link", node, directory, name))
 
     def unlink(self, path: Path) -> None:
         super().unlink(path)

@@ -79,6 +79,8 @@ class Medium:
             else:
                 self.data[op.node] = b""
             self.changes.append(Change({(op.directory, op.name): op.node}))
+        elif op.kind == "link":
+            self.changes.append(Change({(op.directory, op.name): op.node}))
         elif op.kind in ("write", "truncate"):
             self.writes.setdefault(op.node, []).append(op)
         elif op.kind == "unlink":

@@ -94,15 +94,17 @@ class Scene:
         paths: list[str],
         terminating: bool = False,
         first: bool = False,
-        **more: Any,
+        hashes: list[str] | None = None,
     ) -> None:
-        """A role delegates to another, new or known; `more` replaces fields of the line."""
+        """A role delegates to another, new or known, paths by patterns or by the first digits of their hashes."""
         shop = self.workshop
         part = shop.signed[parent].setdefault("delegations", {"keys": {}, "roles": []})
         part["keys"].update(key_table(keys))
-        line = {**shop.delegation(name, keys, threshold, paths, terminating), **more}
-        line = {field: value for field, value in line.items() if value is not None or field not in more}
-        part["roles"].insert(0 if first else len(part["roles"]), {k: v for k, v in line.items() if v != ""})
+        line = shop.delegation(name, keys, threshold, paths, terminating)
+        if hashes is not None:
+            del line["paths"]
+            line["path_hash_prefixes"] = hashes
+        part["roles"].insert(0 if first else len(part["roles"]), line)
         if name not in shop.signed:
             shop.signed[name] = shop._blank(name)
             shop.keys[name], shop.threshold[name] = keys, threshold

@@ -244,8 +244,8 @@ class MemorySource:
         self.asked: list[str] = []
         self.streams: list[MemoryStream] = []
 
-    def open(self, path: str, start_bytes: int = 0, mark: str | None = None) -> MemoryStream | None:
-        """As `Source.open`."""
+    def ask(self, path: str, start_bytes: int = 0, mark: str | None = None) -> MemoryStream | None:
+        """As `Source.ask`."""
         self.asked.append(path)
         if path in self.down or "*" in self.down:
             raise UnreachableError(f"the server answered 500 for {path}")

@@ -185,8 +185,8 @@ def _writes(mode: ast.expr | None) -> bool:
     return True
 
 
-def ways_to_write(text: str) -> set[Found]:
-    """All of them in the text of a module."""
+def ways_to_write(module: ast.Module) -> set[Found]:
+    """All of them in a module."""
     finder = _Finder()
-    finder.visit(ast.parse(text))
+    finder.visit(module)
     return finder.found

@@ -321,3 +321,15 @@ def test_signatures_in_a_delta_are_held_to_the_same_form(tmp_path: Path) -> None
             assert not made.exists()
     apply_delta(old, tmp_path / "good.delta", made)
     assert made.read_bytes() == new.read_bytes()
+
+
+def test_the_meter_sees_what_is_freed_again() -> None:
+    meter = Meter("a saboteur that takes 100 MiB")
+    with meter:
+        assert len(b"x" * (100 * MIB)) == 100 * MIB
+    with pytest.raises(AssertionError):
+        meter.check()
+    again = Meter("nothing")
+    with again:
+        pass
+    again.check()

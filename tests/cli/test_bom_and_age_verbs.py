@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from factory import make_bundle_parts
 from shoestring.base import canonical
 from shoestring.bundle import pack
 from shoestring.bundle.bom import make_bom, with_bom
+from shoestring.domain.manifest import Blob
 
 PARTS = make_bundle_parts()
 
@@ -63,3 +65,16 @@ def test_errors_are_ours(cli, made: Path, tmp_path: Path) -> None:  # type: igno
     assert cli("encrypt", made, "--to", "age1nobody", "-o", tmp_path / "x.age").code == 2
     assert cli("encrypt", made, "--to", tmp_path / "nowhere", "-o", tmp_path / "x.age").code == 1
     assert cli("decrypt", made, "--identity", tmp_path / "nowhere", "-o", tmp_path / "b.shoe").code == 1
+
+
+def test_verify_holds_the_bill_against_the_bundle(cli, made: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    said = cli("verify", made)
+    assert said.code == 0 and "the bill of materials is its own" in said.out
+    other = make_bundle_parts(1)
+    data = canonical.encode(make_bom(other.manifest, other.evidence))
+    name = canonical.sha256_hex(data)
+    listed = tuple(sorted([*PARTS.manifest.blobs, Blob(name, len(data))], key=lambda blob: blob.sha256))
+    foreign = replace(PARTS.manifest, bom=name, blobs=listed)
+    pack(tmp_path / "foreign.shoe", foreign, {**PARTS.blobs, name: data})
+    said = cli("verify", tmp_path / "foreign.shoe")
+    assert said.code == 4 and "bill of materials" in said.err

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import tiny
+from boms import complaint
 from shoestring.base.errors import BudgetError, ModelError
 from shoestring.bundle import open_bundle
 from shoestring.bundle.bom import make_bom
@@ -95,6 +96,7 @@ def test_the_bundle_carries_its_bill_of_materials(fitted, tmp_path):
     with open_bundle(tmp_path / "a.shoe") as bundle:
         bom = bundle.bom()
     assert bom == make_bom(fitted.manifest, fitted.evidence)
+    assert complaint(bom) is None
     named = {one["name"] for one in bom["metadata"]["tools"]["components"]}
     assert {"shoestring", "python", "numpy", "onnx", "scipy", "onnxruntime"} <= named
     refs = {one["bom-ref"] for one in bom["components"]}

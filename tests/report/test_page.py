@@ -286,6 +286,12 @@ def test_chosen_reference_needs_no_certificate() -> None:
     assert "Nothing: every candidate is on the ladder." in text
 
 
+def test_the_bill_of_materials_is_named_where_there_is_one(pair: tuple[Manifest, Evidence], html: str) -> None:
+    assert "Bill of materials" not in html
+    told = render(*(replace(pair[0], bom="b" * 64), pair[1]))
+    assert "Bill of materials" in told and "b" * 64 in told
+
+
 def test_no_layer_probed(pair: tuple[Manifest, Evidence]) -> None:
     manifest, evidence = pair
     assert "No layer was probed" in read(render(manifest, replace(evidence, sensitivity=()))).text

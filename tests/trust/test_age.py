@@ -76,6 +76,7 @@ def test_a_flipped_bit_is_refused_wherever_it_is() -> None:
         broken[place] ^= 1 << rng.randrange(8)
         with pytest.raises(BundleError):
             opened(bytes(broken))
+    print(f"{len(places):,} flipped bits of an encrypted file, seed 2: all refused")
 
 
 def test_who_leaves_out_the_tags_takes_changed_content_for_true() -> None:

@@ -21,7 +21,7 @@ from shoestring.trust.key_files import (
 )
 from shoestring.trust.keys import PublicKey
 from shoestring.trust.sealing import seal
-from signers import ADA
+from signers import ADA, EVE
 
 WORDS = "correct horse"
 
@@ -187,6 +187,14 @@ def test_names_come_from_the_comment_and_can_be_replaced() -> None:
     assert parse_public(text, "x").name == "Ada"
     assert parse_public(text, "x", "Countess").name == "Countess"
     assert parse_public(public_pem(PublicKey(ADA.public.raw)), "x").name == ""
+
+
+def test_a_name_is_taken_from_the_file_beside_only_if_it_is_of_the_same_key(key: Path) -> None:
+    assert load_private_key(key, word).public.name == "Ada"
+    key.with_name("ada.key.pub").write_text(public_pem(EVE.public))
+    assert load_private_key(key, word).public == PublicKey(ADA.public.raw)
+    key.with_name("ada.key.pub").unlink()
+    assert load_private_key(key, word).public.name == ""
 
 
 def test_short_passphrases_and_open_passphrase_files_are_refused(tmp_path: Path) -> None:

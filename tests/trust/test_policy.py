@@ -35,6 +35,8 @@ def test_a_policy_that_is_none_is_refused() -> None:
     renamed = PublicKey(ADA.public.raw, "Lovelace")
     with pytest.raises(SignatureError, match=r"one key twice, as Ada .* and Lovelace"):
         Policy((ADA.public, renamed), 2)
+    with pytest.raises(SignatureError, match="one key twice"):
+        trusting(ADA, ADA, threshold=2)
     for threshold in (0, 3, -1):
         with pytest.raises(SignatureError, match="threshold"):
             trusting(ADA, BOB, threshold=threshold)
@@ -64,12 +66,12 @@ ODD_FILES = {
     "no keys": ("threshold = 1", "0 keys"),
     "unknown key": (f"treshold = 2\n[[key]]\n{PEM}", "unknown key 'treshold'"),
     "unknown key inside": (f"[[key]]\n{PEM}weight = 3\n", "key 1 has the unknown key 'weight'"),
-    "threshold as text": (f'threshold = "1"\n[[key]]\n{PEM}', "not a int"),
-    "threshold as truth": (f"threshold = true\n[[key]]\n{PEM}", "not a int"),
+    "threshold as text": (f'threshold = "1"\n[[key]]\n{PEM}', "not a whole number"),
+    "threshold as truth": (f"threshold = true\n[[key]]\n{PEM}", "not a whole number"),
     "threshold too large": (f"threshold = 2\n[[key]]\n{PEM}", "threshold of 2 with 1 keys"),
     "threshold of none": (f"threshold = 0\n[[key]]\n{PEM}", "threshold of 0"),
     "one key twice": (f'[[key]]\n{PEM}[[key]]\nname = "B"\n{PEM}', "one key twice"),
-    "a table": (f"[key]\n{PEM}", "not a list"),
+    "a table": (f"[key]\n{PEM}", "not a list of tables"),
     "numbers": ("key = [1]", "key 1 is no table"),
     "neither": ('[[key]]\nname = "a"\n', "either pem or file"),
     "both": (f'[[key]]\n{PEM}file = "x"\n', "either pem or file"),

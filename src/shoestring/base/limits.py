@@ -48,9 +48,7 @@ MAX_ENVELOPE_BYTES = 64 * 1024  # a statement of 100 rungs takes 14 kB, sixteen 
 
 # --- encrypted bundles -------------------------------------------------------------------------------------------
 MAX_AGE_RECIPIENTS = 512  # devices of one encrypted bundle; each takes 100 bytes of its header
-MAX_AGE_HEADER_BYTES = (
-    64 * 1024
-)  # so many and some; the library's time grows with the square: 0.4 s here, seconds on a Pi
+MAX_AGE_HEADER_BYTES = 64 * 1024  # so many; the library takes the square of it: 0.4 s here, seconds on a Pi
 MAX_AGE_KEY_FILE_BYTES = MIB  # a file of recipients: so many lines of 63 characters, with comments
 
 # --- child processes ---------------------------------------------------------------------------------------------

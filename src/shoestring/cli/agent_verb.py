@@ -80,8 +80,8 @@ def _for_ever(days: Days, heart: Heart) -> int:
         raise SystemExit(0)  # whatever is under way can be cut, and is gone on with at the next start
 
     signal.signal(signal.SIGTERM, end)
-    heart.ready()
     try:
+        heart.ready()
         while True:
             stop.wait(days.turn())
     finally:

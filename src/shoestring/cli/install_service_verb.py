@@ -1,6 +1,6 @@
-"""Write a systemd unit that keeps a run or a server going, locked in: it may look at its camera and use its memory.
+"""Write a systemd unit that keeps a run, a server or an agent going, locked in: its own camera, memory and files.
 
-The words after -- are those of `shoestring run` or `shoestring serve`. Nothing is started.
+The words after -- are those of `shoestring run`, `shoestring serve` or `shoestring agent`. Nothing is started.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOCAL = ("127.0.0.1", "::1", "[::1]", "localhost")
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="of the service: the unit is shoestring-NAME.service")
-    parser.add_argument("words", nargs="+", metavar="-- run|serve ...", help="what it runs; files by absolute paths")
+    parser.add_argument("words", nargs="+", metavar="-- run|serve|agent ...", help="to run; files by absolute paths")
     parser.add_argument("--user", metavar="USER", help="to run as (default: one made for it while it runs)")
     parser.add_argument("--memory-max", metavar="1GB", help="of all its processes (default: from the bundle)")
     parser.add_argument("--print", action="store_true", dest="shown", help="show the unit and write nothing")
@@ -60,18 +60,25 @@ def _service(arguments: argparse.Namespace) -> Service:
     from shoestring.base.addresses import without_password
     from shoestring.base.errors import UsageError
     from shoestring.base.units import parse_bytes
-    from shoestring.bundle import open_bundle
     from shoestring.cli import console
     from shoestring.cli.main import build_parser
+    from shoestring.cli.run_verb import settle
     from shoestring.device.pipelines.sources.opening import kind_of
     from shoestring.device.service.unit import Service
 
     words: Sequence[str] = arguments.words
+    if words[0] == "agent":
+        from shoestring.cli.install_agent import agent_service
+
+        return agent_service(arguments, words)
     if words[0] not in ("run", "serve"):
-        raise UsageError(f"a service runs `run` or `serve`, not {words[0]!r}", hint=EXAMPLE)
+        raise UsageError(f"a service runs `run`, `serve` or `agent`, not {words[0]!r}", hint=EXAMPLE)
     asked = build_parser(words[0]).parse_args(words)
-    if asked.bundle is None:
-        raise UsageError("no bundle was named", hint=EXAMPLE)
+    if words[0] == "run":
+        settle(asked)
+    if (asked.bundle is None) == (asked.slots is None):
+        count = "no bundle was" if asked.bundle is None else "both a bundle and slots were"
+        raise UsageError(f"{count} named", hint=EXAMPLE)
     sources = [str(name) for name in (asked.files if words[0] == "run" else asked.source or ())]
     for name in sources:
         if kind_of(name) == "stream" and without_password(name) != name:
@@ -80,9 +87,7 @@ def _service(arguments: argparse.Namespace) -> Service:
     kinds = {kind_of(name) for name in sources}
     files += [Path(name) for name in sources if kind_of(name) in ("images", "video")]
     program = Path(sys.executable)
-    homes = _check_files([*files, program], arguments.user)
-    with open_bundle(asked.bundle) as bundle:
-        engine = max(rung.candidate.cost.peak_rss_bytes or 0 for rung in bundle.manifest.ladder.rungs)
+    homes = check_files([*files, program], arguments.user)
     open_network = asked.mqtt is not None or "stream" in kinds
     if words[0] == "serve":
         network = "open" if open_network or asked.host not in LOCAL else "local"
@@ -91,17 +96,54 @@ def _service(arguments: argparse.Namespace) -> Service:
     return Service(
         name=arguments.name,
         command=(str(program), "-P", "-m", "shoestring.cli.main", *words),
-        # While a rung is changed the engines of both are there.
-        memory_bytes=2 * engine + SPARE_BYTES if arguments.memory_max is None else parse_bytes(arguments.memory_max),
+        memory_bytes=memory_of(asked) if arguments.memory_max is None else parse_bytes(arguments.memory_max),
         user=arguments.user,
         camera="camera" in kinds,
         network=network,
         low_port=words[0] == "serve" and 0 < asked.port < 1024,
         homes=homes,
+        writes=writes_of(asked, arguments.user),
     )
 
 
-def _check_files(files: Sequence[Path], user: str | None) -> bool:
+def memory_of(asked: argparse.Namespace) -> int:
+    """Twice the dearest rung's, since the engines of both are there while a rung is changed; and the rest.
+
+    Raises:
+        UsageError: there is no bundle yet to tell it.
+    """
+    from shoestring.base.errors import UsageError
+    from shoestring.bundle import open_bundle
+    from shoestring.device.slots import Slots
+
+    path = asked.bundle
+    if path is None:
+        active = Slots(asked.slots).active()
+        if active is None:
+            raise UsageError(
+                f"{asked.slots} has no bundle yet, so nothing tells how much memory to allow", hint="--memory-max 1GB"
+            )
+        path = active.path
+    with open_bundle(path) as bundle:
+        engine = max(rung.candidate.cost.peak_rss_bytes or 0 for rung in bundle.manifest.ladder.rungs)
+    return 2 * engine + SPARE_BYTES
+
+
+def writes_of(asked: argparse.Namespace, user: str | None) -> tuple[str, ...]:
+    """Directories that the service must write to. Raises UsageError where its own user could not."""
+    from shoestring.base.errors import UsageError
+
+    if asked.slots is None or not asked.slots.is_absolute():
+        return ()
+    if user is None:
+        raise UsageError(
+            f"the service's own user cannot write to {asked.slots}",
+            hint="name a --user who can, or a relative path: it lies in the service's own directory then",
+        )
+    return (str(asked.slots),)
+
+
+def check_files(files: Sequence[Path], user: str | None) -> bool:
     """Whether one of them lies in a home. Raises UsageError for what the service could not find or read."""
     from shoestring.base.errors import UsageError
 
@@ -122,4 +164,4 @@ def _check_files(files: Sequence[Path], user: str | None) -> bool:
     return homes
 
 
-__all__ = ["fill", "run"]
+__all__ = ["check_files", "fill", "memory_of", "run", "writes_of"]

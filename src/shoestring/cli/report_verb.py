@@ -20,7 +20,9 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.report import render
 
     with open_bundle(arguments.bundle) as bundle:
-        page = render(bundle.manifest, bundle.evidence(), size_bytes=arguments.bundle.stat().st_size)
+        evidence = bundle.evidence()
+        bundle.bom(evidence)  # the page speaks of it, so it is held against the bundle first
+        page = render(bundle.manifest, evidence, size_bytes=arguments.bundle.stat().st_size)
     disk.write_text(arguments.out, page)
     if arguments.json:
         console.show_json({"page": arguments.out, "size_bytes": len(page.encode())})

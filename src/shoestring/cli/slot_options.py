@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from shoestring.bundle import Bundle
-    from shoestring.device.slots import Slots
+    from shoestring.device.slots import Held, Slots
     from shoestring.device.slots.watching import Watching
 
 WAIT_S = 2.0
@@ -67,9 +67,7 @@ def bundle_for(
     if arguments.bundle is not None:
         raise UsageError(f"both {arguments.bundle} and --slots {arguments.slots} were named", hint="leave one out")
     slots = Slots(arguments.slots)
-    if wait:
-        _wait(slots)
-    held, bundle = slots.begin_open()
+    held, bundle = _patiently(slots) if wait else slots.begin_open()
     stack.enter_context(bundle)
     rules = Rules(arguments.trial_answers or TRIAL_ANSWERS, arguments.trial_seconds or TRIAL_S)
     state = f"on trial, start {held.starts}" if held.state == "trial" else "good"
@@ -89,16 +87,23 @@ def begin_again() -> NoReturn:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def _wait(slots: Slots) -> None:
-    """Until a bundle is active: a device may be switched on before it has one."""
+def _patiently(slots: Slots) -> tuple[Held, Bundle]:
+    """Begin as soon as there is a bundle: a device may be switched on before it has one, or lose what it had."""
+    from shoestring.base.errors import SlotError
     from shoestring.cli import console
     from shoestring.device.service.notify import Notifier
 
-    notifier, said = Notifier(os.environ), False
-    while slots.active() is None and slots.trouble() is None:
-        if not said:
-            console.say(f"{slots.root} has no bundle yet; waiting for one")
-            said = True
+    notifier, said = Notifier(os.environ), ""
+    while True:
+        why = f"{slots.root} has no bundle yet"
+        if slots.root.is_dir():
+            try:
+                return slots.begin_open()
+            except SlotError as error:
+                why = error.message
+        if why != said:
+            console.say(f"{why}; waiting for one")
+            said = why
         notifier.tell(f"EXTEND_TIMEOUT_USEC={int(10 * WAIT_S * 1e6)}", "STATUS=waiting for a bundle")
         time.sleep(WAIT_S)
 

@@ -1,4 +1,4 @@
-"""Check every byte of a bundle, and that those who are trusted signed it. Any failure ends with exit code 4.
+"""Check every byte of a bundle and its counts, and that those who are trusted signed it. Any failure: exit code 4.
 
 Without a trusted key only damage can be found: anybody could have made the file.
 """
@@ -26,7 +26,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from shoestring.bundle import open_bundle
+    from shoestring.bundle import open_bundle, recheck_counts
     from shoestring.bundle.signing import check_signatures
     from shoestring.cli import console
     from shoestring.cli.trust_options import signatures_json, unchecked, who
@@ -34,10 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
     policy = _policy(arguments)
     with open_bundle(arguments.bundle) as bundle:
         trusted = None if policy is None else check_signatures(bundle, policy)
+        recheck_counts(bundle)
         if arguments.json:
             console.show_json({"bundle": bundle.path, "sha256": bundle.sha256, **signatures_json(bundle, trusted)})
         else:
             print(f"{bundle.path}: every hash agrees; its SHA-256 is {bundle.sha256}")
+            bill = "" if bundle.manifest.bom is None else ", and the bill of materials is its own"
+            print(f"scores and certificates have the counts of the answers in its evidence{bill}")
             if policy is not None and trusted is not None:
                 print(f"signed by {who(policy, trusted)}; {policy.threshold} of {len(policy.keys)} were asked for")
         if policy is None:

@@ -9,7 +9,7 @@ from shoestring.base.errors import ModelError
 from shoestring.base.limits import MAX_GRAPH_NODES, MAX_MODEL_BYTES
 from shoestring.base.units import format_bytes
 from shoestring.domain.elements import ELEMENT_BITS
-from shoestring.importers.require import onnx
+from shoestring.importers.require import Message, onnx
 from shoestring.importers.walk import inside, nodes_inside
 
 _T = onnx.TensorProto
@@ -27,6 +27,19 @@ def check_node_count(model: Any) -> None:
                 f"the graph has more than the limit of {MAX_GRAPH_NODES} nodes",
                 hint="a loop was probably unrolled on export; keep it as a Loop, or cut the model",
             )
+
+
+def check_texts(model: Any) -> None:
+    """Raise ModelError when a text is none: protobuf hands such fields over as bytes, which nothing here expects."""
+    for message, owner in inside(model, Message):
+        for field, value in message.ListFields():
+            if field.type == field.TYPE_STRING:
+                held = [value] if isinstance(value, str | bytes) else value
+                if any(isinstance(one, bytes) for one in held):
+                    raise ModelError(
+                        f"{field.name} in {owner or 'the model'} is not UTF-8",
+                        hint="the file is damaged; export it again",
+                    )
 
 
 def label(tensor: Any, owner: str) -> str:

@@ -59,6 +59,8 @@ def embed(model: Any, directory: Path, digest: Any) -> tuple[str, ...]:
 
 def _place(tensor: Any, name: str) -> tuple[str, _Place]:
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    if not all(isinstance(value, str) for value in entries.values()):  # bytes: what is no UTF-8
+        raise ModelError(f"tensor {name} names its external data in no UTF-8", hint="export the model again")
     location = entries.get("location", "")
     if not location:
         raise ModelError(f"tensor {name} is external but names no file", hint="export the model again")

@@ -10,6 +10,8 @@ from shoestring.importers.require import onnx, shape_inference
 if TYPE_CHECKING:
     from shoestring.importers.draft import Draft
 
+MAX_PROPAGATED_VALUES = 1_000_000  # lists that shapes are made of have tens; anchors of a detector some 100,000
+_GROWING = ("Range", "Concat")  # the operators whose values onnx follows to more of them than they were given
 _NOTE = "shape inference objects: "
 
 
@@ -19,21 +21,36 @@ def infer(draft: Draft) -> None:
     for value in skeleton.graph.output:  # what the source says about its outputs may be stale
         value.type.tensor_type.ClearField("shape")
     draft.notes[:] = [note for note in draft.notes if not note.startswith(_NOTE)]
+    values = _few_values(skeleton)
+    if not values:
+        draft.notes.append(f"{_NOTE}lists of more than {MAX_PROPAGATED_VALUES:,} values are not followed")
     try:
-        inferred = shape_inference.infer_shapes(skeleton, strict_mode=True, data_prop=True)
-    except shape_inference.InferenceError as error:
+        inferred = shape_inference.infer_shapes(skeleton, strict_mode=True, data_prop=values)
+    except (shape_inference.InferenceError, ValueError) as error:  # ValueError: of types out of range
         draft.notes.append(_NOTE + first_line(error))
-        inferred = _lenient(skeleton)
+        inferred = _lenient(skeleton, values=values)
     graph = inferred.graph
     draft.types = {value.name: value.type for value in (*graph.value_info, *graph.output, *draft.inputs)}
     for name, tensor in draft.weights.items():
         draft.types[name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
 
 
-def _lenient(skeleton: Any) -> Any:
+def _few_values(skeleton: Any) -> bool:
+    """Whether values may be followed as well as shapes: onnx holds each value of a list of its own as a message.
+
+    A Range of 2^31, or a list joined to itself thirty times, would take all memory and time that there is.
+    """
+    if not any(node.op_type in _GROWING for node in skeleton.graph.node):
+        return True
+    graph = _lenient(skeleton, values=False).graph
+    shapes = (value.type.tensor_type.shape.dim for value in (*graph.value_info, *graph.output))
+    return all(len(dims) != 1 or 0 <= dims[0].dim_value <= MAX_PROPAGATED_VALUES for dims in shapes)
+
+
+def _lenient(skeleton: Any, *, values: bool) -> Any:
     try:
-        return shape_inference.infer_shapes(skeleton, strict_mode=False, data_prop=True)
-    except (shape_inference.InferenceError, RuntimeError) as error:
+        return shape_inference.infer_shapes(skeleton, strict_mode=False, data_prop=values)
+    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"its shapes cannot be inferred: {first_line(error)}", hint="export the model again"
         ) from error

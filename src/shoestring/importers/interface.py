@@ -139,6 +139,12 @@ def words(shape: Sequence[int | None]) -> str:
 
 
 def spec(value: Any) -> dict[str, Any]:
-    """A TensorSpec as plain values."""
+    """A TensorSpec as plain values. Raises ModelError for an element type that nobody knows."""
+    kind = value.type.tensor_type.elem_type
+    if kind not in helper.get_all_tensor_dtypes():
+        raise ModelError(
+            f"{value.name!r} has the element type {kind}, which is not known",
+            hint="update the onnx package, or export the model with an older opset",
+        )
     dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     return {"name": value.name, "dtype": dtype.name, "shape": list(shape_of(value))}

@@ -12,7 +12,7 @@ from shoestring.base.errors import ModelError
 from shoestring.base.limits import MAX_MODEL_BYTES
 from shoestring.base.units import format_bytes
 from shoestring.importers import constants, external, functions, interface, operators, opset, tidy
-from shoestring.importers.claims import check_claims, check_node_count
+from shoestring.importers.claims import check_claims, check_node_count, check_texts
 from shoestring.importers.draft import Draft, check_opset
 from shoestring.importers.fuse import fuse_batch_norms
 from shoestring.importers.infer import first_line, infer
@@ -68,6 +68,7 @@ def _read(source: Path) -> tuple[Any, list[str], str]:
             hint="export or download it again",
         )
     check_node_count(model)
+    check_texts(model)
     check_opset(model)
     check_claims(model)
     notes = []
@@ -127,5 +128,5 @@ def _serialise(draft: Draft) -> bytes:
 def _check(data: bytes, what: str) -> None:
     try:
         checker.check_model(data)
-    except (checker.ValidationError, RuntimeError) as error:
+    except (checker.ValidationError, RuntimeError, ValueError) as error:  # its own words may not be UTF-8
         raise ModelError(f"{what}: {first_line(error)}", hint="try another exporter or opset") from error

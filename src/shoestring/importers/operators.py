@@ -34,6 +34,12 @@ def check_operators(model: Any) -> None:
     versions[""] = versions.get("", versions.get("ai.onnx", 0))
     unknown: Counter[str] = Counter()
     for node in nodes_inside(model.graph):
+        loose = [attribute.name for attribute in node.attribute if attribute.ref_attr_name]
+        if loose:
+            raise ModelError(
+                f"node {node.name!r} takes {loose[0]!r} from a function that it does not stand in",
+                hint="the file is damaged; export it again",
+            )
         if node.domain == "ai.onnx":
             node.domain = ""
         known = node.domain in _DOMAINS and node.domain in versions

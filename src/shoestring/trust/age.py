@@ -59,11 +59,7 @@ class Identity:
         if path.exists():
             raise StorageError(f"{path} exists already", hint="a key that is written over is lost: name another file")
         text = f"# public key: {self.recipient}\n{self._inner}\n"
-        before = os.umask(0o077)
-        try:
-            disk.write_text(path, text)
-        finally:
-            os.umask(before)
+        disk.write_text(path, text, mode=0o600)
 
 
 def load_identity(path: Path) -> Identity:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.base import disk
 from shoestring.base.errors import MissingExtraError, SignatureError, StorageError
 from shoestring.trust.keys import KEY_BYTES, SPKI, PrivateKey, PublicKey, private_key
+from shoestring.trust.pem import PRIVATE, PUBLIC, SEALED, other_key, parse_pem, pem_text
 from shoestring.trust.sealing import seal
 
 if TYPE_CHECKING:
@@ -23,20 +23,12 @@ if TYPE_CHECKING:
 MAX_KEY_FILE_BYTES = 16_384  # a key takes some hundred bytes, of RSA some thousand: enough to name that one
 PRIVATE_MODE = 0o600
 MIN_PASSPHRASE_CHARACTERS = 8  # NIST SP 800-63B, section 5.1.1.1
-PUBLIC, PRIVATE, SEALED = "PUBLIC KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"
-_BEGIN = re.compile(r"^-----BEGIN ([A-Z0-9 ]+)-----\s*$", re.MULTILINE)
-_OTHERS = {
-    bytes.fromhex("2a864886f70d010101"): "RSA",
-    bytes.fromhex("2a8648ce3d0201"): "ECDSA",
-    bytes.fromhex("06032b6571"): "Ed448",
-    bytes.fromhex("06032b656e"): "X25519",
-}
 
 
 def public_pem(key: PublicKey) -> str:
     """The text of a public key's file."""
     comment = f"# {key.name}\n" if key.name else ""
-    return comment + _pem(PUBLIC, key.der)
+    return comment + pem_text(PUBLIC, key.der)
 
 
 def parse_public(text: str, where: str, name: str = "") -> PublicKey:
@@ -50,14 +42,14 @@ def parse_public(text: str, where: str, name: str = "") -> PublicKey:
     Raises:
         SignatureError: it is none of Ed25519, and why.
     """
-    kind, der = _parse(text, where)
+    kind, der = parse_pem(text, where)
     if kind in (PRIVATE, SEALED):
         raise SignatureError(
             f"{where} holds a private key, where a public one is needed",
             hint="give the file that ends in .pub; the private one stays with its owner",
         )
     if kind != PUBLIC or len(der) != len(SPKI) + KEY_BYTES or not der.startswith(SPKI):
-        raise _other(where, kind, der)
+        raise other_key(where, kind, der)
     comment = re.search(r"^# (.+)$", text[: text.index("-----BEGIN")], re.MULTILINE)
     return PublicKey(der[len(SPKI) :], name or (comment[1].strip() if comment else ""))
 
@@ -98,7 +90,7 @@ def save_key_pair(path: Path, key: PrivateKey, passphrase: str | None) -> Path:
             hint="take several words",
         )
     plain = key.inner.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    text = _pem(PRIVATE, plain) if passphrase is None else _pem(SEALED, seal(plain, passphrase.encode()))
+    text = pem_text(PRIVATE, plain) if passphrase is None else pem_text(SEALED, seal(plain, passphrase.encode()))
     with disk.atomic_file(path, mode=PRIVATE_MODE) as stream:
         stream.write(text.encode())
         check_free(path)  # again, at the last moment: deriving a key takes a while, and the rename would win
@@ -147,20 +139,21 @@ def load_private_key(path: Path, passphrase: Callable[[], str] | None = None) ->
     """
     path = Path(path)
     text, mode = _read(path)
-    kind, der = _parse(text, str(path))
+    kind, der = parse_pem(text, str(path))
     if kind == PUBLIC:
         raise SignatureError(
             f"{path} holds a public key, where a private one is needed", hint="give the file without .pub"
         )
     if kind not in (PRIVATE, SEALED):
-        raise _other(str(path), kind, der)
+        raise other_key(str(path), kind, der)
     _check_mode(path, mode)
     word = None
     if kind == SEALED:
         if passphrase is None:
             raise SignatureError(f"{path} is under a passphrase, and none was given")
         word = passphrase().encode()
-    return private_key(_loaded(path, der, word), _name_beside(path))
+    key = private_key(_loaded(path, der, word))
+    return replace(key, public=replace(key.public, name=_name_beside(path, key.public)))
 
 
 def _check_mode(path: Path, mode: int) -> None:
@@ -184,44 +177,17 @@ def _loaded(path: Path, der: bytes, passphrase: bytes | None) -> Ed25519PrivateK
             f"the passphrase does not open {path}", hint="check it; if it is right, the file is damaged"
         ) from None
     if not isinstance(inner, Ed25519PrivateKey):
-        raise _other(str(path), PRIVATE, der)
+        raise other_key(str(path), PRIVATE, der)
     return inner
 
 
-def _name_beside(path: Path) -> str:
+def _name_beside(path: Path, key: PublicKey) -> str:
+    """The name that the public key's file gives, if it is of the same key."""
     beside = path.with_name(path.name + ".pub")
-    return load_public_key(beside).name if beside.is_file() else ""
-
-
-def _pem(kind: str, der: bytes) -> str:
-    """RFC 7468: lines of 64 characters."""
-    text = base64.b64encode(der).decode()
-    lines = [text[i : i + 64] for i in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----", ""])
-
-
-def _parse(text: str, where: str) -> tuple[str, bytes]:
-    """Label and content of the one PEM block in `text`."""
-    begins = _BEGIN.findall(text)
-    if len(begins) != 1:
-        found = "no" if not begins else str(len(begins))
-        raise SignatureError(f"{where} holds {found} PEM blocks, one key is needed", hint="shoestring keygen -o KEY")
-    kind = begins[0]
-    _, _, rest = text.partition(f"-----BEGIN {kind}-----")
-    body, end, _ = rest.partition(f"-----END {kind}-----")
-    try:
-        der = base64.b64decode("".join(body.split()), validate=True)
-    except (binascii.Error, ValueError):
-        der = b""
-    if not end or not der:
-        raise SignatureError(f"{where} is truncated or damaged: its {kind} does not end well", hint="copy it again")
-    return kind, der
-
-
-def _other(where: str, kind: str, der: bytes) -> SignatureError:
-    named = next((name for mark, name in _OTHERS.items() if mark in der[:64]), None)
-    what = f"a key of {named}" if named else f"a {kind.lower()} that is not of Ed25519"
-    return SignatureError(f"{where} holds {what}; only Ed25519 is used here", hint="shoestring keygen -o KEY makes one")
+    if not beside.is_file():
+        return ""
+    found = load_public_key(beside)
+    return found.name if found.raw == key.raw else ""
 
 
 def _read(path: Path) -> tuple[str, int]:

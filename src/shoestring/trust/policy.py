@@ -17,6 +17,7 @@ from shoestring.trust.keys import PublicKey
 if TYPE_CHECKING:
     from shoestring.trust.dsse import Envelope
 
+_WORDS = {int: "a whole number", str: "text", list: "a list of tables"}
 MAX_KEYS = 64  # a policy is read by people
 MAX_POLICY_BYTES = 128 * 1024  # MAX_KEYS keys with names, many times over
 
@@ -41,12 +42,12 @@ class Policy:
             raise SignatureError(f"a policy of {len(self.keys)} keys, outside 1 to {MAX_KEYS}")
         seen: dict[str, PublicKey] = {}
         for key in self.keys:
-            twin = seen.setdefault(key.key_id, key)
-            if twin is not key:
+            if key.key_id in seen:
                 raise SignatureError(
-                    f"a policy names one key twice, as {twin.title} and {key.title}",
+                    f"a policy names one key twice, as {seen[key.key_id].title} and {key.title}",
                     hint="a threshold counts keys, so each must be another person's",
                 )
+            seen[key.key_id] = key
         if not 1 <= self.threshold <= len(self.keys):
             raise SignatureError(f"a threshold of {self.threshold} with {len(self.keys)} keys: no honest choice")
 
@@ -133,7 +134,7 @@ def _closed(path: Path, where: str, table: Any, kinds: Mapping[str, type]) -> No
         if name not in kinds:
             raise SignatureError(f"{path}: {where} has the unknown key {name!r}", hint=f"known: {', '.join(kinds)}")
         if type(value) is not kinds[name]:
-            raise SignatureError(f"{path}: {name} of {where} is {value!r}, not a {kinds[name].__name__}")
+            raise SignatureError(f"{path}: {name} of {where} is {value!r}, not {_WORDS[kinds[name]]}")
 
 
 def policy_of(files: tuple[Path, ...], threshold: int | None = None) -> Policy:

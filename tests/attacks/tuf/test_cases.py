@@ -18,6 +18,8 @@ def test_the_attack_fails(case: Case, tmp_path: Path) -> None:
 
 def test_the_catalogue_is_whole() -> None:
     assert len(CASES) >= 80
+    page = Path(__file__).parents[3] / "docs" / "repository.md"
+    assert f"\n{len(CASES)} attacks stand as data" in page.read_text()
     assert {case.attack for case in CASES} == set(ATTACKS)
     assert len({case.reason for case in CASES}) == len(CASES), "each case says what it alone shows"
     assert all(case.name.rpartition("-")[0] == case.attack.replace(" ", "-") for case in CASES)

@@ -162,7 +162,7 @@ SABOTEURS: tuple[tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]], .
     (floor_from_the_clock, ("freeze-04",)),
     (unbounded_issue, ("key-compromise-13",)),
     (no_form, ("delegation-06", "form-03", "form-06", "form-11", "form-24")),
-    (no_names, ("delegation-11",)),
+    (no_names, ("delegation-12",)),
     (no_hash_of_files, ("arbitrary-install-02", "malicious-mirror-10")),
     (no_hash_of_lists, ("freeze-06", "malicious-mirror-09")),
     (no_second_try, ("malicious-mirror-11",)),

@@ -200,6 +200,7 @@ def test_mutated_bills_are_refused_or_say_the_same() -> None:
         except BundleError:
             continue
         accepted += 1
+    print(f"{400 * SCALE:,} mutated bills of materials, seed 11: {accepted} accepted")
     assert accepted == 0  # the serial number is of every byte
 
 

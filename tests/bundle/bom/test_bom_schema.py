@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import subprocess
 import sys
@@ -12,20 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
-from boms import KINDS, kind
+from boms import KINDS, complaint, kind
 from shoestring.base import canonical
 from shoestring.bundle.bom import make_bom, making, with_bom
 from shoestring.bundle.bom.tools import LIBRARIES
-
-VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
-
-
-def complaint(bom: Any) -> str | None:
-    found = VALIDATOR.validate_str(json.dumps(bom))
-    return None if found is None else str(found)
 
 
 @pytest.mark.parametrize("name", KINDS)

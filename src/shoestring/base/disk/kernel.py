@@ -49,6 +49,10 @@ class Kernel:
         """In one step, over what was there."""
         os.rename(source, target)  # noqa: PTH104 - the call itself
 
+    def link(self, source: Path, target: Path) -> None:
+        """A second name for a file; never over what was there."""
+        os.link(source, target)
+
     def unlink(self, path: Path) -> None:
         """Take a file's name away."""
         os.unlink(path)  # noqa: PTH108 - the call itself

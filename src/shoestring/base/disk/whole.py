@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-z_]{8,16}\.part", re.DOTALL)
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, mode: int = 0o666, secret: bool = False) -> Iterator[BinaryIO]:
     """Open a stream whose content becomes `path` when the block ends without an error; what was written can be read.
 
     On any error, Ctrl-C included, `path` is as it was and no temporary file stays. An fsync that failed is not tried
@@ -36,13 +36,14 @@ def atomic_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     Args:
         path: in a directory that exists.
         mode: permissions, narrowed by the umask.
+        secret: for its owner alone from the first byte on, and never in the place of another file.
 
     Raises:
-        StorageError: the directory is missing, the disk is full or read-only.
+        StorageError: the directory is missing, the disk is full or read-only; of a secret, something has its name.
     """
     path = Path(path)
     with storage_errors(path):
-        temporary, stream = _beside(path, mode)
+        temporary, stream = _beside(path, 0o600 if secret else mode)
     renamed = False
     try:
         with storage_errors(path):
@@ -52,7 +53,11 @@ def atomic_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
                     buffered.flush()
                     stream.sync()
                     # Before the stream is closed: its lock tells `sweep` that the file is somebody's.
-                    kernel.current().rename(temporary, path)
+                    if secret:
+                        kernel.current().link(temporary, path)  # unlike a rename, it fails where there is something
+                        kernel.current().unlink(temporary)
+                    else:
+                        kernel.current().rename(temporary, path)
                     renamed = True
                 except BaseException:
                     stream.give_up()

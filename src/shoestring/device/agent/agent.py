@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 3
 """Of one look: leave a revoked bundle, fetch the new one, find that nothing is left to do."""
+HOW = {"here": "from this disk", "delta": "as a delta", "whole": "as a whole"}
 REST_PERIODS = 4
 """Looks that a bundle is left alone for after a failure that may pass."""
 
@@ -124,6 +125,7 @@ class Agent:
         self._activate, self._clock, self._say = activate, clock, say
         self._queue, self._teller = queue, teller
         self._downloads = disk.make_directory(place.folder / "downloads")
+        disk.sweep(place.folder)
         self._memory, trouble = read_memory(place.folder)
         if trouble:
             say(trouble)
@@ -210,7 +212,7 @@ class Agent:
             raise
         self._resting = None
         sweep(self._downloads, None)
-        words = f"release {release.counter} ({release.name}) is active, on trial; it came by {got.how}"
+        words = f"release {release.counter} ({release.name}) is active, on trial; it came {HOW[got.how]}"
         return replace(seen, note=got.note), f"{words}; {got.note}" if got.note else words, False
 
     def _refused(self, seen: Outlook, action: Refuse) -> Look:

@@ -6,7 +6,6 @@ so that a device which never gets one whole does not fill its disk with many.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def obtain(
         return Obtained(out, "here")
     if wanted in held:
         check_room(folder, release.bundle_bytes, held)
-        _copy(held[wanted], out)
+        disk.copy(held[wanted], out)
         if sha256_of(out) == wanted:
             return Obtained(out, "here")
         disk.remove(out)  # what the slot holds is damaged
@@ -148,15 +147,6 @@ def sha256_of(path: Path) -> str:
     except (DataError, OSError):
         return ""
     return hasher.hexdigest()
-
-
-def _copy(source: Path, out: Path) -> None:
-    """A bundle out of its slot, which is needed for the very same one; empty where it is gone. Raises StorageError."""
-    with disk.atomic_file(out) as stream, contextlib.suppress(DataError):
-        old = opens.open_within(source.parent, source.name)
-        with old:
-            while piece := old.read(MIB):
-                stream.write(piece)
 
 
 def _text(path: Path) -> str:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from shoestring.base import disk
+from shoestring.device.slots.locking import alone
 from shoestring.trust.key_files import load_private_key, save_key_pair
 from shoestring.trust.keys import generate
 
@@ -21,7 +22,7 @@ def device_key(folder: Path) -> PrivateKey:
     """The key of this device, made where there is none yet. Nothing but its owner can read the file.
 
     Args:
-        folder: of the agent; made when missing.
+        folder: of the agent, below the slots; made when missing.
 
     Raises:
         SignatureError: the file is damaged, or others can read it.
@@ -30,8 +31,10 @@ def device_key(folder: Path) -> PrivateKey:
     """
     path = disk.make_directory(folder) / FILE
     if not os.path.lexists(path):
-        # A cut between the two files leaves the private one alone, which is all that is read.
-        save_key_pair(path, generate(), None)
+        with alone(folder.parent, wait=True):  # somebody may ask for the id while the agent starts
+            if not os.path.lexists(path):
+                # A cut between the two files leaves the private one alone, which is all that is read.
+                save_key_pair(path, generate(), None)
     return load_private_key(path)
 
 

@@ -83,6 +83,7 @@ class ReportQueue:
 
     def __init__(self, folder: Path, most: int = MAX_WAITING) -> None:
         self._folder, self._most = disk.make_directory(folder), most
+        disk.sweep(folder)
         self._done = self._read_done()
         self._waiting = []
         for sequence in self._numbers():

@@ -98,9 +98,10 @@ class Days:
         self._failures = self._failures + 1 if found.failed else 0
         wait_s = self._pace.next_s(self._failures, getattr(found.error, "retry_after_s", None))
         self._look_s = self._clock() + wait_s
-        if found.words != self._words or found.did != "stayed":
-            self._say(f"{found.did}: {found.words}")
-        self._words = found.words
+        words = f"{found.did}: {found.words}"
+        if words != self._words:
+            self._say(words)
+        self._words = words
         return found
 
     def _watch(self) -> None:

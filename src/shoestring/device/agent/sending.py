@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import DataError, MissingExtraError, UsageError
 from shoestring.base.limits import CONNECT_SECONDS, METADATA_SECONDS
 from shoestring.trust.repository.paced import PacedSocket
@@ -73,10 +74,12 @@ class HttpSender:
         try:
             parts = urlsplit(address)
             self._port = parts.port
-        except ValueError as error:
-            raise UsageError(f"{address!r} is not an address: {error}") from None
+        except ValueError:  # its words quote what it could not read, which may be a password
+            raise UsageError(f"{without_password(address)!r} is not an address") from None
         if not parts.hostname or parts.username is not None or parts.fragment:
-            raise UsageError(f"{address!r} is not a plain address", hint="https://host[:port]/path, nothing else")
+            raise UsageError(
+                f"{without_password(address)!r} is not a plain address", hint="https://host[:port]/path, nothing else"
+            )
         self._host, self._path = parts.hostname, parts.path or "/"
         if parts.query:
             self._path += f"?{parts.query}"

@@ -41,6 +41,7 @@ class Service:
         network: one of NETWORKS.
         low_port: whether it listens on a port below 1024.
         homes: whether it reads files in somebody's home.
+        writes: directories that it writes to beside its own, by absolute paths.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Service:
     network: str = "open"
     low_port: bool = False
     homes: bool = False
+    writes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if _NAME.match(self.name) is None:
@@ -155,6 +157,8 @@ def _identity(service: Service) -> Iterator[str]:
     yield "UMask=0077"
     yield "ProtectSystem=strict"
     yield f"ProtectHome={'read-only' if service.homes else 'yes'}"
+    for path in service.writes:
+        yield f"ReadWritePaths={quoted(path, variables=False)}"
     yield "PrivateTmp=yes"
     yield "ProtectProc=invisible"
     yield "KeyringMode=private"

@@ -8,16 +8,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shoestring.base.errors import EngineError, ShoestringError, TrustError
+from shoestring.base.errors import BundleError, EngineError, GoldenError, ShoestringError
 from shoestring.device.live.listeners import Forecast, Listener
 from shoestring.device.slots.nouns import TRIAL
-from shoestring.device.slots.record import RECORD
+from shoestring.device.slots.record import RECORD, read_record
 from shoestring.device.slots.trial import Progress, Rules, after, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shoestring.device.governor.nouns import Decision, Work
+    from shoestring.device.governor.nouns import Decision, Limits, Work
     from shoestring.device.governor.state import State
     from shoestring.device.sensors.readings import Readings
     from shoestring.device.slots.nouns import Held
@@ -69,6 +69,10 @@ class Watching(Listener):
         """
         self._rungs = rungs
 
+    def begins(self, limits: Limits) -> None:
+        """A rung is loaded; what that took is no part of the trial."""
+        self._progress = Progress(self._clock())
+
     def decision(
         self, before: State, decision: Decision, readings: Readings, work: Work, forecast: Forecast | None
     ) -> None:
@@ -94,9 +98,9 @@ class Watching(Listener):
         Raises:
             StorageError: the record cannot be written.
         """
-        if not self._open or not isinstance(error, (TrustError, EngineError)):
-            return False
-        self._give_up("golden" if isinstance(error, TrustError) else "crashed", error.message)
+        if not self._open or not isinstance(error, (BundleError, GoldenError, EngineError)):
+            return False  # a policy that cannot be read, say, is nothing that the bundle did
+        self._give_up("crashed" if isinstance(error, EngineError) else "golden", error.message)
         return True
 
     def ended(self) -> None:
@@ -137,10 +141,14 @@ class Watching(Listener):
         times = (found.st_mtime_ns, found.st_ino, found.st_size)
         if times == self._times:
             return
-        active = self._slots.active()
+        record, trouble = read_record(self._slots.root)
         self._times = times
-        if active is not None and active.sha256 != self._began:
-            self.leaving = f"the bundle {active.sha256[:12]} is active now"
+        if trouble is not None:
+            return  # likewise: what runs is well
+        if record.active is None:
+            self.leaving = "no bundle is active any more"
+        elif record.active.sha256 != self._began:
+            self.leaving = f"the bundle {record.active.sha256[:12]} is active now"
 
 
 __all__ = ["LOOK_S", "Watching"]

@@ -39,7 +39,7 @@ class PostgresStore:
             import psycopg
         except ImportError:
             raise MissingExtraError("psycopg", "postgres") from None
-        if urlsplit(url).password is not None:
+        if _holds_password(url):
             raise UsageError(
                 "the address of the database holds a password, which every user of this machine could see",
                 hint="put it into ~/.pgpass or $PGPASSWORD",
@@ -124,6 +124,15 @@ class PostgresStore:
             raise UsageError("the database holds no reports", hint="name the one that `fleet collect --db` writes to")
         if self._base.execute("SELECT layout FROM shoestring_fleet").fetchone() != (questions.LAYOUT,):
             raise UsageError("the database holds reports of another version", hint="name another database")
+
+
+def _holds_password(url: str) -> bool:
+    """Whether there may be one: before the host, in the query, or where an address cannot be taken apart."""
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or (parts.port or 1) < 1 or "password" in parts.query or bool(parts.fragment)
+    except ValueError:
+        return True
 
 
 def _q(words: str) -> str:

@@ -94,9 +94,10 @@ def open_store(place: str, *, writing: bool) -> Store:
         from shoestring.fleet.collect.postgres import PostgresStore
 
         return PostgresStore(place, writing=writing)
-    if mark:
+    if mark or place.startswith((f"{POSTGRES}:", "postgres:")):
         raise UsageError(
-            f"reports cannot be kept at {scheme[:40]}://...", hint="name a file, or postgresql://user@host/database"
+            f"reports cannot be kept at {scheme.partition(':')[0][:40]}://...",
+            hint="name a file, or postgresql://user@host/database",
         )
     from shoestring.fleet.collect.sqlite import SqliteStore
 

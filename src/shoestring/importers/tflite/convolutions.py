@@ -143,6 +143,8 @@ def fully_connected(graph: Graph, operator: Operator) -> None:
     if operator.integer("WeightsFormat"):
         raise operator.wrong("its weights are shuffled for one kind of processor", hint="convert the model without it")
     source, weight = operator.inputs[0], operator.inputs[1]
+    if len(graph.shape(weight)) != 2:  # out, in
+        raise operator.wrong(f"its weights have the shape {list(graph.shape(weight))}, not two axes")
     outputs, inputs = graph.shape(weight)
     count = math.prod(graph.shape(source))
     if not inputs or count % inputs:

@@ -86,7 +86,7 @@ class _Partial:
         """Fetch what is missing."""
         if self.held < self.wanted.size_bytes or not self.went_on:
             path = target_file(self.wanted.path, self.wanted.sha256)
-            stream = source.open(path, self.held, self._mark() if self.held else None)
+            stream = source.ask(path, self.held, self._mark() if self.held else None)
             if stream is None:
                 raise missing(path)
             with stream:

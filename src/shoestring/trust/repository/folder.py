@@ -48,8 +48,8 @@ class FolderSource:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def open(self, path: str, start_bytes: int = 0, mark: str | None = None) -> FolderStream | None:
-        """As `Source.open`; a file goes on where it is asked to."""
+    def ask(self, path: str, start_bytes: int = 0, mark: str | None = None) -> FolderStream | None:
+        """As `Source.ask`; a file goes on where it is asked to."""
         try:
             stream = open_within(self.root, path)
         except DataError as error:

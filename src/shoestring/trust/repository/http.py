@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from shoestring.base.addresses import without_password
 from shoestring.base.errors import DataError, RepositoryError, UnreachableError, UsageError
 from shoestring.base.limits import CONNECT_SECONDS, METADATA_SECONDS
 from shoestring.base.opens import check_relative
@@ -43,7 +44,7 @@ class HttpStream:
         self.start_bytes = start_bytes
         tag = answer.headers.get("ETag", "")
         self.mark: str | None = tag if len(tag) <= MAX_MARK and _ETAG.fullmatch(tag) else None
-        self._left = answer.length  # None: until the other side closes, or in chunks that say their own end
+        self._left = answer.length  # None: in chunks that say their own end
 
     def read(self, size_bytes: int) -> bytes:
         """The next bytes, none at the end. Raises UnreachableError: cut, or too slow."""
@@ -83,10 +84,12 @@ class HttpSource:
         try:
             parts = urlsplit(address)
             self._port = parts.port
-        except ValueError as error:
-            raise UsageError(f"{address!r} is not an address: {error}") from None
+        except ValueError:  # its words quote what it could not read, which may be a password
+            raise UsageError(f"{without_password(address)!r} is not an address") from None
         if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
-            raise UsageError(f"{address!r} is not a plain address", hint="https://host[:port][/path], nothing else")
+            raise UsageError(
+                f"{without_password(address)!r} is not a plain address", hint="https://host[:port][/path], nothing else"
+            )
         self._host = parts.hostname
         self._base = parts.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
@@ -96,8 +99,8 @@ class HttpSource:
             except (OSError, ssl.SSLError) as error:
                 raise DataError(f"cannot read the certificates {ca}: {error}") from error
 
-    def open(self, path: str, start_bytes: int = 0, mark: str | None = None) -> HttpStream | None:
-        """As `Source.open`."""
+    def ask(self, path: str, start_bytes: int = 0, mark: str | None = None) -> HttpStream | None:
+        """As `Source.ask`."""
         check_relative(path.replace(":", ""))
         whole_s = METADATA_SECONDS if path.startswith(f"{METADATA}/") else None
         head = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "shoestring"}
@@ -143,6 +146,11 @@ class HttpSource:
             )
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise RepositoryError(f"the server compressed {path}, which nobody asked for", rule="form")
+        if status in (200, 206) and answer.length is None and not answer.chunked:
+            raise UnreachableError(
+                f"the server did not say how long {path} is, so that a cut could not be told from its end",
+                hint="serve it with Content-Length, as servers of static files do",
+            )
         if status == 200:
             return HttpStream(connection, answer, 0)
         if status == 206 and start_bytes:
@@ -152,7 +160,7 @@ class HttpSource:
         if status in (206, 416) and start_bytes:  # it cannot go on there: from the beginning, in one more request
             answer.close()
             connection.close()
-            return self.open(path)
+            return self.ask(path)
         raise RepositoryError(f"the server answered {status} for {path}", rule="form")
 
 

@@ -35,8 +35,8 @@ class Stream(Protocol):
 class Source(Protocol):
     """A repository's files, none of them trusted."""
 
-    def open(self, path: str, start_bytes: int = 0, mark: str | None = None) -> Stream | None:
-        """Open a file.
+    def ask(self, path: str, start_bytes: int = 0, mark: str | None = None) -> Stream | None:
+        """Begin to read a file.
 
         Args:
             path: below the repository, as `layout` makes it.
@@ -56,10 +56,10 @@ def read_small(source: Source, path: str, limit_bytes: int) -> bytes | None:
     """A whole file of metadata; None where there is none.
 
     Raises:
-        UnreachableError: as `Source.open`.
+        UnreachableError: as `Source.ask`.
         RepositoryError: rule `length`, it is longer than `limit_bytes`.
     """
-    stream = source.open(path)
+    stream = source.ask(path)
     if stream is None:
         return None
     pieces: list[bytes] = []
