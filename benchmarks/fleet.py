@@ -4,9 +4,9 @@
 
 Each seed is a fleet in virtual time, by the rules that devices and workshop follow in earnest. 30 % of the devices have
 no network for one to three days, the server is down for a day, one clock in ten is wrong for days: at 1970, an hour or
-ten years off, or going to and fro. The bad bundle fails on half of the devices. Ends with 1 when a device
-outside the first wave ran it, a device had nothing to run or took an older release, a report was lost or came twice, or
-the fleet did not come to the mended bundle; or when the saboteur, who promotes without asking for reports, does no harm.
+ten years off, or going to and fro. The bad bundle fails on half of the devices. Ends with 1 when a device outside the
+first wave ran it, a device had nothing to run or took an older release, a report was lost or came twice, or the fleet
+did not come to the mended bundle; or when the saboteur, who promotes without asking for reports, does no harm.
 """
 
 from __future__ import annotations

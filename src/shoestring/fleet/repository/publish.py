@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import SignatureError, UsageError
+from shoestring.base.limits import MAX_RELEASE_DELTAS
 from shoestring.base.opens import open_within
 from shoestring.bundle.delta import make_delta
 from shoestring.bundle.opening import open_bundle
@@ -33,6 +34,8 @@ KEEP_DELTAS = 3
 """Deltas are made from the newest so many bundles of the group; devices that missed more of them fetch the whole."""
 WORTH = 0.9
 """A delta that is not a tenth smaller than the bundle is not worth the work of the device."""
+MAX_NAME = 100
+"""Characters that a release may have for people; a bundle's own name may be longer."""
 _MADE_BY = re.compile(r"^shoestring (\d+\.\d+\.\d+)$")
 _VERSION = re.compile(r"^\d{1,6}\.\d{1,6}\.\d{1,6}$")
 
@@ -72,18 +75,20 @@ def publish(
         deltas: from how many older bundles.
 
     Raises:
-        UsageError: no such group; the bundle was revoked; a version is none.
+        UsageError: no such group; the bundle was revoked; a version or the number of deltas is none.
         BundleError: it is not sound.
         SignatureError: it is not signed as the policy asks; or keys are missing, see `Draft.commit`.
         StorageError: the disk refused.
     """
+    if not 0 <= deltas <= MAX_RELEASE_DELTAS:
+        raise UsageError(f"deltas from {deltas} bundles are outside 0..{MAX_RELEASE_DELTAS}")
     with open_bundle(path) as bundle, workshop.changing() as (book, draft):
         signed_by = () if policy is None else _checked(bundle, policy)
         group = the_group(book.targets.signed, name)
         before = releases_of(book.folder, group, draft.waves)
         size = os.fstat(bundle.descriptor).st_size
         version = _minimum(bundle, minimum_version)
-        wanted = Wanted(bundle.sha256, size, bundle.manifest.name, version, chip)
+        wanted = Wanted(bundle.sha256, size, bundle.manifest.name[:MAX_NAME], version, chip)
         published(before, name, wanted, draft.now_s)  # refuses before anything dear is done
         note(draft, Held(wanted, draft.now_s, (name,)), path)
         with tempfile.TemporaryDirectory(prefix="shoestring-") as scratch:

@@ -82,15 +82,18 @@ def set_group(
         SignatureError, StorageError: as in `Draft.commit`.
     """
     check_group(name)
+    named = None if canaries is None else tuple(sorted(set(map(check_device, canaries))))
+    if waves is not None:
+        check_waves(waves)
     with workshop.changing() as (book, draft):
         old = groups_of(book.targets.signed).get(name)
         if old is None and len(groups_of(book.targets.signed)) >= MAX_GROUPS:
             raise UsageError(f"there are {MAX_GROUPS} groups, the limit")
         group = old or Group(name, DEFAULT_WAVES, ())
         if waves is not None:
-            group = replace(group, waves=check_waves(waves))
-        if canaries is not None:
-            group = replace(group, canaries=tuple(sorted(set(map(check_device, canaries)))))
+            group = replace(group, waves=waves)
+        if named is not None:
+            group = replace(group, canaries=named)
         if len(group.canaries) > MAX_CANARIES:
             raise UsageError(f"{len(group.canaries)} canaries, the limit is {MAX_CANARIES}")
         keys, threshold = _rollout_keys(workshop, draft.targets, old)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoestring.base import disk
-from shoestring.fleet.repository.book import read_book
+from shoestring.fleet.repository.book import check_is_there, read_book
 from shoestring.fleet.repository.draft import Draft
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Workshop:
         Raises:
             RepositoryError, UsageError, StorageError: see `read_book`.
         """
+        check_is_there(self.folder)
         with locked(self.folder):
             book = read_book(self.folder)
             yield book, Draft(self.folder, book, self.keyring, self.clock())
