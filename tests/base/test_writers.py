@@ -40,6 +40,7 @@ WRITERS = {
     "fleet/collect/sqlite.py": ("sqlite3.connect", "SQLite's own journal keeps what was committed"),
     "fitting/scoring.py": (".save", "into memory"),
     "fitting/spread.py": (".savez", "into memory"),
+    "fleet/collect/sqlite.py": ("sqlite3.connect", "a database that syncs by itself at each commit; a test looks"),
     "importers/pytorch.py": (".open(w) .touch .unlink", "scratch, for a closed process; what lasts is stored again"),
     "importers/sources.py": (".touch", "scratch: the one file that a closed process may write"),
     "inputs/image.py": (".open(w)", "a picture, to read"),
