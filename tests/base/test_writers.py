@@ -18,7 +18,6 @@ STORE = "base/disk/"
 
 WRITERS = {
     "base/child.py": ("os.fdopen(w)", "the pipe to its own child"),
-    "cli/device_key_verb.py": (".save", "a method of ours, which asks base.disk"),
     "cli/main.py": ("os.open(w)", "/dev/null"),
     "cli/probe_verb.py": (".save", "a method of ours, which asks base.disk"),
     "cli/run_live.py": (
@@ -37,7 +36,6 @@ WRITERS = {
     "evaluate/dataset_npz.py": (".open(w)", "a member of an archive, to read"),
     "fitting/assemble.py": (".save", "into memory"),
     "fitting/fit.py": (".save", "a method of ours, which asks base.disk"),
-    "fleet/collect/sqlite.py": ("sqlite3.connect", "SQLite's own journal keeps what was committed"),
     "fitting/scoring.py": (".save", "into memory"),
     "fitting/spread.py": (".savez", "into memory"),
     "fleet/collect/sqlite.py": ("sqlite3.connect", "a database that syncs by itself at each commit; a test looks"),
@@ -75,7 +73,6 @@ OPENERS = {
     "bundle/opening.py": "a bundle that the user named: a pipe must not hold us up",
     "device/files.py": "likewise an input",
     "device/slots/locking.py": "the directory of the slots, to lock it",
-    "fleet/repository/workshop.py": "likewise the one of a repository",
 }
 """Modules that ask the system itself to open a file for reading."""
 
@@ -85,7 +82,6 @@ JOINERS = {
     "chips/published/table_chips.py": "likewise",
     "device/serve/pages.py": "our own pages, named by our own table",
     "engines/local.py": "scratch, named by us",
-    "fleet/repository/publish.py": "a delta that was just made in scratch, named by us",
     "native/build.py": "what our compiler made, in scratch",
     "native/emit/source.py": "our own kernels",
     "proving/guest.py": "scratch, named by us",
