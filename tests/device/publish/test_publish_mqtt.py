@@ -199,7 +199,10 @@ def test_the_listener_fills_home_assistant_and_follows_the_frames(broker, ear, m
 def test_a_publisher_that_trusts_the_broker_to_remember_would_be_found(broker, make, monkeypatch):
     monkeypatch.setattr("shoestring.device.publish.outbox.Outbox.renew", lambda self: None)
     publisher = make(broker.port)
-    until(lambda: publisher._done(), "not sent")
+    before = Ear(broker.port)
+    until(lambda: before.said(STATUS) == ["online"], "not sent")  # while it connects, it has nothing to send either
+    before.close()
+    until(lambda: publisher._done(), "not confirmed")
     broker.kill()
     until(lambda: publisher.trouble is not None, "the loss was not noticed")
     publisher.event("shoestring/porch/result", "1")

@@ -134,6 +134,22 @@ def test_200_means_durable_so_a_full_disk_is_no_200():
         assert (well.status_code, well.json()) == (200, {"ok": True})
 
 
+def test_a_store_that_refuses_otherwise_ends_no_writer():
+    class Odd(MemoryStore):
+        odd = True
+
+        def add(self, received):
+            if self.odd:
+                raise UsageError("the database holds reports of another version")
+            return super().add(received)
+
+    store = Odd()
+    with Collector(store) as collector:
+        assert collector.post(sealed(1)).status_code == 503
+        store.odd = False
+        assert collector.post(sealed(1)).status_code == 200
+
+
 def test_an_answer_waits_for_the_disk():
     store, gate = MemoryStore(), threading.Event()
     add = store.add

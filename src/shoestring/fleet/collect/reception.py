@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shoestring.base import canonical
-from shoestring.base.errors import DataError, SignatureError, StorageError
+from shoestring.base.errors import DataError, ShoestringError, SignatureError
 from shoestring.fleet.collect.store import OTHER, Received
 from shoestring.trust.sealed_report import open_report
 
@@ -137,7 +137,7 @@ class Reception:
     def _keep(self, batch: list[tuple[Received, Future[str]]]) -> None:
         try:
             became = self._store.add([received for received, _ in batch])
-        except StorageError as error:
+        except ShoestringError as error:
             self.trouble = error.message
             for _, future in batch:
                 future.set_exception(self._no("disk", "the report could not be kept; send it again later"))
@@ -157,5 +157,5 @@ class Reception:
         self._forget_at_s = time.monotonic() + FORGET_EVERY_S
         try:
             self._store.forget(int(self._keeping.clock()) - self._keeping.days * 86_400)
-        except StorageError as error:
+        except ShoestringError as error:
             self.trouble = error.message
