@@ -11,11 +11,14 @@ tests/attacks/corpus, where `tests/attacks/test_fuzz_corpus.py` runs them for go
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -38,28 +41,47 @@ def run(target: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def keep(target: str, work: Path, most_bytes: int) -> tuple[int, int]:
-    """The inputs that reach everything, smallest first. Returns how many and their bytes."""
-    from fuzz_targets import CORPUS
+    """The inputs that reach every line that any of them reaches, smallest first. Returns how many and their bytes."""
+    import fuzz_targets
 
-    place = CORPUS / target
-    with tempfile.TemporaryDirectory() as scratch:
-        run(target, ["-merge=1", scratch, str(work)])
-        found = sorted(Path(scratch).iterdir(), key=lambda path: path.stat().st_size)
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        total = kept = 0
-        for path in found:
-            if total + path.stat().st_size > most_bytes:
-                break
-            total, kept = total + path.stat().st_size, kept + 1
-            shutil.copy(path, place / path.name[:16])
+    place, reached = fuzz_targets.CORPUS / target, set[tuple[str, int]]()
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    total = kept = 0
+    for path in sorted(work.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
+        data = path.read_bytes()
+        lines = lines_of(fuzz_targets.TARGETS[target], data)
+        if lines <= reached or total + len(data) > most_bytes:
+            continue
+        reached |= lines
+        total, kept = total + len(data), kept + 1
+        (place / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
     return kept, total
+
+
+def lines_of(target: Callable[[bytes], bool], data: bytes) -> set[tuple[str, int]]:
+    """The lines of the project that run on this input."""
+    found: set[tuple[str, int]] = set()
+
+    def seen(frame: Any, event: str, _: object) -> Any:
+        if "shoestring" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            found.add((frame.f_code.co_filename, frame.f_lineno))
+        return seen
+
+    sys.settrace(seen)
+    try:
+        target(data)
+    finally:
+        sys.settrace(None)
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target")
-    parser.add_argument("--seconds", type=int, default=3600)
+    parser.add_argument("--seconds", type=int, default=3600, help="0 only keeps what stands in --work")
     parser.add_argument("--work", type=Path)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--keep-bytes", type=int, default=4096)
@@ -68,6 +90,9 @@ def main() -> int:
         fuzz(sys.argv[1], sys.argv[at + 1 :])
         return 0
     options = parser.parse_args()
+    if options.seconds == 0:
+        print(keep(options.target, options.work, options.keep_bytes), file=sys.stderr)
+        return 0
     from fuzz_targets import CORPUS, seeds
 
     work = options.work or Path(tempfile.mkdtemp(prefix=f"fuzz-{options.target}-"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -43,7 +44,16 @@ def page() -> str:
         inner = next(action for action in parser._actions if action.dest == "verb").choices[verb]
         inner.formatter_class = lambda prog, kind=inner.formatter_class: kind(prog, width=110)
         parts.append(f"## shoestring {verb}\n\n```text\n{inner.format_help().rstrip()}\n```\n")
+        for name, command in _commands(inner):
+            command.formatter_class = inner.formatter_class
+            parts.append(f"### shoestring {verb} {name}\n\n```text\n{command.format_help().rstrip()}\n```\n")
     return "\n".join(parts)
+
+
+def _commands(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.ArgumentParser]]:
+    """Commands of a verb that has some."""
+    found = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [pair for action in found for pair in action.choices.items()]
 
 
 def native_page() -> str:

@@ -156,7 +156,7 @@ def _work(job: dict[str, Any], start: int, pipe: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     if job["walls"]:
         writable = [Path(one["target"]) for one in job["requests"] if "target" in one]
-        quarantine.shut([Path(job["room"])], writable, LARGEST_FILE_BYTES, int(CASE_SECONDS) * 100, required=True)
+        quarantine.shut([Path(job["room"])], writable, LARGEST_FILE_BYTES, int(job["seconds"]) * 100, required=True)
     began = peak_bytes()
     for at in range(start, len(job["requests"])):
         busy = time.process_time()
@@ -183,7 +183,7 @@ def _batch(job: dict[str, Any]) -> list[list[Any]]:
             finally:
                 os._exit(3)
         os.close(write)
-        lines, hung = _listen(read)
+        lines, hung = _listen(read, job["seconds"])
         os.close(read)
         if hung:
             os.kill(pid, signal.SIGKILL)
@@ -195,11 +195,11 @@ def _batch(job: dict[str, Any]) -> list[list[Any]]:
     return done
 
 
-def _listen(read: int) -> tuple[list[list[Any]], bool]:
+def _listen(read: int, seconds: float) -> tuple[list[list[Any]], bool]:
     """Lines until the pipe ends, or until none comes for too long."""
     held = b""
     while True:
-        ready, _, _ = select.select([read], [], [], CASE_SECONDS)
+        ready, _, _ = select.select([read], [], [], seconds)
         piece = os.read(read, 1 << 16) if ready else b""
         held += piece
         if not piece:

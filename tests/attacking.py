@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attack_server import Verdict
+from attack_server import CASE_SECONDS, Verdict
 from shoestring.base.quarantine import ONE_THREAD
 
 CANARY = b"CANARY-of-the-machine-7f3a91"  # stands beside the model's directory; nobody may repeat it
@@ -62,10 +62,12 @@ class Server:
     Args:
         root: scratch.
         warm: modules that it imports before it forks.
+
+    `seconds` is how long one file may take by the clock.
     """
 
     def __init__(self, root: Path, warm: Iterable[str]) -> None:
-        self.root, self.room = root, root / "model"
+        self.root, self.room, self.seconds = root, root / "model", CASE_SECONDS
         (root / "canary.bin").write_bytes(CANARY)
         start = _START.format(path=sys.path)
         self._process = subprocess.Popen(
@@ -112,7 +114,7 @@ class Server:
             if furnish is not None:
                 furnish(folder)
             requests.append({"source": str(folder / main), "target": str(folder / "out"), **more})
-        job = {"target": target, "requests": requests, "room": str(self.room), "walls": walls}
+        job = {"target": target, "requests": requests, "room": str(self.room), "walls": walls, "seconds": self.seconds}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()

@@ -149,6 +149,13 @@ def try_everything(room: dict[str, str]) -> None:
     raise ModelError(f"TRIED {len(found)}, DONE {sorted(name for name, how in found.items() if how == 'done')}")
 
 
+def forged_answer(call: dict[str, Any]) -> Any:
+    """The way into the quarantine, and a reader that was taken over and answers what ROOM_FILE holds."""
+    answer = json.loads((Path(call["readable"][0]).parent / ROOM_FILE).read_text())
+    os.write(1, b"noise")
+    return answer
+
+
 def try_one(room: dict[str, str]) -> None:
     raise ModelError(f"TRIED {attempt(room, 'read a file')}")
 

@@ -1,4 +1,4 @@
-"""Repositories of fleets to try things on: keys without passphrases, a clock that is set, bundles of the null runtime."""
+"""Repositories of fleets to try things on: keys in the open, a clock that is set, bundles of the null runtime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shoestring.bundle import open_bundle
 from shoestring.domain.release import Release, bin_of
 from shoestring.fleet.repository.setup import init, set_group
 from shoestring.fleet.repository.signers import Keyring
-from shoestring.fleet.repository.workshop import Workshop
+from shoestring.fleet.repository.workshop import LOCK, Workshop
 from shoestring.trust.repository import Repository
 
 NOW_S = 1_800_000_000
@@ -68,7 +68,7 @@ class Site:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the repository."""
-        found = sorted(path for path in self.path.rglob("*") if path.is_file())
+        found = sorted(path for path in self.path.rglob("*") if path.is_file() and path.name != LOCK)
         return {str(path.relative_to(self.path)): path.read_bytes() for path in found}
 
 

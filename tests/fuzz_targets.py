@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import weights_files
+from factory import make_bundle_parts
 from hostile_bundles import GOOD, TEXT, bundle_bytes
 from shoestring.base.errors import BundleError, ModelError, SignatureError
-from shoestring.bundle import open_bundle
-from shoestring.bundle.delta_file import MAGIC, DeltaReader
+from shoestring.bundle import open_bundle, pack
+from shoestring.bundle.delta import make_delta
+from shoestring.bundle.delta_file import DeltaReader
 from shoestring.importers.gguf import header as gguf
 from shoestring.importers.safetensors import header as safetensors
 from shoestring.trust import dsse
@@ -96,6 +98,17 @@ TARGETS: dict[str, Callable[[bytes], bool]] = {
 }  # fmt: skip
 
 
+def _delta() -> bytes:
+    """Between two bundles that differ."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for seed, name in enumerate(("old", "new")):
+            parts = make_bundle_parts(seed)
+            pack(folder / name, parts.manifest, parts.blobs)
+        make_delta(folder / "old", folder / "new", folder / "delta")
+        return (folder / "delta").read_bytes()
+
+
 def seeds(target: str) -> list[bytes]:
     """Sound inputs to begin with."""
     key = "a" * 64
@@ -103,7 +116,7 @@ def seeds(target: str) -> list[bytes]:
     sound = {
         "bundle": GOOD,
         "manifest": TEXT,
-        "delta": MAGIC + b"\2\0\0\0{}",
+        "delta": _delta() if target == "delta" else b"",
         "envelope": f'{{"payload":"aGk=","payloadType":"text/plain","signatures":[{signature}]}}'.encode(),
         "gguf": weights_files.gguf(),
         "safetensors": weights_files.safetensors(),

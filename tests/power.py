@@ -1,7 +1,7 @@
 """Power cuts: run a scenario, cut the power at every point of it in every way, and look at what is left.
 
-    found = power.cut(scenario, folder, seed=1)        # raises BrokenError at the first state that the check refuses
-    power.drop_each(scenario, folder, seed=1)          # and with any one fsync left out, there must be such a state
+    count = power.cut(scenario, seed=1)            # raises BrokenError at the first state that the check refuses
+    spare = power.drop_each(scenario, seed=1)      # fsyncs without which there is no such state: none
 
 A scenario runs once, for real, with a kernel that logs (tests/power_log.py). From each beginning of the log the model
 (tests/power_model.py) makes the states that may be on the medium; each is put into a directory, and the check looks.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from power_log import Op, Recorder, Tree, tree_of
-from power_model import Medium
+from power_model import MIXES, Medium
 from shoestring.base.disk import kernel
 from shoestring.base.errors import ShoestringError
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
 MEMORY = Path("/dev/shm")  # a tmpfs: states are put there and taken away again, thousands of them
 STATES_AT_ONE_CUT = 400
+TEMPORARY_NAME = re.compile(r"\.(.*)\.[0-9a-f]{16}\.part")
 
 Done = Callable[[str], None]
+Seen = set[bytes]
 
 
 class BrokenError(AssertionError):
@@ -111,7 +114,15 @@ def record(scenario: Scenario) -> Log:
     return Log(recorder.start, tuple(recorder.log))
 
 
-def states(log: Log, seed: int, *, dropped: int | None = None, limit: int = STATES_AT_ONE_CUT) -> Iterator[State]:
+def states(
+    log: Log,
+    seed: int,
+    *,
+    dropped: int | None = None,
+    limit: int = STATES_AT_ONE_CUT,
+    seen: Seen | None = None,
+    mixes: int = MIXES,
+) -> Iterator[State]:
     """Different states after a cut, at each place of the log in turn.
 
     Args:
@@ -119,14 +130,16 @@ def states(log: Log, seed: int, *, dropped: int | None = None, limit: int = STAT
         seed: of the choice where there are too many, and of rubbish.
         dropped: place of an operation that never happens.
         limit: at one place.
+        seen: as in `cut`.
+        mixes: how many forms of each file that hold some of its blocks.
     """
-    chance = random.Random(seed)
-    medium, seen = Medium.of(log.start), set()
+    chance, medium = random.Random(seed), Medium.of(log.start)
+    seen = set() if seen is None else seen
     for place in range(len(log.ops) + 1):
         if place and place - 1 != dropped:
             medium.apply(log.ops[place - 1])
         done = tuple(medium.done)
-        for tree in medium.after_cut(limit, chance):
+        for tree in medium.after_cut(limit, chance, mixes):
             key = hashlib.sha256(repr((sorted(tree.items()), done)).encode()).digest()
             if key not in seen:
                 seen.add(key)
@@ -144,11 +157,25 @@ def lay_out(tree: Tree, root: Path) -> None:
             (root / name).write_bytes(data)
 
 
-def cut(scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = STATES_AT_ONE_CUT) -> int:
+def cut(
+    scenario: Scenario,
+    *,
+    seed: int,
+    log: Log | None = None,
+    limit: int = STATES_AT_ONE_CUT,
+    seen: Seen | None = None,
+    mixes: int = MIXES,
+) -> int:
     """Check every state.
 
+    Args:
+        scenario: that is cut.
+        seed, limit, mixes: as in `states`.
+        log: of it, where it has run.
+        seen: states that were checked before, which are left out; it grows.
+
     Returns:
-        How many different ones there were.
+        How many different new ones there were.
 
     Raises:
         BrokenError: one of them is refused; the message shows it.
@@ -156,35 +183,41 @@ def cut(scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = S
     log = record(scenario) if log is None else log
     count = 0
     with scratch() as name:
-        for state in states(log, seed, limit=limit):
+        for state in states(log, seed, limit=limit, seen=seen, mixes=mixes):
             _look(scenario, log, state, Path(name) / "cut")
             count += 1
-    assert count > len(log.syncs()), "a scenario that leaves nothing to lose"
+    assert seen is not None or count > len(log.syncs()), "a scenario that leaves nothing to lose"
     return count
 
 
-def drop_each(scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = STATES_AT_ONE_CUT) -> int:
-    """Leave out each fsync that saves something, one at a time: the check must find it out.
+def drop_each(scenario: Scenario, *, seed: int, log: Log | None = None, limit: int = STATES_AT_ONE_CUT) -> list[str]:
+    """Leave out each fsync that saves something, one at a time: the check should find each of them out.
 
     Returns:
-        How many there were.
-
-    Raises:
-        AssertionError: without one of them nothing goes wrong in any state.
+        Those without which nothing goes wrong in any state, such as "names after slots.json" for that of a directory.
     """
     log = record(scenario) if log is None else log
-    missed = []
+    syncs, spare = log.syncs(), []
+    assert syncs, "a scenario that saves nothing"
     with scratch() as name:
-        for dropped in log.syncs():
+        for dropped in syncs:
             try:
                 for state in states(log, seed, dropped=dropped, limit=limit):
                     if state.place > dropped:
                         _look(scenario, log, state, Path(name) / "cut")
             except BrokenError:
                 continue
-            missed.append(dropped)
-    assert not missed, "nothing goes wrong without: " + "; ".join(f"{place}: {log.ops[place]}" for place in missed)
-    return len(log.syncs())
+            spare.append(_words(log, dropped))
+    return spare
+
+
+def _words(log: Log, place: int) -> str:
+    """A sync in words: what had its name changed last, or what the bytes are of."""
+    op = log.ops[place]
+    before = [one for one in log.ops[:place] if op.node in (one.directory, one.to_directory) and one.directory >= 0]
+    name = (before[-1].to_name or before[-1].name) if before else op.name
+    hidden = TEMPORARY_NAME.fullmatch(name)
+    return ("names after " if before else "bytes of ") + (hidden[1] if hidden else name)
 
 
 def cut_twice(scenario: Scenario, recover: Callable[[Path], None], *, seed: int, first: int, limit: int = 40) -> int:

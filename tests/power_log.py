@@ -19,7 +19,7 @@ class Op:
     Args:
         kind: "create", "mkdir", "write", "truncate", "sync", "rename", "link", "unlink" or "done".
         node: identity of the file or directory that it was done to.
-        directory, name: of the entry that was made, renamed or removed.
+        directory, name: of the entry that was made, renamed or removed; the name alone of what was synced.
         to_directory, to_name: where a rename led.
         offset, data: of a write; the length is the offset of a truncation.
         label: of a "done".
@@ -67,7 +67,7 @@ class Recorder(Kernel):
         self.root, self.log = Path(root), []
         self.start = tree_of(self.root)
         self._entries: dict[int, dict[str, int]] = {ROOT: {}}
-        self._open: dict[int, tuple[int, bool]] = {}
+        self._open: dict[int, tuple[int, bool, str]] = {}
         self._count = ROOT
         for name, data in self.start.items():
             directory, last = self._place(self.root / name)
@@ -111,7 +111,7 @@ class Recorder(Kernel):
             node = self._node(path)
             if flags & os.O_TRUNC and not new:
                 self.log.append(Op("truncate", node))
-            self._open[descriptor] = (node, bool(flags & os.O_APPEND))
+            self._open[descriptor] = (node, bool(flags & os.O_APPEND), Path(path).name)
         return descriptor
 
     def close(self, descriptor: int) -> None:
@@ -135,7 +135,8 @@ class Recorder(Kernel):
     def sync(self, descriptor: int) -> None:
         super().sync(descriptor)
         if descriptor in self._open:
-            self.log.append(Op("sync", self._open[descriptor][0]))
+            node, _, name = self._open[descriptor]
+            self.log.append(Op("sync", node, name=name))
 
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 512
 SMALL_BYTES = 4 * BLOCK_BYTES  # up to here any byte may be this way or that, above it whole blocks
+MIXES = 2  # of blocks that are there and blocks that are not, of each file
 ALL_SUBSETS = 8  # changes of names: 256 subsets of them are looked at one by one, of more only as many by chance
 
 
@@ -126,11 +127,11 @@ class Medium:
                 data[node] = written(data[node], write)
         return _tree(names, data)
 
-    def after_cut(self, limit: int, chance: random.Random) -> Iterator[Tree]:
+    def after_cut(self, limit: int, chance: random.Random, mixes: int = MIXES) -> Iterator[Tree]:
         """States after a cut here: all when they are at most `limit`, else so many by chance, the plainest first."""
         subsets = list(self._subsets(chance))
         nodes = list(self.writes)
-        forms = [forms_of(self.data[node], self.writes[node], chance) for node in nodes]
+        forms = [forms_of(self.data[node], self.writes[node], chance, mixes) for node in nodes]
         total = len(subsets)
         for form in forms:
             total *= len(form)
@@ -196,7 +197,7 @@ def written(data: bytes, op: Op) -> bytes:
     return data[: op.offset].ljust(op.offset, b"\0") + op.data + data[op.offset + len(op.data) :]
 
 
-def forms_of(old: bytes, writes: list[Op], chance: random.Random) -> list[bytes]:
+def forms_of(old: bytes, writes: list[Op], chance: random.Random, mixes: int) -> list[bytes]:
     """What a file may hold when its writes were not synced: first that all are lost, last that all are there."""
     steps = [old]
     for write in writes:
@@ -208,19 +209,20 @@ def forms_of(old: bytes, writes: list[Op], chance: random.Random) -> list[bytes]
         found = bytearray(new)
         step = 1 if len(new) <= SMALL_BYTES else BLOCK_BYTES
         for start, end in ranges:
-            for place in range(start, end, step):
-                stop = min(place + step, end)
-                if pick == "zero":
-                    found[place:stop] = bytes(stop - place)
-                elif pick == "rubbish":
-                    found[place:stop] = chance.randbytes(stop - place)
-                elif chance.random() < 0.5:
-                    found[place:stop] = old[place:stop].ljust(stop - place, b"\0")
+            if pick == "zero":
+                found[start:end] = bytes(end - start)
+            elif pick == "rubbish":
+                found[start:end] = chance.randbytes(end - start)
+            else:
+                for place in range(start, end, step):
+                    if chance.random() < 0.5:
+                        stop = min(place + step, end)
+                        found[place:stop] = old[place:stop].ljust(stop - place, b"\0")
         return bytes(found)
 
     shortest = min(len(state) for state in steps)
     lengths = {shortest + (len(new) - shortest) * part // 4 for part in (1, 2, 3)} | {max(shortest, len(new) - 1)}
     middle = steps[1:-1] if len(steps) <= 5 else [steps[1], steps[len(steps) // 2], steps[-2]]
     forms = [*middle, *(new[:length] for length in sorted(lengths)), mixed("zero"), mixed("rubbish")]
-    forms += [mixed("some"), mixed("some")]
+    forms += [mixed("some") for _ in range(mixes)]
     return [old, *dict.fromkeys(form for form in forms if form not in (old, new)), new]

@@ -82,6 +82,7 @@ def test_the_closed_process_may_die_and_tells_nothing(tmp_path: Path) -> None:
     with server(
         tmp_path / "attacked", "attack_server", "shoestring.importers.pytorch_child", "torch.export", "torch.onnx"
     ) as made:
+        made.seconds = 300.0  # torch takes seconds for a sound file, on a quiet machine
         cases = endless(lambda chance: {"in.pt2": zip_case(sound, chance)}, SEED)
         tally = made.run("attack_server:import_torch", cases, OPENED, "in.pt2")
         alive = made.alive()

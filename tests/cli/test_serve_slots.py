@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -35,9 +38,11 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 class Server:
     """`shoestring VERB --slots ...` and what it says."""
 
-    def __init__(self, verb: str, slots: Slots, *words: object) -> None:
+    def __init__(self, verb: str, slots: Slots, *words: object, **environment: str) -> None:
         command = [sys.executable, "-m", "shoestring.cli.main", verb, "--slots", slots.root, *words]
-        self.process = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -65,8 +70,8 @@ class Server:
 def started() -> Iterator[Any]:
     servers: list[Server] = []
 
-    def start(*words: Any) -> Server:
-        servers.append(Server(*words))
+    def start(*words: Any, **environment: str) -> Server:
+        servers.append(Server(*words, **environment))
         return servers[-1]
 
     yield start
@@ -90,7 +95,10 @@ def confirmed(slots: Slots) -> None:
 def test_one_process_through_four_bundles(tmp_path, bundles, started) -> None:
     slots, broken = make_slots(tmp_path / "slots"), tmp_path / "broken.shoe"
     make_null_bundle(broken, wrong=(CHEAP, MIDDLE, DEAR))
-    server = started("serve", slots, "--port", "0", "--trial-seconds", "1", "--fps", "50")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "manager"))
+    options = ("--port", "0", "--trial-seconds", "1", "--fps", "50")
+    server = started("serve", slots, *options, NOTIFY_SOCKET=str(tmp_path / "manager"))
     server.until("has no bundle yet; waiting for one")
 
     slots.seen(0)  # the directory is there, and still no bundle
@@ -116,6 +124,22 @@ def test_one_process_through_four_bundles(tmp_path, bundles, started) -> None:
         assert answer.status == 200
     assert server.process.poll() is None  # the same process all the way
     assert server.end() == 0
+    told = [line.partition("=")[0] for line in heard_by(manager)]
+    # The manager gives it time while it waits, and is never told that it stops before it does.
+    assert told[0] == "EXTEND_TIMEOUT_USEC"
+    assert [word for word in told if word in ("READY", "WATCHDOG", "STOPPING")] == [
+        "READY", "WATCHDOG", "READY", "WATCHDOG", "WATCHDOG", "READY", "STOPPING",
+    ]  # fmt: skip
+
+
+def heard_by(manager: socket.socket) -> list[str]:
+    """Lines that a service manager was sent."""
+    lines: list[str] = []
+    manager.setblocking(False)
+    with manager, contextlib.suppress(BlockingIOError):
+        while True:
+            lines += manager.recv(4096).decode().splitlines()
+    return lines
 
 
 def test_a_server_that_is_stopped_does_not_use_its_starts_up(tmp_path, bundles, started) -> None:

@@ -163,6 +163,29 @@ def test_the_child_sees_next_to_none_of_our_environment(monkeypatch: pytest.Monk
     }
 
 
+FORGED: dict[str, object] = {
+    "nothing": None,
+    "a list": [1],
+    "no words": {"result": {}},
+    "words of another kind": {"result": {}, "held": "all", "lacking": None},
+    "a number for words": {"result": {}, "held": [], "lacking": 3},
+    "words that move the cursor": {"result": {}, "held": [], "lacking": "\x1b[2J"},
+    "another result": {"result": {"a": 1}, "held": [], "lacking": None},
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_an_answer_of_another_form_is_one_clear_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / closed_targets.ROOM_FILE).write_text(json.dumps(FORGED[name]))
+    monkeypatch.setattr(quarantine, "ENTRY", "closed_targets:forged_answer")
+    source = onnx_graphs.save(onnx_graphs.conv_bn_relu(), tmp_path / "in.onnx")
+    with pytest.raises(ModelError):
+        import_model(source, tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
 LOADS = re.compile(
     r"\bpickle\.(load|loads|Unpickler)|\btorch\.load\(|jit\.load\(|export\.load\(|allow_pickle=True\b(?!,)|"
     r"\b(marshal|shelve|joblib|dill|cloudpickle)\b|\byaml\.(unsafe_)?load\("

@@ -167,13 +167,13 @@ def test_an_identity_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "device.key"
     before = os.umask(0o000)
     try:
-        OURS.save(path)
+        OURS.store(path)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert age.load_identity(path).recipient == OURS.recipient
     with pytest.raises(StorageError, match="exists already"):
-        age.Identity.make().save(path)
+        age.Identity.make().store(path)
     assert age.load_identity(path).recipient == OURS.recipient
     path.chmod(0o640)
     with pytest.raises(SignatureError, match="others than its owner"):

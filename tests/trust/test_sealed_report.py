@@ -60,8 +60,8 @@ def test_a_signature_for_another_purpose_is_none():
     "change",
     [
         {"format": 2}, {"sequence": 0}, {"state": "happy"}, {"counter": -1}, {"answers": -1}, {"errors": -5},
-        {"reason": "x" * 501}, {"group": "g" * 101}, {"version": "1\n2"}, {"chip": "\x1b[2J"}, {"bundle_sha256": "a" * 63},
-        {"running_sha256": "Z" * 64}, {"bundle_sha256": ""},
+        {"reason": "x" * 501}, {"group": "g" * 101}, {"version": "1\n2"}, {"chip": "\x1b[2J"}, {"bundle_sha256": ""},
+        {"bundle_sha256": "a" * 63}, {"running_sha256": "Z" * 64},
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_on_both_sides(change):

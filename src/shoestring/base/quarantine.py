@@ -91,7 +91,8 @@ def ask(
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     answer = run_in_child(ENTRY, call, limits, env={**kept, **ONE_THREAD, **(env or {})}, inherit_env=False)
     held, lacking = answer["held"], answer["lacking"]
-    if not isinstance(held, list) or not isinstance(lacking, str | None):
+    sound = isinstance(held, list) and (lacking is None or (isinstance(lacking, str) and lacking.isprintable()))
+    if not sound:
         raise TypeError(f"{target} answered in no way of ours")
     return Told(answer["result"], tuple(str(word) for word in held), lacking)
 

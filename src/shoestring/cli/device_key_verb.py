@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.trust.age import Identity
 
     identity = Identity.make()
-    identity.save(arguments.out)
+    identity.store(arguments.out)
     if arguments.json:
         console.show_json({"identity": arguments.out, "recipient": identity.recipient})
         return 0

@@ -76,7 +76,12 @@ def bundle_for(
 
 
 def begin_again() -> NoReturn:
-    """Replace this process by the same command. Nothing that it held is open any more: the caller has closed it all."""
+    """Replace this process by the same command; the caller has closed all that it held.
+
+    Raises:
+        StorageError: the system does not start it.
+    """
+    from shoestring.base.errors import StorageError
     from shoestring.cli import console
     from shoestring.device.service.notify import Notifier
 
@@ -84,7 +89,10 @@ def begin_again() -> NoReturn:
     Notifier(os.environ).tell("WATCHDOG=1", "STATUS=beginning again with another bundle")
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    try:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    except OSError as error:
+        raise StorageError(f"cannot start {sys.executable} again: {error.strerror or error}") from error
 
 
 def _patiently(slots: Slots) -> tuple[Held, Bundle]:

@@ -116,7 +116,7 @@ def upper_bound(n: int, count: int, error: float) -> float:
 
 
 def _at_most(n: int, count: int, rate: float) -> float:
-    """Probability that `count` or fewer of `n` fail, for rates above `count / n`: each term is smaller than the last."""
+    """Probability that `count` or fewer of `n` fail, for rates above `count / n`: terms fall from one to the next."""
     if not 0 < rate < 1:
         return 1.0 - rate
     odds = (1 - rate) / rate

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import UsageError
+from shoestring.base.limits import MAX_RELEASE_REVOKED
 from shoestring.domain.release import RELEASE_FORMAT, DeltaFrom, Release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Waves = tuple[Release | None, ...]
-MAX_REVOKED = 500
-"""70 bytes each in every release, which may have 64 KiB. A bundle a week for ten years."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,8 @@ def revoked(waves: Waves, group: str, bad: str, back: Wanted | None, now_s: int)
         UsageError: a wave needs another bundle and there is none; or too many are revoked.
     """
     all_revoked = tuple(sorted({*revoked_by(waves), bad}))
-    if len(all_revoked) > MAX_REVOKED:
-        raise UsageError(f"{group} revokes {len(all_revoked)} bundles, the limit is {MAX_REVOKED}")
+    if len(all_revoked) > MAX_RELEASE_REVOKED:
+        raise UsageError(f"{group} revokes {len(all_revoked)} bundles, the limit is {MAX_RELEASE_REVOKED}")
     counter = next_counter(waves)
     made: dict[int, Release] = {}
     last: Release | None = None

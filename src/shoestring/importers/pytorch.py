@@ -114,10 +114,6 @@ def _ask(source: Path, request: object, limits: ChildLimits, around: Walls) -> T
         kind = UsageError if type(error) is UsageError else ModelError
         hint = None if error.hint is None else plain(error.hint)
         raise kind(plain(error.message), hint=hint) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(
-            f"the process that read {source} answered in no way of ours", hint="the file is hostile; do not use it"
-        ) from error
 
 
 def _notes(told: Told) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def ask_child(
         env: added to the child's environment, which holds next to nothing.
 
     Raises:
-        ModelError: it died or ran out of time; or whatever error of ours it raised.
+        ModelError: it died, ran out of time or answered nonsense; or whatever error of ours it raised.
     """
     most = limits.memory_bytes or limits.resident_bytes
     memory = "any amount" if most is None else format_bytes(most)
@@ -121,6 +121,11 @@ def ask_child(
         raise ModelError(
             f"the process that read {source} died (limits: {limits.seconds:g} s, {memory} of memory): {error.message}",
             hint="the file is damaged, hostile or too large; export it again",
+        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        # Whatever took the process over wrote the answer, not us.
+        raise ModelError(
+            f"the process that read {source} answered in no way of ours", hint="the file is hostile; do not use it"
         ) from error
     except ChildError as error:
         raise ModelError(f"{source} was not opened: {error.message}", hint=error.hint) from error

@@ -53,7 +53,7 @@ class Identity:
     def __repr__(self) -> str:
         return f"Identity of {self.recipient}"
 
-    def save(self, path: Path) -> None:
+    def store(self, path: Path) -> None:
         """Write it for its owner alone, in the form of age-keygen. Never over another file. Raises StorageError."""
         path = Path(path)
         if path.exists():

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,14 +78,10 @@ def test_the_same_bundle_gives_the_same_bytes_in_any_process() -> None:
         "from shoestring.bundle.bom import make_bom; "
         "print(canonical.digest(make_bom(*kind('cascade'))))"
     )
-    found = set()
-    for seed in ("0", "1"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        done = subprocess.run(
-            [sys.executable, "-c", words], env=environment, capture_output=True, text=True, check=True, cwd=Path.cwd()
-        )
-        found.add(done.stdout.strip())
-    assert found == {canonical.digest(make_bom(*kind("cascade")))}
+    seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == canonical.digest(make_bom(*kind("cascade")))
 
 
 def test_a_bill_says_nothing_of_an_older_one() -> None:

@@ -12,10 +12,11 @@ from shoestring.base import canonical
 from shoestring.base.errors import SlotError, StorageError
 from shoestring.device.slots import GOOD, TRIAL
 from shoestring.device.slots.nouns import MAX_RECORD_BYTES, NOTHING
-from shoestring.device.slots.record import COPY, RECORD, read_record
+from shoestring.device.slots.record import COPY, RECORD, read_record, sealed
 from slot_scenes import bring, make_bundles, make_slots, settle, sha256_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from shoestring.device.slots import Slots
@@ -44,28 +45,51 @@ def test_a_device_that_never_had_a_bundle_has_no_trouble(tmp_path: Path) -> None
 
 def test_the_record_is_canonical_and_closed(slots: Slots) -> None:
     data = (slots.root / RECORD).read_bytes()
-    assert canonical.encode(slots.record()) == data
-    parsed = json.loads(data)
+    assert sealed(slots.record()) == data
+    parsed = json.loads(data)["record"]
     for odd in ({**parsed, "more": 1}, {key: parsed[key] for key in parsed if key != "starts"}):
-        (slots.root / RECORD).write_bytes(canonical.encode(odd))
+        (slots.root / RECORD).write_bytes(resealed(odd))
         assert "no sound record" in str(slots.trouble())
 
 
-DAMAGE = {
+def resealed(parsed: object) -> bytes:
+    """Somebody who knows the format."""
+    return canonical.encode({"record": parsed, "sha256": canonical.digest(parsed)})
+
+
+def changed(old: str, new: str) -> Callable[[bytes], bytes]:
+    """Other text in the record, under a hash that fits it."""
+
+    def change(data: bytes) -> bytes:
+        text = canonical.encode(json.loads(data)["record"]).decode()
+        assert old in text
+        return resealed(json.loads(text.replace(old, new)))
+
+    return change
+
+
+def rotten(data: bytes, place: int) -> bytes:
+    """One bit is another; a digit stays a digit."""
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut": lambda data: data[: len(data) // 2],
     "empty": lambda _: b"",
     "zeroed": lambda data: bytes(len(data)),
     "a flipped bit": lambda data: bytes([data[0] ^ 1]) + data[1:],
     "endless": lambda _: b" " * (MAX_RECORD_BYTES + 1),
     "deep": lambda _: b"[" * 60_000,
-    "another format": lambda data: data.replace(b'"format":1', b'"format":2'),
-    "another state": lambda data: data.replace(b'"trial"', b'"great"'),
-    "states that do not agree": lambda data: data.replace(b'"trial"', b'"empty"'),
-    "starts beyond all": lambda data: data.replace(b'"starts":0', b'"starts":9'),
-    "a slot of nobody": lambda data: data.replace(b'"slot":"b"', b'"slot":"/etc/passwd"'),
-    "two in one slot": lambda data: data.replace(b'"slot":"b"', b'"slot":"a"'),
-    "no hash": lambda data: data.replace(b'"sha256":"', b'"sha256":"X'),
-    "a count below zero": lambda data: data.replace(b'"size_bytes":', b'"size_bytes":-'),
+    "another format": changed('"format":1', '"format":2'),
+    "another state": changed('"trial"', '"great"'),
+    "states that do not agree": changed('"trial"', '"empty"'),
+    "starts beyond all": changed('"starts":0', '"starts":9'),
+    "a rotten bit of a hash": lambda data: rotten(data, data.index(b'"sha256":"') + 20),
+    "a rotten bit of a count": lambda data: rotten(data, data.index(b'"starts":') + 9),
+    "a slot of nobody": changed('"slot":"b"', '"slot":"/etc/passwd"'),
+    "two in one slot": changed('"slot":"b"', '"slot":"a"'),
+    "no hash": changed('"sha256":"', '"sha256":"X'),
+    "a count below zero": changed('"size_bytes":', '"size_bytes":-'),
 }
 
 

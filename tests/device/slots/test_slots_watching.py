@@ -108,6 +108,17 @@ def test_no_rung_left_ends_it_at_once(slots: Slots) -> None:
     assert "no rung answers any more: it sees cats" in str(watching.leaving)
 
 
+def test_silence_is_no_service(slots: Slots) -> None:
+    """Where nothing runs any more nothing breaks either."""
+    clock = Clock()
+    watching = watch(slots, clock)
+    watching.attach(lambda: [RungState("int8", "resting", why="it fell over")])
+    clock.now_s += 60
+    watching.counted(0, 0)
+    assert "no rung answers any more: it fell over" in str(watching.leaving)
+    assert slots.record().state == "good"  # the one before
+
+
 def test_the_rungs_are_not_asked_while_all_is_well(slots: Slots) -> None:
     """The engine answers between two frames: a governor that waited for it would wait for a hang too."""
     watching = watch(slots, Clock())

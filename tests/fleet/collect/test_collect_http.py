@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -161,8 +161,7 @@ def test_the_saboteur_that_answers_before_it_kept_is_caught(monkeypatch):
 
 
 def test_rates_tokens_and_paths():
-    _, line = make_token("fleet")
-    token, line = make_token("fleet")
+    token, _line = make_token("fleet")
     tokens = read_tokens(None, {"SHOESTRING_TOKEN": token})
     with Collector(settings=Settings(tokens=tokens, client_rate=1, whole_rate=1)) as collector:
         assert collector.post(sealed(1)).status_code == 401
@@ -208,13 +207,13 @@ def test_the_agent_s_own_sender_and_the_real_server(tmp_path):
     command += ["--devices", "devices.txt"]
     listed = [device(number).public.key_id for number in range(1, 6)]
     (tmp_path / "devices.txt").write_text("\n".join(listed))
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
-    ) as child:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, **pipes) as child, contextlib.ExitStack() as stack:
+        stack.callback(child.kill)
         address = json.loads("".join(iter(lambda: child.stdout.readline().decode(), "}\n")) + "}")["address"]
         sender = HttpSender(address)
-        outcomes = [sender.send(sealed(number)).outcome for number in (1, 2, 3, 1)]
-        assert outcomes == [TAKEN] * 4
+        answers = [sender.send(sealed(number)) for number in (1, 2, 3, 1)]
+        assert [one.outcome for one in answers] == [TAKEN] * 4, answers
         assert sender.send(sealed(9)).outcome == LATER  # not listed: kept until it is
         assert sender.send(b"{}").outcome == NEVER
         assert sender.send(sealed(1, state="trial")).outcome == NEVER

@@ -107,7 +107,7 @@ def test_senseless_changes_are_refused_and_change_nothing(site, role, threshold,
     before = site.files()
     with pytest.raises(UsageError, match=words):
         add_key(site.workshop, role, key, threshold=threshold)
-    with pytest.raises(UsageError, match="has no key|no role"):
+    with pytest.raises(UsageError, match=r"has no key|no role"):
         remove_key(site.workshop, role, key.keyid)
     assert site.files() == before
 

@@ -213,7 +213,7 @@ def test_waves_are_not_dealt_anew_within_a_roll_out(site):
 
 def test_a_role_cannot_speak_for_the_shares_of_another(site):
     """The saboteur: the first wave's keys sign a release for everybody; devices outside do not follow."""
-    with site.workshop.changing() as (book, draft):
+    with site.workshop.changing() as (_book, draft):
         mine = draft.waves[f"{GROUP}.1"]
         (target,) = [one for path, one in mine.targets.items() if path.endswith("/00/release.json")]
         other = draft.waves[f"{GROUP}.3"].targets

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -137,6 +138,39 @@ def test_any_part_on_the_disk_ends_well(tmp_path: Path, part: bytes) -> None:
     with serving(lambda connection, head: ranged(connection, head, DATA, '"m"')) as (address, _):
         fetch(open_source(address), WANTED, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == DATA
+
+
+def test_a_part_that_cannot_be_read_to_its_end_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that wears out fails in the middle of a read."""
+    part = tmp_path / f".{WANTED.sha256}.part"
+    part.write_bytes(DATA[:5_000])
+    kept = download.open_within
+
+    class Worn:
+        def __init__(self, stream: BinaryIO) -> None:
+            self.stream, self.reads = stream, 0
+
+        def read(self, size: int) -> bytes:
+            self.reads += 1
+            if self.reads > 2:
+                raise OSError(errno.EIO, "worn out")
+            return self.stream.read(size)
+
+        def __enter__(self) -> Worn:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.stream.close()
+
+    def opened(root: Path, name: str) -> object:
+        stream = kept(root, name)
+        return Worn(stream) if name == part.name else stream
+
+    monkeypatch.setattr(download, "open_within", opened)
+    with serving(lambda connection, head: ranged(connection, head, DATA, '"m"')) as (address, heads):
+        fetch(open_source(address), WANTED, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert header(heads[0], "Range") is None
 
 
 def test_an_endless_file_stops_at_its_length(tmp_path: Path) -> None:

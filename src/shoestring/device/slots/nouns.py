@@ -82,6 +82,19 @@ class Record:
     counter: int
 
 
+@dataclass(frozen=True)
+class Sealed:
+    """A record as it lies on the disk: one bit that rots in it is noticed, and not taken for another hash.
+
+    Args:
+        record: that it is.
+        sha256: of its canonical bytes. It tells damage, not attacks: whoever can write it can write this.
+    """
+
+    record: Record
+    sha256: str
+
+
 NOTHING = Record(RECORD_FORMAT, EMPTY, None, 0, None, (), 0)
 """Of a device that never had a bundle."""
 
@@ -124,4 +137,5 @@ __all__ = [
     "Kept",
     "Record",
     "Refusal",
+    "Sealed",
 ]

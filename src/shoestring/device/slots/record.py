@@ -27,6 +27,7 @@ from shoestring.device.slots.nouns import (
     STATES,
     TRIAL,
     Record,
+    Sealed,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_record(root: Path) -> tuple[Record, str | None]:
 
 def write_record(root: Path, record: Record) -> None:
     """The one step after which everything is different, and then the copy. Raises StorageError."""
-    data = canonical.encode(record)
+    data = sealed(record)
     disk.write_bytes(root / RECORD, data)
     if record.state != TRIAL:
         disk.write_bytes(root / COPY, data)
@@ -86,7 +87,12 @@ def settle_copy(root: Path, record: Record) -> None:
     except SlotError:
         held = None
     if held != record:
-        disk.write_bytes(root / COPY, canonical.encode(record))
+        disk.write_bytes(root / COPY, sealed(record))
+
+
+def sealed(record: Record) -> bytes:
+    """As it lies on the disk."""
+    return canonical.encode(Sealed(record, canonical.digest(record)))
 
 
 def file_of(slot: str) -> str:
@@ -120,11 +126,13 @@ def _read(root: Path, name: str) -> Record | None:
         raise StorageError(f"cannot read {path}: {error.strerror or error}", hint="check the disk") from error
     if len(data) > MAX_RECORD_BYTES:
         raise _unsound(path, f"it has more than {MAX_RECORD_BYTES} bytes")
-    record = canonical.decode(data, Record, lambda reason: _unsound(path, reason))
-    odd = _oddity(record)
+    held = canonical.decode(data, Sealed, lambda reason: _unsound(path, reason))
+    if canonical.digest(held.record) != held.sha256:
+        raise _unsound(path, "it does not have its hash")
+    odd = _oddity(held.record)
     if odd is not None:
         raise _unsound(path, odd)
-    return record
+    return held.record
 
 
 def _oddity(record: Record) -> str | None:
@@ -158,4 +166,4 @@ def _unsound(path: Path, reason: str) -> SlotError:
     return SlotError(f"{path} is no sound record: {line[:MAX_WORDS]}", "damaged")
 
 
-__all__ = ["COPY", "RECORD", "file_of", "read_record", "settle_copy", "write_record"]
+__all__ = ["COPY", "RECORD", "file_of", "read_record", "sealed", "settle_copy", "write_record"]

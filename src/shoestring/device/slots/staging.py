@@ -27,7 +27,7 @@ def room_for(root: Path, size_bytes: int) -> Path:
     after, slot = rules.making_room(record)
     path = root / file_of(slot)
     check_space(root, size_bytes, path)
-    if trouble is not None or after != record:
+    if trouble is not None or after != record or not (root / RECORD).exists():  # a slot never comes before the record
         write_record(root, after)
     # Before anything is written over: should the record be damaged one day, its copy names no slot that is not there.
     settle_copy(root, after)

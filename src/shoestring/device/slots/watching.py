@@ -114,13 +114,13 @@ class Watching(Listener):
             self._open = False
 
     def _judge(self, now_s: float, failed: bool) -> None:
-        # Only after a fault: the engine answers this question between two frames, and one may take long.
-        rungs = self._rungs() if failed else ()
+        well = verdict(self._progress, self._rules, now_s)
+        # Not every time: the engine answers this question between two frames, and one may take long.
+        rungs = self._rungs() if failed or well else ()
         why = next((rung.why for rung in rungs if rung.why), "")
         if rungs and all(rung.state in ("refused", "resting") for rung in rungs):
             self._give_up("crashed", f"no rung answers any more: {why}")
             return
-        well = verdict(self._progress, self._rules, now_s)
         if well is False:
             self._give_up("crashed", f"its engines broke {self._progress.faults} times: {why}")
         elif well:
@@ -129,9 +129,10 @@ class Watching(Listener):
             self._say(f"the bundle {self._held.sha256[:12]} served well: it is good from now on")
 
     def _give_up(self, reason: str, words: str) -> None:
-        self._slots.fail(reason, words, self._held)
+        back = self._slots.fail(reason, words, self._held)
         self._open = False
-        self.leaving = f"the bundle {self._held.sha256[:12]} is refused, and the one before is active again: {words}"
+        after = "there is none to go back to" if back is None else "the one before is active again"
+        self.leaving = f"the bundle {self._held.sha256[:12]} is refused, and {after}: {words}"
 
     def _look(self) -> None:
         try:

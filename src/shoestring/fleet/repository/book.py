@@ -83,14 +83,19 @@ def read_book(folder: Path) -> Book:
     return Book(folder, roots, timestamp, snapshot, targets, waves)
 
 
+def check_is_there(folder: Path) -> None:
+    """Raises UsageError where there is no repository."""
+    if not (folder / METADATA / "1.root.json").is_file():
+        raise UsageError(f"{folder} is no repository of a fleet", hint="make one: shoestring fleet init DIR")
+
+
 def metadata_path(folder: Path, role: str, version: int) -> Path:
     """Where a version of a role's metadata lies; that of the timestamp has no number."""
     return folder / METADATA / ("timestamp.json" if role == "timestamp" else f"{version}.{role}.json")
 
 
 def _roots(folder: Path) -> tuple[Metadata[Root], ...]:
-    if not (folder / METADATA / "1.root.json").is_file():
-        raise UsageError(f"{folder} is no repository of a fleet", hint="make one: shoestring fleet init DIR")
+    check_is_there(folder)
     found = [_checked(folder, "1.root.json", Root)]
     _verify(found[0].signed, "root", found[0])
     while (folder / METADATA / f"{len(found) + 1}.root.json").is_file():

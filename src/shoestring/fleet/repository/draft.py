@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tuf.api.metadata import (  # type: ignore[attr-defined]
     Delegations,
@@ -28,7 +28,8 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
 )
 
 from shoestring.base import canonical, disk
-from shoestring.base.errors import BundleError, SignatureError
+from shoestring.base.errors import BundleError, SignatureError, UsageError
+from shoestring.base.limits import MAX_ROOT_BYTES, MAX_SNAPSHOT_BYTES, MAX_TARGETS_BYTES, MAX_TIMESTAMP_BYTES
 from shoestring.bundle.opening import open_regular
 from shoestring.fleet.repository.book import METADATA, TARGETS, Book, metadata_path
 from shoestring.fleet.roles import TOP, life_s
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from shoestring.fleet.repository.signers import Keyring
 
 CHUNK_BYTES = 1 << 20
+MOST_BYTES = {"root": MAX_ROOT_BYTES, "snapshot": MAX_SNAPSHOT_BYTES, "timestamp": MAX_TIMESTAMP_BYTES}
+"""That devices take; of all other roles MAX_TARGETS_BYTES."""
 
 
 class Draft:
@@ -97,6 +100,7 @@ class Draft:
 
         Raises:
             SignatureError: too few keys of a role are at hand, or the file of one does not open.
+            UsageError: a file would be larger than devices take.
             StorageError: the disk refused; the repository is as it was, or as it will be when the command is repeated.
         """
         changed = [name for name in sorted(self.waves) if name in self._changed]
@@ -164,7 +168,14 @@ class Draft:
             )
         if role == "root" and self._book is not None:
             self._check_old_root(self._book.root.roles["root"], made)
-        return made.to_bytes()
+        data = made.to_bytes()
+        most = MOST_BYTES.get(role, MAX_TARGETS_BYTES)
+        if len(data) > most:
+            raise UsageError(
+                f"the metadata of {role} would have {len(data)} bytes, devices take {most}",
+                hint="make fewer groups, canaries or bundles; or another repository",
+            )
+        return data
 
     def _check_old_root(self, old: Role, new: Metadata[Root]) -> None:
         """Devices go from root to root: each must be signed by the one before."""
@@ -219,6 +230,14 @@ def _copy(source: Path, path: Path, sha256: str) -> None:
             out.write(chunk)
         if digest.hexdigest() != sha256:
             raise BundleError(f"{source} changed while it was being published", hint="publish it again")
+
+
+def sha256_of(stream: BinaryIO) -> str:
+    """Of what is left of a stream, read piece by piece."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _meta(version: int, data: bytes) -> MetaFile:

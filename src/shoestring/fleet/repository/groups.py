@@ -14,6 +14,7 @@ from tuf.api.metadata import DelegatedRole  # type: ignore[attr-defined]
 
 from shoestring.base import canonical
 from shoestring.base.errors import RepositoryError, StorageError, UsageError
+from shoestring.base.limits import MAX_RELEASE_BYTES
 from shoestring.base.opens import open_within
 from shoestring.domain.release import Release, canary_path, share_path
 from shoestring.fleet.repository.book import TARGETS
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tuf.api.metadata import Key, TargetFile, Targets  # type: ignore[attr-defined]
-
-MAX_RELEASE_BYTES = 64 * 1024  # some 100 bytes a delta and 67 a revoked bundle
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
@@ -11,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import SignatureError, UsageError
+from shoestring.base.limits import MAX_RELEASE_DELTAS
+from shoestring.base.opens import open_within
 from shoestring.bundle.delta import make_delta
 from shoestring.bundle.opening import open_bundle
 from shoestring.bundle.signing import check_signatures
 from shoestring.domain.release import DeltaFrom, Release, bundle_path, delta_path
 from shoestring.fleet.repository.book import TARGETS
+from shoestring.fleet.repository.draft import sha256_of
 from shoestring.fleet.repository.groups import releases_of, the_group
 from shoestring.fleet.repository.releasing import put_waves
 from shoestring.fleet.repository.shelf import Held, held_bundles, note, retire
@@ -32,6 +34,8 @@ KEEP_DELTAS = 3
 """Deltas are made from the newest so many bundles of the group; devices that missed more of them fetch the whole."""
 WORTH = 0.9
 """A delta that is not a tenth smaller than the bundle is not worth the work of the device."""
+MAX_NAME = 100
+"""Characters that a release may have for people; a bundle's own name may be longer."""
 _MADE_BY = re.compile(r"^shoestring (\d+\.\d+\.\d+)$")
 _VERSION = re.compile(r"^\d{1,6}\.\d{1,6}\.\d{1,6}$")
 
@@ -71,18 +75,20 @@ def publish(
         deltas: from how many older bundles.
 
     Raises:
-        UsageError: no such group; the bundle was revoked; a version is none.
+        UsageError: no such group; the bundle was revoked; a version or the number of deltas is none.
         BundleError: it is not sound.
         SignatureError: it is not signed as the policy asks; or keys are missing, see `Draft.commit`.
         StorageError: the disk refused.
     """
+    if not 0 <= deltas <= MAX_RELEASE_DELTAS:
+        raise UsageError(f"deltas from {deltas} bundles are outside 0..{MAX_RELEASE_DELTAS}")
     with open_bundle(path) as bundle, workshop.changing() as (book, draft):
         signed_by = () if policy is None else _checked(bundle, policy)
         group = the_group(book.targets.signed, name)
         before = releases_of(book.folder, group, draft.waves)
         size = os.fstat(bundle.descriptor).st_size
         version = _minimum(bundle, minimum_version)
-        wanted = Wanted(bundle.sha256, size, bundle.manifest.name, version, chip)
+        wanted = Wanted(bundle.sha256, size, bundle.manifest.name[:MAX_NAME], version, chip)
         published(before, name, wanted, draft.now_s)  # refuses before anything dear is done
         note(draft, Held(wanted, draft.now_s, (name,)), path)
         with tempfile.TemporaryDirectory(prefix="shoestring-") as scratch:
@@ -116,8 +122,8 @@ def _deltas(draft: Draft, book: Book, group: str, new: Bundle, scratch: Path, mo
         made = make_delta(old, new.path, out)
         if made.delta_bytes > WORTH * made.new_bytes:
             continue
-        with out.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        with open_within(scratch, out.name) as stream:
+            sha256 = sha256_of(stream)
         draft.add_file(delta_path(held.sha256, new.sha256), out, sha256, made.delta_bytes)
         found.append(DeltaFrom(held.sha256, sha256, made.delta_bytes))
     return tuple(found)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RENEW_AT = 0.5
 """Of a role's time that is left when it is signed anew: cron may fail for as long again."""
 GRACE_S = 7 * DAY_S
-"""Files that metadata named which was in force so recently stay: a device that began an update with them shall end it."""
+"""Files that were named by what was in force so recently stay: a device that began with them shall come to an end."""
 _VERSIONED = re.compile(r"^(\d{1,9})\.(.+)\.json$")
 
 
@@ -73,7 +73,9 @@ def _prune(folder: Path, now_s: int) -> int:
     wanted = {metadata_path(folder, "timestamp", 0)}
     for role, versions in _versions(folder).items():
         in_force = book.snapshot.signed.version if role == "snapshot" else _listed(book, role)
-        for version, after in pairwise((*sorted(versions), None)):
+        newer = dict(pairwise(sorted(versions)))
+        for version in versions:
+            after = newer.get(version)
             replaced = after is None or now_s - versions[after].stat().st_mtime > GRACE_S
             if version == in_force or not (replaced or version > in_force):
                 wanted.add(versions[version])
@@ -82,7 +84,7 @@ def _prune(folder: Path, now_s: int) -> int:
     for path in sorted((folder / METADATA).iterdir()) + sorted((folder / TARGETS).rglob("*")):
         if path in wanted or path.is_symlink() or not path.is_file() or now_s - path.stat().st_mtime <= GRACE_S:
             continue
-        if path.parent != folder / METADATA or (match := _VERSIONED.match(path.name)) and match[2] != "root":
+        if path.parent != folder / METADATA or ((match := _VERSIONED.match(path.name)) and match[2] != "root"):
             disk.remove(path)
             removed += 1
     return removed

@@ -12,7 +12,7 @@ from shoestring.base.errors import UsageError
 from shoestring.fleet.repository.draft import Draft
 from shoestring.fleet.repository.groups import Group, delegate, groups_of, releases_of
 from shoestring.fleet.repository.releasing import put_release
-from shoestring.fleet.repository.workshop import locked
+from shoestring.fleet.repository.workshop import LOCK, locked
 from shoestring.fleet.roles import (
     DEFAULT_WAVES,
     MAX_CANARIES,
@@ -50,7 +50,7 @@ def init(workshop: Workshop, *, root_threshold: int = 1) -> tuple[str, ...]:
         raise UsageError(f"a threshold of {root_threshold} is outside 1..{MAX_THRESHOLD}")
     disk.make_directory(workshop.folder)
     with locked(workshop.folder):
-        if any(workshop.folder.iterdir()):
+        if any(path.name != LOCK for path in workshop.folder.iterdir()):
             raise UsageError(f"{workshop.folder} is not empty", hint="name a new folder")
         ring = workshop.keyring
         draft = Draft(workshop.folder, None, ring, workshop.clock())
@@ -82,15 +82,18 @@ def set_group(
         SignatureError, StorageError: as in `Draft.commit`.
     """
     check_group(name)
+    named = None if canaries is None else tuple(sorted(set(map(check_device, canaries))))
+    if waves is not None:
+        check_waves(waves)
     with workshop.changing() as (book, draft):
         old = groups_of(book.targets.signed).get(name)
         if old is None and len(groups_of(book.targets.signed)) >= MAX_GROUPS:
             raise UsageError(f"there are {MAX_GROUPS} groups, the limit")
         group = old or Group(name, DEFAULT_WAVES, ())
         if waves is not None:
-            group = replace(group, waves=check_waves(waves))
-        if canaries is not None:
-            group = replace(group, canaries=tuple(sorted(set(map(check_device, canaries)))))
+            group = replace(group, waves=waves)
+        if named is not None:
+            group = replace(group, canaries=named)
         if len(group.canaries) > MAX_CANARIES:
             raise UsageError(f"{len(group.canaries)} canaries, the limit is {MAX_CANARIES}")
         keys, threshold = _rollout_keys(workshop, draft.targets, old)

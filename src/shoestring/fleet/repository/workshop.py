@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shoestring.base.errors import StorageError
-from shoestring.fleet.repository.book import read_book
+from shoestring.base import disk
+from shoestring.fleet.repository.book import check_is_there, read_book
 from shoestring.fleet.repository.draft import Draft
 
 if TYPE_CHECKING:
@@ -19,6 +17,9 @@ if TYPE_CHECKING:
 
     from shoestring.fleet.repository.book import Book
     from shoestring.fleet.repository.signers import Keyring
+
+LOCK = ".lock"
+"""A file in the repository's folder that holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,12 @@ class Workshop:
         Raises:
             RepositoryError, UsageError, StorageError: see `read_book`.
         """
+        check_is_there(self.folder)
         with locked(self.folder):
             book = read_book(self.folder)
             yield book, Draft(self.folder, book, self.keyring, self.clock())
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Wait until no other command of this machine changes the folder. Raises StorageError."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise StorageError(f"cannot open {folder}: {error.strerror or error}", hint="check the path") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return disk.locked(folder / LOCK)

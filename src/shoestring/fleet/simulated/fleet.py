@@ -38,8 +38,8 @@ from shoestring.fleet.simulated.world import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOOK_S = 2.0 * HOUR_S
-"""Between two looks of a device: eight times the usual, so that fifty fleets go through a week in minutes."""
+LOOK_S = 3.0 * HOUR_S
+"""Between two looks of a device: twelve times the usual, so that fifty fleets go through a week in minutes."""
 OPERATOR_S = 6 * HOUR_S
 PUBLISH_S = DAY_S
 """When the bad bundle is published, after the start."""
@@ -120,6 +120,7 @@ class Fleet:
         self.bad = Bundle(self.bad.wanted, plan.fails)
         self._bundles = {one.sha256: one for one in (self.good, self.bad, self.mended)}
         self._shares = wave_shares(plan.waves)
+        self._wave_of = [wave for wave, shares in enumerate(self._shares) for _ in shares]
         self.waves: Waves = (None,) * len(plan.waves)
         self._release(published(self.waves, GROUP, self.good.wanted, START_S))
         while next_wave(self.waves) is not None:
@@ -167,8 +168,7 @@ class Fleet:
         """One look of a device at the repository, and what it has to tell."""
         self.outcome.looks += 1
         before = device.seen
-        wave = next(i for i, shares in enumerate(self._shares) if device.share in shares)
-        release = self.waves[wave]
+        release = self.waves[self._wave_of[device.share]]
         reachable = not device.away.covers(self.now_s) and not self._server_down.covers(self.now_s)
         if not reachable:
             device.fail_look("unreachable", "no answer")

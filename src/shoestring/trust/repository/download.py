@@ -48,7 +48,8 @@ def fetch(source: Source, wanted: Wanted, out: Path) -> None:
         RepositoryError: rule `hash` or `length`: whole, and not what was signed for; nothing of it stays.
         StorageError: the disk refused.
     """
-    if _digest(out, wanted.size_bytes) == (wanted.sha256, wanted.size_bytes):
+    digest, held = _read(out, wanted.size_bytes)
+    if (digest.hexdigest(), held) == (wanted.sha256, wanted.size_bytes):
         return
     part = out.with_name(f".{wanted.sha256}.part")
     resumed = _Partial(part, wanted).complete(source)
@@ -72,9 +73,8 @@ class _Partial:
     def __init__(self, part: Path, wanted: Wanted) -> None:
         self.part, self.wanted = part, wanted
         self.mark_file = part.with_suffix(".mark")
-        self.hash = hashlib.sha256()
-        self.held = _feed(part, wanted.size_bytes, self.hash)
-        if self.held > wanted.size_bytes:
+        self.hash, self.held = _read(part, wanted.size_bytes)
+        if self.held == 0 or self.held > wanted.size_bytes:  # none, one that cannot be read, or one of something else
             self.drop()
         self.went_on = self.held > 0
 
@@ -142,20 +142,14 @@ class _Partial:
             return None
 
 
-def _digest(path: Path, size_bytes: int) -> tuple[str, int]:
-    hasher = hashlib.sha256()
-    held = _feed(path, size_bytes, hasher)
-    return hasher.hexdigest(), held
-
-
-def _feed(path: Path, limit_bytes: int, hasher: hashlib._Hash) -> int:
-    """Hash a file, up to one byte more than it may have; 0 bytes where there is none."""
-    held = 0
+def _read(path: Path, limit_bytes: int) -> tuple[hashlib._Hash, int]:
+    """Hash of a file and its size, up to one byte more than it may have; of nothing where it cannot be read."""
+    hasher, held = hashlib.sha256(), 0
     try:
         with open_within(path.parent, path.name) as stream:
             while piece := stream.read(min(HASH_BLOCK_BYTES, limit_bytes + 1 - held)):
                 hasher.update(piece)
                 held += len(piece)
     except (DataError, OSError):
-        return 0
-    return held
+        return hashlib.sha256(), 0
+    return hasher, held
