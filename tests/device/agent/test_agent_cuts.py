@@ -109,6 +109,7 @@ def test_cut_once_anywhere(tmp_path, monkeypatch, after):
         if not fell:
             break
     assert at > 40
+    print(f"{at // step} lives, each cut {'after' if after else 'before'} one of {at} durable steps")
 
 
 def test_cut_again_and_again(tmp_path, monkeypatch):
