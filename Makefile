@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 
-.PHONY: demo test check train-check wheel-check proof boards clean help
+.PHONY: demo test check train-check wheel-check proof proof-trust boards clean help
 
 help:
 	@echo "make demo    fit, run and report the demo model on this machine"
@@ -12,7 +12,7 @@ help:
 	@echo "make check   lint, types, import rule, docs"
 	@echo "make train-check  tests of training and of PyTorch files; installs torch"
 	@echo "make boards  the device install on emulated Arm boards; writes the tables of docs/boards.md"
-	@echo "make proof   slower proofs; their last figures stand in docs/proof.md"
+	@echo "make proof   slower proofs; their last figures stand in docs/proof.md (make proof-trust: those of security alone)"
 
 $(VENV)/.fit: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -70,6 +70,28 @@ proof: $(VENV)/.test
 	$(BIN)/python benchmarks/faults.py --faults 1000
 	$(BIN)/python benchmarks/soak.py --virtual-hours 24 --seeds 20
 	$(BIN)/python benchmarks/governor.py --seeds 10 --ladder resnet
+	$(MAKE) proof-trust
+
+# What must not fail when disks, networks, files or people are bad.
+proof-trust: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -P benchmarks/durability.py --states 100000 --kills 1000
+	SHOESTRING_PROOF=20 $(BIN)/python -m pytest --timeout=3600 -rP tests/device/slots/test_slots_machine.py
+	SHOESTRING_PROOF=2 $(BIN)/python -m pytest --timeout=3600 -rP tests/device/slots/test_slots_cuts.py tests/base/test_durable.py
+	SHOESTRING_PROOF=400 $(BIN)/python -m pytest --timeout=7200 -rP tests/attacks/test_hostile_signatures.py
+	SHOESTRING_PROOF=143 $(BIN)/python -m pytest --timeout=7200 -rP tests/attacks/test_hostile_bundles.py
+	SHOESTRING_PROOF=50 $(BIN)/python -m pytest --timeout=3600 -rP tests/bundle/bom tests/trust/test_age.py
+	SHOESTRING_PROOF=2 $(BIN)/python -m pytest --timeout=3600 -rP tests/docs/test_dependencies.py tests/attacks/tuf/test_saboteurs.py
+	SHOESTRING_PROOF=200 $(BIN)/python -m pytest --timeout=7200 -rP tests/trust/repository/test_rotations.py
+	SHOESTRING_PROOF=100 $(BIN)/python -m pytest --timeout=3600 -rP tests/trust/repository/test_clocks.py
+	SHOESTRING_PROOF=15 $(BIN)/python -m pytest --timeout=3600 -rP tests/attacks/tuf/test_mutations.py
+	SHOESTRING_PROOF=10 $(BIN)/python -m pytest --timeout=3600 -rP tests/trust/repository/test_power.py tests/trust/repository/test_refusing_disk.py
+	SHOESTRING_PROOF=12 $(BIN)/python -m pytest --timeout=3600 -rP tests/device/agent
+	SHOESTRING_PROOF=10 $(BIN)/python -m pytest --timeout=3600 -rP tests/fleet/repository tests/trust/test_sealed_report.py
+	SHOESTRING_PROOF=200 $(BIN)/python -m pytest --timeout=14400 -rP tests/attacks/test_mutated_models.py tests/attacks/test_mutated_archives.py
+	$(BIN)/python benchmarks/fleet.py --seeds 50
+	$(BIN)/python benchmarks/agents.py
+	$(BIN)/python -m pip install -q 'atheris>=3'
+	for target in envelope gguf safetensors delta manifest bundle; do $(BIN)/python benchmarks/fuzz.py $$target --seconds 3600 || exit 1; done
 
 boards: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python benchmarks/emulated_boards.py --write docs/boards.md
