@@ -26,9 +26,14 @@ def out() -> Console:
     return Console(file=sys.stdout, width=width, color_system=colours, markup=False, highlight=False, emoji=False)
 
 
+def clean(text: str) -> str:
+    """`text` with everything escaped that a terminal would act on: names in a stranger's file may hold such things."""
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
+
+
 def say(words: str) -> None:
     """Words for people, on stderr."""
-    sys.stderr.write(words + "\n")
+    sys.stderr.write(clean(words) + "\n")
 
 
 def show_json(value: object) -> None:
@@ -43,7 +48,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
         last = i == len(columns) - 1
         table.add_column(column, justify="right" if i in right else "left", no_wrap=not last, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(clean, row))
     out().print(table)
 
 

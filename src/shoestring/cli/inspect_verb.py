@@ -77,8 +77,8 @@ def _model(arguments: argparse.Namespace) -> int:
     for kind, specs in (("input", model.inputs), ("output", model.outputs)):
         for spec in specs:
             shape = " x ".join("?" if size is None else str(size) for size in spec.shape)
-            print(f"{kind:<22}{spec.name}: {spec.dtype} {shape}")
-    print(f"{'operators':<22}{', '.join(f'{count} {name}' for name, count in operators(found))}")
+            print(console.clean(f"{kind:<22}{spec.name}: {spec.dtype} {shape}"))
+    print(console.clean(f"{'operators':<22}{', '.join(f'{count} {name}' for name, count in operators(found))}"))
     print(f"{'MACs':<22}{format_count(found.macs)} for one example")
     print(f"{'parameters':<22}{format_count(found.parameters)} ({format_bytes(found.weight_bytes)})")
     print(f"{'bytes moved':<22}{format_bytes(found.moved_bytes)}, each tensor once a layer")
@@ -145,13 +145,19 @@ def _bundle(arguments: argparse.Namespace) -> int:
     show_cascade(manifest.ladder)
     for proof, counts in proofs:
         print("; ".join(checked_words(proof.rung, counts)))
-    print(signed)
+    print(console.clean(signed))
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0
 
 
 def _show_origin(manifest: Manifest, evidence: Evidence) -> None:
-    print(f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}")
+    from shoestring.cli import console
+
+    print(
+        console.clean(
+            f"{manifest.name}, made by {manifest.created_by} from a model with SHA-256 {manifest.source_sha256}"
+        )
+    )
     predicted = manifest.ladder.rung(manifest.ladder.chosen).candidate.cost.predicted
     if predicted is not None:
         print(f"latency and memory are estimates for {predicted.chip} ({predicted.ground}), not measurements")
