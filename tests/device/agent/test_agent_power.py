@@ -66,7 +66,7 @@ def test_the_queue_after_a_cut():
 
 def test_no_fsync_of_the_queue_is_idle():
     """Each one left out loses a report that was kept, a number that was seen, or room."""
-    assert power.drop_each(queue_of(100), seed=5, limit=LIMIT) >= 10
+    assert power.drop_each(queue_of(100), seed=5, limit=LIMIT) == []
 
 
 def use_memory(root: Path, done: power.Done) -> None:
@@ -91,7 +91,7 @@ MEMORY = power.Scenario(prepare_memory, use_memory, check_memory)
 
 def test_counters_after_a_cut():
     print(f"{power.cut(MEMORY, seed=5, limit=LIMIT)} states of the counters")
-    assert power.drop_each(MEMORY, seed=5, limit=LIMIT) >= 2
+    assert power.drop_each(MEMORY, seed=5, limit=LIMIT) == []
 
 
 def use_key(root: Path, done: power.Done) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from null_bundles import CHEAP, DEAR, make_null_bundle
 from shoestring.base.errors import SlotError, StorageError, UsageError
+from shoestring.bundle import open_bundle, pack
 from shoestring.bundle.signing import sign_bundle
 from shoestring.device.slots import TRIAL, Device, ReplayLimits, Slots, activate_bundle
 from shoestring.domain.release import RELEASE_FORMAT, Release
@@ -118,6 +119,21 @@ def test_signatures_are_asked_for(slots: Slots, bundles: dict[str, Path], owner:
     with pytest.raises(UsageError, match="whom to trust"):
         activate_bundle(slots, signed, ours, allow_unsigned=True)
     assert activate_bundle(slots, signed, ours, replay=no_replay).state == TRIAL
+
+
+def test_certificates_that_its_evidence_does_not_bear(slots: Slots, bundles: dict[str, Path], tmp_path: Path) -> None:
+    """Claims one more win on the certification split, and is packed as a sound bundle is."""
+    path = tmp_path / "better.shoe"
+    with open_bundle(bundles["two"]) as bundle:
+        manifest = bundle.manifest
+        first = manifest.ladder.rungs[0]
+        assert first.certificate is not None
+        paired = first.certificate.paired
+        better = replace(paired, wins=paired.wins + 1, variant_hits=paired.variant_hits + 1)
+        rung = replace(first, certificate=replace(first.certificate, paired=better))
+        ladder = replace(manifest.ladder, rungs=(rung, *manifest.ladder.rungs[1:]))
+        pack(path, replace(manifest, ladder=ladder), {blob.sha256: bundle.read(blob.sha256) for blob in manifest.blobs})
+    refused(slots, path, "hash", "the answers give")
 
 
 def test_what_fails_here_is_refused_for_good(slots: Slots, tmp_path: Path) -> None:

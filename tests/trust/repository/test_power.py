@@ -98,7 +98,7 @@ def test_a_cut_leaves_what_was_trusted_or_more(rotated: bool) -> None:
 
 def test_no_fsync_of_a_refresh_is_idle() -> None:
     """Each one left out loses something that a later step had counted on."""
-    assert power.drop_each(scenario_of(shop_of(False)), seed=8, limit=LIMIT) >= 8
+    assert power.drop_each(scenario_of(shop_of(False)), seed=8, limit=LIMIT) == []
 
 
 def test_a_cut_download_is_the_old_file_or_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@
    opened once, every byte of it is verified, and the same descriptor is replayed from and activated.
 5. Those who are trusted signed it, as many of them as must. Only where the owner names nobody, and says so, may it be
    unsigned.
-6. It was made for this chip, and the runtimes that it needs are here.
+6. Its scores and certificates have the counts of the answers in its evidence, and its bill of materials is its own. It
+   was made for this chip, and the runtimes that it needs are here.
 7. Its golden set is replayed on this very device, in processes that may crash, hang and take memory without harm, and
    must answer as it did where it was certified.
 8. The record names it, on trial (`Slots.activate`).
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import BundleError, SlotError, UsageError
+from shoestring.bundle.recheck import recheck_counts
 from shoestring.chips.host import this_machine
 from shoestring.device.slots import rules
 from shoestring.device.slots.checks import check_chip, check_counter, check_runtimes, check_signed, check_version
@@ -110,6 +112,7 @@ def activate_bundle(
                 raise SlotError(f"{source} changed while it was copied", "hash", hint="activate it again")
             ladder = bundle.manifest.ladder
             check_signed(bundle, policy, allow_unsigned=allow_unsigned)
+            recheck_counts(bundle)
             check_chip(ladder, release, known.chip, known.chip_file, known.machine or this_machine())
             replay(bundle, check_runtimes(ladder, known.installed), known.replay)
 
