@@ -65,7 +65,7 @@ def settle(arguments: argparse.Namespace) -> None:
         arguments.files = [arguments.bundle, *arguments.files]
         arguments.bundle = None
     if not arguments.files:
-        raise UsageError("nothing to answer was named", hint=EXAMPLE)
+        raise UsageError("nothing to answer was named", hint=f"{EXAMPLE}; shoestring run --help")
     arguments.bundle = None if arguments.bundle is None else Path(arguments.bundle)
 
 
