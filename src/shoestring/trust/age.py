@@ -8,13 +8,13 @@ to a device, since its recipient is public. That is what signatures inside are f
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shoestring.base import disk
 from shoestring.base.errors import BundleError, MissingExtraError, SignatureError, StorageError, UsageError
 from shoestring.base.limits import MAX_AGE_HEADER_BYTES, MAX_AGE_KEY_FILE_BYTES, MAX_AGE_RECIPIENTS
+from shoestring.trust.small_file import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -229,18 +229,7 @@ class _Writer:
 
 
 def _small_file(path: Path) -> tuple[str, int]:
-    """Text and permissions of a file of keys."""
-    try:
-        with path.open("rb") as stream:
-            data, mode = stream.read(MAX_AGE_KEY_FILE_BYTES + 1), os.fstat(stream.fileno()).st_mode
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}", hint="check the path") from error
-    if len(data) > MAX_AGE_KEY_FILE_BYTES:
-        raise UsageError(f"{path} is longer than {MAX_AGE_KEY_FILE_BYTES} bytes: it holds no keys")
-    try:
-        return data.decode("utf-8"), stat.S_IMODE(mode)
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not text: it holds no keys") from None
+    return read_small(path, MAX_AGE_KEY_FILE_BYTES, UsageError)
 
 
 def _pyrage() -> Any:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.base import disk
-from shoestring.base.errors import MissingExtraError, SignatureError, StorageError
+from shoestring.base.errors import MissingExtraError, SignatureError
 from shoestring.trust.keys import KEY_BYTES, SPKI, PrivateKey, PublicKey, private_key
 from shoestring.trust.pem import PRIVATE, PUBLIC, SEALED, other_key, parse_pem, pem_text
 from shoestring.trust.sealing import seal
+from shoestring.trust.small_file import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,15 +191,4 @@ def _name_beside(path: Path, key: PublicKey) -> str:
 
 
 def _read(path: Path) -> tuple[str, int]:
-    """Text and permissions of a small file."""
-    try:
-        with path.open("rb") as stream:
-            data, mode = stream.read(MAX_KEY_FILE_BYTES + 1), os.fstat(stream.fileno()).st_mode
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}", hint="check the path") from error
-    if len(data) > MAX_KEY_FILE_BYTES:
-        raise SignatureError(f"{path} is longer than {MAX_KEY_FILE_BYTES} bytes: it is no key")
-    try:
-        return data.decode("utf-8"), stat.S_IMODE(mode)
-    except UnicodeDecodeError:
-        raise SignatureError(f"{path} is no PEM file: it is not text", hint="keys are read as PEM") from None
+    return read_small(path, MAX_KEY_FILE_BYTES, SignatureError)

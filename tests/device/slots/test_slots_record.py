@@ -13,27 +13,13 @@ from shoestring.base.errors import SlotError, StorageError
 from shoestring.device.slots import GOOD, TRIAL
 from shoestring.device.slots.nouns import MAX_RECORD_BYTES, NOTHING
 from shoestring.device.slots.record import COPY, RECORD, read_record, sealed
-from slot_scenes import bring, make_bundles, make_slots, settle, sha256_of
+from slot_scenes import make_slots, settle, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from shoestring.device.slots import Slots
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make_bundles(tmp_path_factory.mktemp("bundles"))
-
-
-@pytest.fixture
-def slots(tmp_path: Path, bundles: dict[str, Path]) -> Slots:
-    """`one` is good, `two` is on trial."""
-    made = make_slots(tmp_path / "slots")
-    settle(made, bundles["one"])
-    bring(made, bundles["two"])
-    return made
 
 
 def test_a_device_that_never_had_a_bundle_has_no_trouble(tmp_path: Path) -> None:

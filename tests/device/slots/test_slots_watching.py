@@ -14,7 +14,7 @@ from shoestring.device.slots.record import RECORD
 from shoestring.device.slots.trial import Progress, Rules, after, verdict
 from shoestring.device.slots.watching import LOOK_S, Watching
 from shoestring.device.supervise.nouns import RungState
-from slot_scenes import bring, make_bundles, make_slots, settle, sha256_of
+from slot_scenes import bring, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,20 +29,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make_bundles(tmp_path_factory.mktemp("bundles"))
-
-
-@pytest.fixture
-def slots(tmp_path: Path, bundles: dict[str, Path]) -> Slots:
-    """`one` is good, `two` is on trial."""
-    made = make_slots(tmp_path / "slots")
-    settle(made, bundles["one"])
-    bring(made, bundles["two"])
-    return made
 
 
 def watch(slots: Slots, clock: Clock, said: list[str] | None = None) -> Watching:

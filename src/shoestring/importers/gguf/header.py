@@ -7,17 +7,16 @@ other in the order of the header, each at the next multiple of the alignment: no
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import BinaryIO
 
 from shoestring.base.errors import ModelError
-from shoestring.base.limits import MAX_STORED_TENSORS, MAX_WEIGHTS_FILE_BYTES
-from shoestring.base.units import format_bytes
+from shoestring.base.limits import MAX_STORED_TENSORS
 from shoestring.domain.weights import Metadata, StoredTensor, WeightsFile
 from shoestring.importers.gguf.block_types import BlockType, block_types
 from shoestring.importers.gguf.cursor import DAMAGED, Cursor
 from shoestring.importers.gguf.values import UINT32, pairs, read_metadata
+from shoestring.importers.weights_stream import check_size, read_with
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -34,11 +33,7 @@ def read_header(path: Path) -> WeightsFile:
     Raises:
         ModelError: not such a file, or one whose claims do not fit into it.
     """
-    try:
-        with path.open("rb") as stream:
-            return read_stream(stream, os.fstat(stream.fileno()).st_size)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
+    return read_with(read_stream, path)
 
 
 def read_stream(stream: BinaryIO, size_bytes: int) -> WeightsFile:
@@ -51,11 +46,7 @@ def read_stream(stream: BinaryIO, size_bytes: int) -> WeightsFile:
     Raises:
         ModelError: as `read_header`.
     """
-    if size_bytes > MAX_WEIGHTS_FILE_BYTES:
-        raise ModelError(
-            f"the file has {format_bytes(size_bytes)}, more than the limit of {format_bytes(MAX_WEIGHTS_FILE_BYTES)}",
-            hint="a model of this size does not run on the boards we serve",
-        )
+    check_size(size_bytes)
     cursor = Cursor(stream, size_bytes)
     version = _version(cursor)
     tensor_count = cursor.count("tensors", _LEAST_INFO_BYTES, MAX_STORED_TENSORS)

@@ -7,7 +7,6 @@ cover the rest of the file exactly: no gap, no overlap, nothing after the last.
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,11 +18,10 @@ from shoestring.base.limits import (
     MAX_STORED_TENSORS,
     MAX_TENSOR_AXES,
     MAX_TENSOR_NAME_BYTES,
-    MAX_WEIGHTS_FILE_BYTES,
 )
-from shoestring.base.units import format_bytes
 from shoestring.domain.weights import Metadata, StoredTensor, WeightsFile
 from shoestring.importers.safetensors.strict_json import DAMAGED, parse
+from shoestring.importers.weights_stream import check_size, read_with
 
 LENGTH_BYTES = 8
 METADATA = "__metadata__"
@@ -42,11 +40,7 @@ def read_header(path: Path) -> WeightsFile:
     Raises:
         ModelError: not such a file, or one whose claims do not fit into it.
     """
-    try:
-        with path.open("rb") as stream:
-            return read_stream(stream, os.fstat(stream.fileno()).st_size)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
+    return read_with(read_stream, path)
 
 
 def read_stream(stream: BinaryIO, size_bytes: int, *, file: str = "") -> WeightsFile:
@@ -59,11 +53,7 @@ def read_stream(stream: BinaryIO, size_bytes: int, *, file: str = "") -> Weights
     Raises:
         ModelError: as `read_header`.
     """
-    if size_bytes > MAX_WEIGHTS_FILE_BYTES:
-        raise ModelError(
-            f"the file has {format_bytes(size_bytes)}, more than the limit of {format_bytes(MAX_WEIGHTS_FILE_BYTES)}",
-            hint="a model of this size does not run on the boards we serve",
-        )
+    check_size(size_bytes)
     if size_bytes < LENGTH_BYTES:
         raise ModelError(f"the file has {size_bytes} bytes, fewer than a header", hint=DAMAGED)
     length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
