@@ -269,7 +269,8 @@ SCENES = {
         lambda _: None,
         lambda slots: by_hand(slots, source("one")),
         ((EMPTY, None, 0, None, NONE, 0),),
-        ("names after lock", *STAGING, "bytes of slots.good.json"),  # the copy tells of no bundle
+        # The copy tells of no bundle; and where the record is there before the slot's name, there was nothing to lose.
+        ("names after lock", "bytes of slots.good.json", "names after slots.good.json", "names after a.shoe"),
     ),
     "activate a second": Scene(_good_one, lambda slots: by_hand(slots, source("two"))),
     "activate a third": Scene(
