@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from shoestring._version import __version__
 from shoestring.base import disk
-from shoestring.base.errors import StorageError, UsageError
+from shoestring.base.errors import UsageError
 from shoestring.base.limits import MAX_ROOT_BYTES
 from shoestring.chips.loading import chip_named
 from shoestring.device.agent.agent import Agent, Place
@@ -23,6 +23,7 @@ from shoestring.device.agent.running import Days, Post
 from shoestring.device.agent.sending import HttpSender, MqttSender
 from shoestring.device.slots import Slots
 from shoestring.device.slots.activation import Device, activate_bundle
+from shoestring.trust.small_file import read_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,14 +147,8 @@ def _machine() -> str:
 
 
 def _root(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_ROOT_BYTES + 1)
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}", hint="check the path") from error
-    if len(data) > MAX_ROOT_BYTES:
-        raise UsageError(f"{path} has more than {MAX_ROOT_BYTES} bytes: it is no root")
-    return data
+    long = f"{path} has more than {MAX_ROOT_BYTES} bytes: it is no root"
+    return read_within(path, MAX_ROOT_BYTES, lambda: UsageError(long))[0]
 
 
 __all__ = ["FOLDER", "TOKEN", "TOPIC", "Wishes", "agent_folder", "start"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from shoestring.base.errors import StorageError, UsageError
+from shoestring.base.errors import UsageError
+from shoestring.trust.small_file import read_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +22,7 @@ def read_devices(path: Path) -> frozenset[str]:
         StorageError: the file cannot be read.
         UsageError: a line is none of these, or the file is longer than MAX_FILE_BYTES.
     """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}", hint="check the path") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise UsageError(f"{path} has more than {MAX_FILE_BYTES} bytes")
+    data, _ = read_within(path, MAX_FILE_BYTES, lambda: UsageError(f"{path} has more than {MAX_FILE_BYTES} bytes"))
     found = set()
     for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
         words = line.partition("#")[0].strip()
