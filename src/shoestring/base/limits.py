@@ -26,6 +26,10 @@ MAX_SHARDS = 1_024  # of a safetensors model: the largest published ones have 20
 
 # --- data --------------------------------------------------------------------------------------------------------
 MAX_IMAGE_PIXELS = 100_000_000  # a 100-megapixel camera; beyond it a small file may claim all memory
+MAX_TEXTS = 2_000_000  # as MAX_IMAGES
+MAX_TEXT_BYTES = 4 * MIB  # of one text: a long novel takes one
+MAX_TEXT_TOKENS = 1 << 20  # of one context: the longest that published models claim
+MAX_TOKENIZER_BYTES = 64 * MIB  # a vocabulary of 262,144 words with its merges takes 33 MB as JSON
 MAX_IMAGES = 2_000_000  # ImageNet and a half
 MAX_LABEL_NAMES = 100_000  # ImageNet-21k four times over
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from shoestring.base.sureness import MAX_LEVEL, MEASURES
-from shoestring.bundle.ladder_rules import check_fraction, check_paired
-from shoestring.bundle.refusal import refuse
+from shoestring.bundle.ladder_rules import check_paired
+from shoestring.bundle.refusal import check_fraction, refuse
 from shoestring.domain.cascade import RUNTIME, identity, mean_ms
 from shoestring.domain.manifest import STUDENT_MARK, student_name
 from shoestring.domain.score import METRICS
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shoestring.domain.cascade import Cascade, Stage
     from shoestring.domain.ladder import Candidate, Ladder
     from shoestring.domain.manifest import Manifest
+    from shoestring.domain.preprocess import Preprocess
 
 MIN_STAGES, MAX_STAGES = 2, 3
 
@@ -45,8 +46,12 @@ def check_cascade(ladder: Ladder) -> None:
     _check_figures(cascade, candidates[names[-1]].score.paired.n)
 
 
-def check_students(manifest: Manifest) -> None:
-    """Hold the students against their rules, and every candidate that names one. Raises BundleError."""
+def check_students(manifest: Manifest, preprocess: Preprocess) -> None:
+    """Hold the students of a bundle for images against their rules, and every candidate that names one.
+
+    Raises:
+        BundleError: the first rule that is broken.
+    """
     names = [student.name for student in manifest.students]
     for student in manifest.students:
         name = student.name
@@ -55,7 +60,7 @@ def check_students(manifest: Manifest) -> None:
         problems = student.preprocess.problems()
         if problems:
             raise refuse(f"preprocess of student {name!r}: {'; '.join(problems)}")
-        if student.preprocess.colour != manifest.preprocess.colour:
+        if student.preprocess.colour != preprocess.colour:
             raise refuse(f"student {name!r} takes {student.preprocess.colour}, its pixels come as the original's")
         if student.output.shape[1:] != manifest.output.shape[1:]:
             raise refuse(f"student {name!r} answers {student.output.shape}, the original {manifest.output.shape}")

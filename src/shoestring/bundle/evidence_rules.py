@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.base.sureness import MAX_LEVEL, MEASURES
 from shoestring.bundle.detection_rules import check_detections
+from shoestring.bundle.divergence_rules import check_blocks
 from shoestring.bundle.proof_rules import check_proofs
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.rules import is_hash
@@ -43,6 +44,7 @@ def check_evidence(evidence: Evidence) -> None:
     _check_readings(evidence.readings, splits)
     check_proofs(evidence)
     check_detections(evidence)
+    check_blocks(evidence)
 
 
 def _check_split(split: Split, where: dict[str, str]) -> None:

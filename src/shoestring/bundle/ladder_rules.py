@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from shoestring.bundle.refusal import refuse
+from shoestring.bundle.divergence_rules import check_kl_certificate, check_writer
+from shoestring.bundle.refusal import check_fraction, refuse
 from shoestring.domain.estimate import GROUNDS
 from shoestring.domain.score import METRICS
 
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
 MAX_THREADS = 4096  # more than any machine we know has cores
 
 
-def check_ladder(ladder: Ladder) -> None:
-    """Hold a ladder against its rules. Raises BundleError with the first that is broken."""
+def check_ladder(ladder: Ladder, *, writes: bool = False) -> None:
+    """Hold a ladder against its rules.
+
+    Args:
+        ladder: of a manifest.
+        writes: whether its model writes text: then it has divergences instead of scores, and counts tokens.
+
+    Raises:
+        BundleError: the first rule that is broken.
+    """
     names: set[str] = set()
     offered = [one.rung for one in ladder.offered or ()]
     rungs = [rung.candidate for rung in (*ladder.rungs, *offered)]
@@ -29,10 +38,10 @@ def check_ladder(ladder: Ladder) -> None:
         if name in names:
             raise refuse(f"two candidates are called {name!r}")
         names.add(name)
-        _check_candidate(candidate)
+        _check_candidate(candidate, writes)
     _check_offered(ladder)
     for rung in (*ladder.rungs, *offered):
-        _check_rung(rung)
+        _check_rung(rung, writes)
     if ladder.chosen not in {rung.name for rung in ladder.rungs}:
         raise refuse(f"the chosen rung {ladder.chosen!r} is not on the ladder")
 
@@ -73,17 +82,28 @@ def check_paired(where: str, paired: Paired) -> None:
         raise refuse(f"{where}: no {n} pairs give hits {before} and {after} with {wins} wins and {losses} losses")
 
 
-def _check_rung(rung: Rung) -> None:
+def _check_rung(rung: Rung, writes: bool) -> None:
     if rung.threads not in [timing.threads for timing in rung.candidate.cost.timings]:
         raise refuse(f"rung {rung.name!r} is meant for {rung.threads} threads, at which nothing was measured")
+    if writes and rung.certificate is not None:
+        raise refuse(f"rung {rung.name!r} writes text, and has a certificate of {rung.certificate.metric}")
+    if not writes and rung.kl_certificate is not None:
+        raise refuse(f"rung {rung.name!r} writes no text, and has a certificate of its divergence")
     if rung.certificate is not None:
         _check_certificate(rung.candidate, rung.certificate)
+    if rung.kl_certificate is not None:
+        check_kl_certificate(rung.candidate, rung.kl_certificate)
 
 
-def _check_candidate(candidate: Candidate) -> None:
+def _check_candidate(candidate: Candidate, writes: bool) -> None:
     _check_cost(f"cost of {candidate.name!r}", candidate.cost)
+    if writes:
+        check_writer(candidate)
+        return
     if not candidate.scores:
         raise refuse(f"candidate {candidate.name!r} has no score")
+    if candidate.divergence is not None or candidate.cost.tokens is not None:
+        raise refuse(f"candidate {candidate.name!r} writes no text, and has a divergence or a cost of tokens")
     for score in candidate.scores:
         _check_score(f"{score.metric} score of {candidate.name!r}", score)
 
@@ -157,9 +177,3 @@ def _check_certificate(candidate: Candidate, certificate: Certificate) -> None:
 def _check_metric(where: str, metric: str) -> None:
     if metric not in METRICS:
         raise refuse(f"{where}: the metric {metric!r} is not one of {', '.join(METRICS)}")
-
-
-def check_fraction(where: str, name: str, value: float) -> None:
-    """Raises BundleError unless `value` lies in 0 to 1."""
-    if not 0 <= value <= 1:
-        raise refuse(f"{where}: {name} is {value}, outside 0 to 1")

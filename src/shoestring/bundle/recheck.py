@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.bundle.cascade_recheck import check_cascade_counts
 from shoestring.bundle.detection_rules import recheck_detections
+from shoestring.bundle.divergence_rules import recheck_divergences
 from shoestring.bundle.proof_rules import recheck_proofs
 from shoestring.bundle.refusal import refuse
 from shoestring.domain.score import Paired, is_agreement
@@ -33,6 +34,8 @@ def recheck_counts(bundle: Bundle) -> None:
     """
     evidence = bundle.evidence()
     recheck_detections(bundle.manifest, evidence)
+    if bundle.manifest.generation is not None:
+        recheck_divergences(bundle.manifest.ladder, evidence)
     recheck_scores(bundle.manifest.ladder, evidence)
     for rung in bundle.manifest.ladder.rungs:
         if rung.certificate is not None:

@@ -25,3 +25,9 @@ def refuse_delta(message: str) -> BundleError:
     """The error that says `message` about a delta."""
     error = refuse(message)
     return BundleError(error.message.replace("not a sound bundle", "not a sound delta", 1), hint=DELTA_HINT)
+
+
+def check_fraction(where: str, name: str, value: float) -> None:
+    """Raises BundleError unless `value` lies in 0 to 1."""
+    if not 0 <= value <= 1:
+        raise refuse(f"{where}: {name} is {value}, outside 0 to 1")

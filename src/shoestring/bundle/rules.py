@@ -19,6 +19,7 @@ from shoestring.bundle.ladder_rules import check_ladder
 from shoestring.bundle.layout import MAX_TOTAL_BYTES
 from shoestring.bundle.refusal import refuse
 from shoestring.bundle.stored import ENCODINGS, MIN_GAIN, pays
+from shoestring.bundle.text_rules import check_text
 from shoestring.domain.manifest import FORMAT
 
 if TYPE_CHECKING:
@@ -44,19 +45,31 @@ def check_manifest(manifest: Manifest) -> None:
         raise refuse_format(manifest.format)
     _check_blobs(manifest.blobs)
     _check_names(manifest)
-    problems = manifest.preprocess.problems()
-    if problems:
-        raise refuse(f"preprocess: {'; '.join(problems)}")
-    _check_input(manifest.input, manifest.preprocess)
-    for student in manifest.students:
-        _check_input(student.input, student.preprocess)
+    if manifest.preprocess is None:
+        check_text(manifest)
+        check_tensor("input", manifest.input)
+    else:
+        _check_images(manifest, manifest.preprocess)
     _check_output(manifest)
     _check_budget(manifest.budget)
-    check_ladder(manifest.ladder)
-    check_students(manifest)
+    check_ladder(manifest.ladder, writes=manifest.generation is not None)
+    if manifest.preprocess is not None:
+        check_students(manifest, manifest.preprocess)
     check_cascade(manifest.ladder)
-    check_detector(manifest)
+    if manifest.preprocess is not None:
+        check_detector(manifest)
     _check_references(manifest)
+
+
+def _check_images(manifest: Manifest, preprocess: Preprocess) -> None:
+    problems = preprocess.problems()
+    if problems:
+        raise refuse(f"preprocess: {'; '.join(problems)}")
+    if manifest.text is not None or manifest.generation is not None:
+        raise refuse("it has the pre-processing of images, and what only a bundle for text has")
+    _check_input(manifest.input, preprocess)
+    for student in manifest.students:
+        _check_input(student.input, student.preprocess)
 
 
 def refuse_format(number: int) -> BundleError:
@@ -120,7 +133,7 @@ def _check_names(manifest: Manifest) -> None:
 
 
 def _check_input(spec: TensorSpec, preprocess: Preprocess) -> None:
-    _check_tensor("input", spec)
+    check_tensor("input", spec)
     if spec.dtype != preprocess.dtype:
         raise refuse(f"the input is {spec.dtype}, the pre-processing gives {preprocess.dtype}")
     size = (preprocess.height, preprocess.width)
@@ -133,7 +146,7 @@ def _check_input(spec: TensorSpec, preprocess: Preprocess) -> None:
 
 
 def _check_output(manifest: Manifest) -> None:
-    _check_tensor("output", manifest.output)
+    check_tensor("output", manifest.output)
     shape = manifest.output.shape
     classes = shape[-1] if len(shape) == 2 else None
     if len(shape) != 2:
@@ -146,7 +159,8 @@ def _check_output(manifest: Manifest) -> None:
         raise refuse(f"there are {len(manifest.labels)} class names for {classes} classes")
 
 
-def _check_tensor(what: str, spec: TensorSpec) -> None:
+def check_tensor(what: str, spec: TensorSpec) -> None:
+    """Raises BundleError for a shape that no model has."""
     if not 1 <= len(spec.shape) <= MAX_DIMENSIONS or any(length is not None and length < 1 for length in spec.shape):
         raise refuse(f"the {what} has the shape {spec.shape[: MAX_DIMENSIONS + 1]}")
 
@@ -161,6 +175,8 @@ def _check_budget(budget: Budget) -> None:
         "memory_bytes": budget.memory_bytes,
         "size_bytes": budget.size_bytes,
         "threads": budget.threads,
+        "max_kl": budget.max_kl,
+        "tokens_per_s": budget.tokens_per_s,
     }
     for name, value in limits.items():
         if value is not None and value <= 0:
@@ -184,6 +200,8 @@ def _check_references(manifest: Manifest) -> None:
     used |= {f"model of {rung.name!r}": rung.candidate.artefact_sha256 for rung in rungs}
     if manifest.bom is not None:
         used["bill of materials"] = manifest.bom
+    if manifest.text is not None:
+        used["tokenizer"] = manifest.text.tokenizer
     for what, sha256 in used.items():
         if sha256 not in sizes:
             raise refuse(f"the {what} is {sha256!r}, which is not among the blobs")

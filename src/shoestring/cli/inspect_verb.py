@@ -136,7 +136,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
         return 0
     _show_origin(manifest, evidence)
     print(f"task: {_task(manifest.head)}")
-    print(f"pre-processing: {describe(manifest.preprocess)}")
+    print(f"pre-processing: {describe(manifest.pixels)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
     print(f"images: {splits}; metric: {evidence.metric}")
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))

@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace, bundle: Bundle, watching: Watching | Non
             raise UsageError(f"--{flag} does not go with the governor, which picks rungs", hint="--rung pins one")
     asked = asked_of(arguments)
     console.say(hold(bundle, arguments))
-    source = open_source(arguments.files, bundle.manifest.preprocess, realtime=arguments.realtime)
+    source = open_source(arguments.files, bundle.manifest.pixels, realtime=arguments.realtime)
     stack.callback(source.close)
     heart = Heart(Notifier(os.environ), "frames", "governor")
     screen = Screen(quiet=arguments.json)

@@ -113,7 +113,7 @@ def _answer(arguments: argparse.Namespace, bundle: Bundle, files: Sequence[Path]
             cascade=arguments.cascade,
         )
     )
-    spec = bundle.manifest.preprocess
+    spec = bundle.manifest.pixels
     console.say(f"{_what(player)}; {player.replayed} golden inputs replayed; {signed}")
     if bundle.manifest.head is not None:
         return _detect(arguments, player, spec, files)

@@ -201,7 +201,7 @@ def _source(arguments: argparse.Namespace, bundle: Bundle, stack: contextlib.Exi
         return None
     # A page is looked at while it happens: a video file is played as a camera would show it.
     realtime = arguments.realtime or kind_of(arguments.source[0]) == "video"
-    source = open_source(arguments.source, bundle.manifest.preprocess, realtime=realtime)
+    source = open_source(arguments.source, bundle.manifest.pixels, realtime=realtime)
     stack.callback(source.close)
     return source
 
@@ -220,7 +220,7 @@ def _service(bundle: Bundle, running: Running, page: Page) -> Service:
     from shoestring.heads import detect
 
     manifest = bundle.manifest
-    spec, head, labels = manifest.preprocess, manifest.head, manifest.labels
+    spec, head, labels = manifest.pixels, manifest.head, manifest.labels
     size = (spec.height, spec.width)
     boxes = None if head is None else lambda flat, shown: boxes_of(detect(head, flat, size), labels, spec, shown)
     return service_of(

@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 
 def golden_inputs(bundle: Bundle) -> Array:
     """The golden images: uint8 (n, height, width, channels). Raises BundleError when they do not fit the manifest."""
-    spec = bundle.manifest.preprocess
+    spec = bundle.manifest.pixels
     tail = (spec.height, spec.width, spec.channels)
     data = bundle.read(bundle.manifest.golden.inputs)
     return read_npy(data, dtype="uint8", tail=tail, max_rows=GOLDEN_INPUTS, what="golden inputs")
@@ -89,7 +89,7 @@ def _other_answer(manifest: Manifest, got: Array, want: Array) -> str | None:
     if manifest.head is None:
         best, wanted = int(np.argmax(got)), int(np.argmax(want))
         return None if best == wanted else f"class {best}, expected {wanted}"
-    size = (manifest.preprocess.height, manifest.preprocess.width)
+    size = (manifest.pixels.height, manifest.pixels.width)
     before, after = (detect(manifest.head, flat, size, DEFAULT_RULE.seen) for flat in (want, got))
     found = compare(before, after)
     if found.alike:

@@ -48,7 +48,13 @@ class Loaded:
         self._session = engine.load(bundle.read(candidate.artefact_sha256), threads)
         try:
             _check_session(self._session, ours.input, ours.output, rung.name)
-            self.single = Single(self._session, ours.input, ours.output, manifest.preprocess, ours.preprocess)
+            self.single = Single(
+                self._session,
+                ours.input,
+                ours.output,
+                manifest.pixels,
+                manifest.pixels if student is None else student.preprocess,
+            )
             start = time.perf_counter()
             replay(bundle, rung, self.single.infer, lambda: f"{engine.name} {engine.version()}", inputs, expected)
         except BaseException:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from shoestring.base.canonical import WHEN_SET
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,8 @@ class Budget:
         size_bytes: of the stored model.
         threads: the thread count that latency is judged at; None means the better of one and all.
         confidence: of the certificate, in (0.5, 1).
+        max_kl: of a model that writes text, largest mean KL to the original a token, nats.
+        tokens_per_s: likewise, least tokens written a second.
     """
 
     max_drop: float | None = None
@@ -24,3 +28,5 @@ class Budget:
     size_bytes: int | None = None
     threads: int | None = None
     confidence: float = 0.95
+    max_kl: float | None = field(default=None, metadata=WHEN_SET)
+    tokens_per_s: float | None = field(default=None, metadata=WHEN_SET)

@@ -59,6 +59,46 @@ class Predicted:
 
 
 @dataclass(frozen=True)
+class TokenRate:
+    """How fast a model reads and writes text at a thread count; of an estimate there are no runs.
+
+    Args:
+        threads: of the runtime.
+        prompt_tokens: of the prompt that was read.
+        prefill_per_s: tokens of the prompt a second, median.
+        prefill_low: 10th percentile, or the lower end of an estimate's interval.
+        prefill_high: 90th percentile, or the upper end.
+        decode_per_s: tokens written a second after that prompt, median.
+        decode_low: as prefill_low.
+        decode_high: as prefill_high.
+        runs: timed.
+    """
+
+    threads: int
+    prompt_tokens: int
+    prefill_per_s: float
+    prefill_low: float
+    prefill_high: float
+    decode_per_s: float
+    decode_low: float
+    decode_high: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class TokenCost:
+    """What a model that writes text costs beyond `Cost`, whose latency is that of one token written.
+
+    Args:
+        rates: one for each thread count of the timings, in their order.
+        memory: (tokens of context, peak resident bytes), by rising context.
+    """
+
+    rates: tuple[TokenRate, ...]
+    memory: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Cost:
     """Measured on one machine, or predicted for a chip.
 
@@ -67,12 +107,14 @@ class Cost:
         peak_rss_bytes: of a fresh process that loads the model and runs it; includes Python and the runtime.
         size_bytes: of the stored model file.
         predicted: what the timings and the memory rest on when they are estimates; None: they were measured.
+        tokens: of a model that writes text; None of any other.
     """
 
     timings: tuple[Timing, ...]
     peak_rss_bytes: int
     size_bytes: int
     predicted: Predicted | None = field(default=None, metadata=WHEN_SET)
+    tokens: TokenCost | None = field(default=None, metadata=WHEN_SET)
 
     def at(self, threads: int | None) -> Timing:
         """The timing at `threads`, or the fastest one when None. Raises KeyError for a count not measured."""

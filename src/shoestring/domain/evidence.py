@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.cost import Machine
 from shoestring.domain.detection import Detections
+from shoestring.domain.divergence import BlockTrace
 from shoestring.domain.proof import Proof
 
 
@@ -14,7 +15,8 @@ from shoestring.domain.proof import Proof
 class Split:
     """Images of one split in scoring order, and their labels if known.
 
-    An image is named by the SHA-256 of its encoded file, or of its pixels for .npz.
+    An image is named by the SHA-256 of its encoded file, or of its pixels for .npz. In a bundle for text, texts stand in
+    the place of images, named by the SHA-256 of their UTF-8 bytes.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Evidence:
         measured_on: the board where costs were measured; None: on `machine`, or nowhere (they are estimates).
         proofs: answers of rungs on other instruction sets, sorted by rung and board; None: there are none.
         detections: of a detector, what lies behind its traces on the certification split; None for a classifier.
+        blocks: of a model that writes text, in the place of traces: the original's and each candidate's.
     """
 
     metric: str
@@ -102,6 +105,7 @@ class Evidence:
     measured_on: Machine | None = field(default=None, metadata=WHEN_SET)
     proofs: tuple[Proof, ...] | None = field(default=None, metadata=WHEN_SET)
     detections: Detections | None = field(default=None, metadata=WHEN_SET)
+    blocks: tuple[BlockTrace, ...] | None = field(default=None, metadata=WHEN_SET)
 
     def split(self, name: str) -> Split:
         """The split called `name`. Raises KeyError."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from shoestring.base.canonical import WHEN_SET
 from shoestring.domain.cascade import Cascade
 from shoestring.domain.cost import Cost
+from shoestring.domain.divergence import Divergence, KlCertificate
 from shoestring.domain.recipe import Recipe
 from shoestring.domain.score import Certificate, Score
 
@@ -31,6 +32,7 @@ class Candidate:
         cost: measured here.
         scores: on the selection split: top-1 first (or agreement), then top-5 where it makes sense.
         notes: what its passes said: layers left in float, operators that fell back.
+        divergence: of a model that writes text, on the selection split, instead of scores; None of any other.
     """
 
     recipe: Recipe
@@ -40,6 +42,7 @@ class Candidate:
     cost: Cost
     scores: tuple[Score, ...]
     notes: tuple[str, ...]
+    divergence: Divergence | None = field(default=None, metadata=WHEN_SET)
 
     @property
     def name(self) -> str:
@@ -57,11 +60,13 @@ class Rung:
     Args:
         threads: the thread count it is meant to run at.
         certificate: None only for the reference rung, which computes the original's own function.
+        kl_certificate: of a model that writes text, in its place.
     """
 
     candidate: Candidate
     threads: int
     certificate: Certificate | None
+    kl_certificate: KlCertificate | None = field(default=None, metadata=WHEN_SET)
 
     @property
     def name(self) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shoestring.base.canonical import WHEN_SET
+from shoestring.base.errors import UsageError
 from shoestring.domain.budget import Budget
 from shoestring.domain.head import Head
 from shoestring.domain.ladder import Ladder
 from shoestring.domain.model import TensorSpec
 from shoestring.domain.preprocess import Preprocess
+from shoestring.domain.text import Generation, TextInput
 
 FORMAT = 2  # 1 had no compressed blobs; no released version wrote it
 
@@ -53,8 +55,10 @@ class Golden:
     """What a device replays before it trusts the bundle.
 
     Args:
-        inputs: hash of a .npy of uint8 pixels (n, height, width, channels), after resize and crop, colours in order.
-        outputs: for each rung, hash of a .npy of its float32 outputs (n, classes).
+        inputs: hash of a .npy of uint8 pixels (n, height, width, channels), after resize and crop, colours in order; in
+            a bundle for text, of a `domain.text.GoldenTexts`.
+        outputs: for each rung, hash of a .npy of its float32 outputs (n, classes); of a model that writes text
+            (n, tokens), log-probabilities.
         tolerance: for each rung, largest allowed absolute difference of an output.
     """
 
@@ -93,7 +97,7 @@ class Manifest:
         source_sha256: of the model the user gave.
         input: of every rung.
         output: of every rung.
-        preprocess: from image to input.
+        preprocess: from image to input; null in a bundle for text. `pixels` where images are meant.
         labels: class names in the model's order; empty when unknown.
         budget: that the ladder was made under.
         ladder: rungs name their model file by artefact_sha256.
@@ -103,6 +107,8 @@ class Manifest:
         students: other models that candidates were made from.
         head: of a detector, how the one output of every rung is read; None for a classifier.
         bom: hash of the bill of materials; None in bundles from before there was one.
+        text: of an encoder of text, how a text becomes its input; None of any other.
+        generation: of a model that writes text; None of any other.
     """
 
     format: int
@@ -111,7 +117,7 @@ class Manifest:
     source_sha256: str
     input: TensorSpec
     output: TensorSpec
-    preprocess: Preprocess
+    preprocess: Preprocess | None
     labels: tuple[str, ...]
     budget: Budget
     ladder: Ladder
@@ -121,6 +127,22 @@ class Manifest:
     students: tuple[Student, ...] = ()
     head: Head | None = field(default=None, metadata=WHEN_SET)
     bom: str | None = field(default=None, metadata=WHEN_SET)
+    text: TextInput | None = field(default=None, metadata=WHEN_SET)
+    generation: Generation | None = field(default=None, metadata=WHEN_SET)
+
+    @property
+    def pixels(self) -> Preprocess:
+        """From image to input, of a bundle for images.
+
+        Raises:
+            UsageError: it is for text.
+        """
+        if self.preprocess is None:
+            raise UsageError(
+                f"{self.name!r} is a bundle for text, and an image was to be its input",
+                hint='shoestring run text.shoe "a text", or shoestring chat and serve for a model that writes',
+            )
+        return self.preprocess
 
     def student(self, rung: str) -> Student | None:
         """The student that a candidate of this name was made from; None for the original. Raises KeyError."""

@@ -8,12 +8,16 @@ from shoestring.base.canonical import WHEN_SET
 
 AGREEMENT, DETECTION_AGREEMENT = "agreement", "detection-agreement"
 """Metrics without labels: the original's first class on an image; its objects (see `domain.detection.Rule`)."""
-METRICS = ("top-1", "top-5", AGREEMENT, DETECTION_AGREEMENT)
+NEIGHBOUR_AGREEMENT = "neighbour-agreement"
+"""Of embeddings: the original's nearest neighbour of a text, among texts that are fixed, is the variant's."""
+KL = "kl"
+"""Of models that write text; see `domain.divergence`. It is no metric of a Score."""
+METRICS = ("top-1", "top-5", AGREEMENT, DETECTION_AGREEMENT, NEIGHBOUR_AGREEMENT)
 
 
 def is_agreement(metric: str) -> bool:
     """Whether a metric compares with the original instead of labels, so that it can only fall."""
-    return metric in (AGREEMENT, DETECTION_AGREEMENT)
+    return metric in (AGREEMENT, DETECTION_AGREEMENT, NEIGHBOUR_AGREEMENT)
 
 
 @dataclass(frozen=True)

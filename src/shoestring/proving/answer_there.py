@@ -85,7 +85,7 @@ def answer(question: Question, outputs_path: Path) -> Answered:
         loaded = Loaded(bundle, rung, rung.threads, None)
         try:
             for number, (name, sha256) in enumerate(zip(question.files, question.sha256, strict=True), start=1):
-                output = loaded.single.infer(_read(Path(name), sha256, bundle.manifest.preprocess))
+                output = loaded.single.infer(_read(Path(name), sha256, bundle.manifest.pixels))
                 outputs.append(output.astype(np.float32))
                 top.append(tuple(np.argsort(-output, kind="stable")[:TOP].tolist()))
                 print(DONE, number, flush=True)

@@ -79,7 +79,7 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "detector": detector_facts(manifest, evidence),
         "chart": layer_chart(evidence, rows.chosen.candidate),
         "float_layers": float_layers(rows.chosen.candidate),
-        "input_steps": sentences.preprocess_steps(manifest.preprocess),
+        "input_steps": sentences.preprocess_steps(manifest.pixels),
         "shows_original": scatter.shows_original(rows),
         "original_ms": scatter.original_latency_ms(rows),
         "stage_names": [stage.rung for stage in manifest.ladder.cascade.stages] if manifest.ladder.cascade else [],

@@ -81,7 +81,7 @@ class Running:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         manifest = bundle.manifest
-        self.reading = Reading(manifest.preprocess, manifest.labels, manifest.head)
+        self.reading = Reading(manifest.pixels, manifest.labels, manifest.head)
         self.plans = tuple(
             plan
             for plan in plans_of(manifest.ladder, chip)

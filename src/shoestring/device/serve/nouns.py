@@ -116,7 +116,7 @@ def service_of(
         manifest.name,
         version,
         engine,
-        manifest.preprocess,
+        manifest.pixels,
         values,
         manifest.labels,
         boxes=boxes,

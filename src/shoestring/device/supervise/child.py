@@ -51,7 +51,7 @@ class RungDesk(Desk):
                 self._player = Player(bundle, cascade=True, threads=threads)
             else:
                 self._player = Player(bundle, rung=rung, threads=threads, stages=True)
-            spec = bundle.manifest.preprocess
+            spec = bundle.manifest.pixels
         self._pixels = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
         self._names = [one.name for one in self._player.rungs]
         return {

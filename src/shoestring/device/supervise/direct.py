@@ -56,7 +56,7 @@ class DirectEngine:
         self._refused: dict[str, str] = {}
         self._failures: dict[str, int] = {}
         self._closed = False
-        spec = self._bundle.manifest.preprocess
+        spec = self._bundle.manifest.pixels
         self._shape = (spec.height, spec.width, spec.channels)
         try:
             self._names, wanted = choose(self._bundle.manifest, rungs, rung)

@@ -69,7 +69,7 @@ class SupervisedEngine:
             self._close_bundle()
             raise
         self._threads = threads
-        self._shape = (manifest.preprocess.height, manifest.preprocess.width, manifest.preprocess.channels)
+        self._shape = (manifest.pixels.height, manifest.pixels.width, manifest.pixels.channels)
         lengths = manifest.output.shape[1:]
         self._count = None if None in lengths else math.prod(one for one in lengths if one is not None)
         self._lock = threading.RLock()

@@ -90,7 +90,7 @@ class ProcessWorker:
     """
 
     def __init__(self, bundle: Bundle, order: Order, threads: int | None, count: int | None) -> None:
-        spec = bundle.manifest.preprocess
+        spec = bundle.manifest.pixels
         self.rung = order.rung
         self._shape = (spec.height, spec.width, spec.channels)
         self._count = count
