@@ -15,8 +15,8 @@ from shoestring.domain.proof import Proof
 class Split:
     """Images of one split in scoring order, and their labels if known.
 
-    An image is named by the SHA-256 of its encoded file, or of its pixels for .npz. In a bundle for text, texts stand in
-    the place of images, named by the SHA-256 of their UTF-8 bytes.
+    An image is named by the SHA-256 of its encoded file, or of its pixels for .npz. In a bundle for text, texts stand
+    in the place of images, named by the SHA-256 of their UTF-8 bytes.
     """
 
     name: str
