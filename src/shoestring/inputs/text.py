@@ -182,6 +182,7 @@ def run_texts(
     run: Callable[[dict[str, Array]], Array],
     texts: Sequence[str],
     said: Callable[[int], None] = lambda done: None,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> Array:
     """What a model answers to texts, in their order: float32 (n, values).
 
@@ -190,10 +191,11 @@ def run_texts(
         run: feeds -> (n, values).
         texts: at least one.
         said: called with the number of texts that are done.
+        batch_tokens: padded tokens of one run at most; 1 runs one text at a time.
     """
     rows: list[Array | None] = [None] * len(texts)
     done = 0
-    for batch in reader.batches(texts):
+    for batch in reader.batches(texts, batch_tokens):
         for place, row in zip(batch.places, run(batch.feeds), strict=True):
             rows[place] = row
         done += len(batch.places)
