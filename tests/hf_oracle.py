@@ -17,13 +17,14 @@ import numpy as np
 import torch
 import transformers
 
+import hf_decoders
 import hf_folders
 
 OUT = Path(__file__).parent / "importers" / "huggingface" / "expected.json"
 
 
-def rounded(values: torch.Tensor) -> Any:
-    return [[float(f"{value:.7g}") for value in row] for row in values.detach().double().numpy()]
+def rounded(values: torch.Tensor, digits: int = 7) -> Any:
+    return [[float(f"{value:.{digits}g}") for value in row] for row in values.detach().double().numpy()]
 
 
 def loaded(folder: Path, config: dict[str, Any]) -> Any:
@@ -53,9 +54,21 @@ def encoders(scratch: Path) -> dict[str, Any]:
     return answers
 
 
+def decoders(scratch: Path) -> dict[str, Any]:
+    """Logits after some of the tokens of one text."""
+    answers: dict[str, Any] = {}
+    for name, config in hf_decoders.DECODERS.items():
+        model = loaded(hf_decoders.decoder(scratch / name, name), config)
+        with torch.no_grad():
+            found = model(input_ids=torch.tensor([hf_decoders.decoder_ids(config)]))
+        answers[name] = rounded(found.logits[0, list(hf_decoders.SHOWN)], digits=5)
+    return answers
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         answers = {"transformers": transformers.__version__, "encoders": encoders(Path(scratch))}
+        answers["decoders"] = decoders(Path(scratch))
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(answers, separators=(",", ":")).replace("],[", "],\n[") + "\n")
     print(f"wrote {OUT}: {OUT.stat().st_size:,} bytes", np.__version__)
