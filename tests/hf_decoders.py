@@ -12,8 +12,8 @@ from hf_folders import Draw, Tensors, added
 
 BASE = {
     "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "bos_token_id": 1, "eos_token_id": 2,
-    "vocab_size": 300, "hidden_act": "silu", "tie_word_embeddings": False, "rope_theta": 10_000.0,
+    "num_key_value_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "bos_token_id": 1,
+    "eos_token_id": 2, "vocab_size": 300, "hidden_act": "silu", "tie_word_embeddings": False, "rope_theta": 10_000.0,
 }  # fmt: skip
 LLAMA3 = {
     "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -45,7 +45,8 @@ DECODERS: dict[str, dict[str, Any]] = {
     "qwen2": {**BASE, "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_theta": 1e6},
     "qwen2-yarn": {**BASE, "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_scaling": YARN},
     "qwen3": {
-        **BASE, "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "head_dim": 32, "tie_word_embeddings": True,
+        **BASE, "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "head_dim": 32,
+        "tie_word_embeddings": True,
     },
     "gemma2": {**BASE, **GEMMA, **CAPS, "model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"]},
     "gemma3": {
@@ -117,7 +118,10 @@ def decoder(folder: Path, name: str, **files: Any) -> Path:
 
 
 # --- tokenizers ------------------------------------------------------------------------------------------------------
-LLAMA3_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 QWEN_PATTERN = LLAMA3_PATTERN.replace(r"\p{N}{1,3}", r"\p{N}")
 SPECIAL = ["<unk>", "<s>", "</s>"]
 

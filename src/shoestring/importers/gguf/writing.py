@@ -5,7 +5,6 @@ Layout: docs/gguf.md of github.com/ggml-org/ggml.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from shoestring.base.errors import ModelError
-from shoestring.importers.gguf.block_types import block_types
 from shoestring.importers.gguf.header import MAGIC, MAX_AXES, MAX_NAME_BYTES
 from shoestring.importers.gguf.values import ARRAY, SCALARS, STRING
+from shoestring.weights.block_types import block_type, tensor_bytes
 
 VERSION, ALIGNMENT = 3, 32
 _NUMBERS = {name: (number, code) for number, (name, code) in SCALARS.items()}
@@ -91,16 +90,15 @@ def pieces(pairs: dict[str, bytes], tensors: Sequence[Planned]) -> Iterator[byte
 
 
 def _size(tensor: Planned) -> int:
-    kind = next(kind for kind in block_types().values() if kind.name == tensor.type)
     if len(tensor.name.encode()) > MAX_NAME_BYTES or not 1 <= len(tensor.shape) <= MAX_AXES:
         raise ModelError(f"GGUF has no place for a tensor {tensor.name!r} of shape {list(tensor.shape)}")
-    return math.prod(tensor.shape) // kind.elements * kind.size_bytes
+    return tensor_bytes(tensor.type, tensor.shape)
 
 
 def _info(tensor: Planned, at: int) -> bytes:
-    number = next(number for number, kind in block_types().items() if kind.name == tensor.type)
     sizes = tuple(reversed(tensor.shape))
-    return _string(tensor.name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, number, at)
+    form = f"<I{len(sizes)}QIQ"
+    return _string(tensor.name) + struct.pack(form, len(sizes), *sizes, block_type(tensor.type).number, at)
 
 
 def _string(value: str | bytes) -> bytes:
