@@ -55,8 +55,8 @@ def answers(bench: Bench, written: Written, golden: GoldenTexts) -> tuple[Array,
     """Log-probabilities (prompts, tokens) of a rung, and the tolerance that they are held to elsewhere."""
     longest = max(len(text.encode()) for text in golden.texts) + 8
     found = []
-    for batch in (64, 1):
-        with Scorer(written.path, threads=bench.threads, context=longest, batch=batch) as scorer:
+    for batch, threads in ((64, bench.threads), (1, 1)):
+        with Scorer(written.path, threads=threads, context=longest, batch=batch) as scorer:
             rows = [answer(scorer, text) for text in golden.texts]
         found.append(np.stack([row[list(ids)] for row, ids in zip(rows, golden.tokens or (), strict=True)]))
     apart = float(np.abs(found[0] - found[1]).max())
