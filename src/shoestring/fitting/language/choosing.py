@@ -57,7 +57,9 @@ def admit(candidates: Sequence[Candidate], reference: str | None, budget: Budget
         if better is None or candidate.name == reference:
             admitted.append(candidate)
         else:
-            rejected.append(Rejected(candidate, f"nowhere better than {better.name}: {_figures(candidate, better, budget)}"))
+            rejected.append(
+                Rejected(candidate, f"nowhere better than {better.name}: {_figures(candidate, better, budget)}")
+            )
     return Admitted(tuple(sorted(admitted, key=lambda one: (kl_of(one), one.name))), tuple(rejected))
 
 
@@ -70,7 +72,11 @@ def _too_slow(candidate: Candidate, budget: Budget) -> str | None:
     if budget.tokens_per_s is None:
         return None
     cost = candidate.cost
-    rate = next(one for one in cost.tokens.rates if one.threads == cost.at(budget.threads).threads) if cost.tokens else None
+    rate = (
+        next(one for one in cost.tokens.rates if one.threads == cost.at(budget.threads).threads)
+        if cost.tokens
+        else None
+    )
     if rate is None:
         return "nothing is known of its rate"
     wanted = f"{budget.tokens_per_s:g} tokens/s"

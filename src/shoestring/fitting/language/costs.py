@@ -89,7 +89,9 @@ def _measure(bench: Bench, written: Sequence[Written], threads: Sequence[int]) -
     memory = {one.name: _memory(bench, one, max(threads)) for one in written}
     first = written[0].name
     return {
-        one.name: _cost(one, [(count, times[one.name, count], times[first, count]) for count in threads], memory[one.name])
+        one.name: _cost(
+            one, [(count, times[one.name, count], times[first, count]) for count in threads], memory[one.name]
+        )
         for one in written
     }
 
@@ -117,7 +119,8 @@ def _cost(
     for threads, own, first in timed:
         per_token = [1000 * statistics.fmean(steps) for _, steps in own]
         ratios = [
-            statistics.fmean(steps) / statistics.fmean(others) for (_, steps), (_, others) in zip(own, first, strict=True)
+            statistics.fmean(steps) / statistics.fmean(others)
+            for (_, steps), (_, others) in zip(own, first, strict=True)
         ]
         reads = [PROMPT_TOKENS / seconds for seconds, _ in own]
         writes = [1000 / milliseconds for milliseconds in per_token]

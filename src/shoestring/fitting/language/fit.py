@@ -160,9 +160,7 @@ def _fit(bench: Bench, texts: Texts, budget: Budget, place: Place, notes: tuple[
     return assemble.assemble(bench, ladder, evidence, made, prompts, outputs, tolerance, budget, said)
 
 
-def cut_blocks(
-    source: Source, texts: Texts, wanted: Wanted, seed: int
-) -> tuple[tuple[Blocks, ...], tuple[str, ...]]:
+def cut_blocks(source: Source, texts: Texts, wanted: Wanted, seed: int) -> tuple[tuple[Blocks, ...], tuple[str, ...]]:
     """Blocks of tokens by the tokenizer in the model's own file. Raises DataError, ModelError, EngineFaultError."""
     with Scorer(source.path, context=32, batch=32, expected=source.transformer) as scorer:
         (start,) = scorer.tokenize([""], add_start=True)

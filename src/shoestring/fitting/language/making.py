@@ -101,9 +101,7 @@ def given(bench: Bench) -> Written:
     """The user's own file."""
     recipe = Recipe(GIVEN, "as-given", (), GIVEN_WHY)
     source = bench.source
-    return Written(
-        candidate_name(recipe, LLAMACPP), recipe, source.path, source.sha256, source.path.stat().st_size
-    )
+    return Written(candidate_name(recipe, LLAMACPP), recipe, source.path, source.sha256, source.path.stat().st_size)
 
 
 def make(bench: Bench, mixes: Sequence[Mix], store: GramStore) -> list[Written]:

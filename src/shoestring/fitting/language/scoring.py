@@ -48,7 +48,10 @@ class Scores:
             EngineFaultError, ModelError, StorageError: it cannot be scored here.
         """
         return self._bench.cache.noun(
-            "blocks", self._question(self._bench.source.sha256, ORIGINAL, split), BlockTrace, lambda: self._remember(split)
+            "blocks",
+            self._question(self._bench.source.sha256, ORIGINAL, split),
+            BlockTrace,
+            lambda: self._remember(split),
         )
 
     def of(self, written: Written, split: str) -> BlockTrace:
