@@ -232,3 +232,4 @@ def choose_buckets(lengths: Sequence[int], max_tokens: int, most: int = 4, step:
         if best[-1][0] < chosen[0] - GAIN * sum(rounded):
             chosen = best[-1]
     return chosen[1]
+

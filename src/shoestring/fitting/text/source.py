@@ -97,7 +97,9 @@ def _from_folder(
     return _encoder(model, data, max_tokens or found.max_tokens, found.padding, tuple(found.labels))
 
 
-def _encoder(model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()) -> Encoder:
+def _encoder(
+    model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()
+) -> Encoder:
     ids, mask, types = _inputs(model)
     output = model.outputs[0]
     if len(model.outputs) != 1 or len(output.shape) != 2 or output.shape[1] is None:
