@@ -1,4 +1,4 @@
-"""A writer for tests, with the production's interface: it writes what it is told, at a pace, and breaks when told to."""
+"""A writer for tests, with the production's interface: it writes what it is told, at a pace, and breaks on demand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class NullAnswer:
     def __init__(self, writer: NullWriter, prompt: Prompt, options: Options) -> None:
         self._writer, self._options = writer, options
         self.text = prompt.text if prompt.text is not None else prompt.messages[-1][1]
-        self._read = len(" ".join([m for _, m in prompt.messages]).split()) if prompt.messages else len(self.text.split())
+        self._read = (
+            len(" ".join([m for _, m in prompt.messages]).split()) if prompt.messages else len(self.text.split())
+        )
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
@@ -85,7 +87,12 @@ class NullWriter:
     """One rung of words."""
 
     def __init__(
-        self, rung: str, *, seconds: float = 0.0, context: int = CONTEXT, logprob: Callable[[str], float] = lambda _: -0.1
+        self,
+        rung: str,
+        *,
+        seconds: float = 0.0,
+        context: int = CONTEXT,
+        logprob: Callable[[str], float] = lambda _: -0.1,
     ) -> None:
         self.rung, self.seconds, self.logprob = rung, seconds, logprob
         self.context = context
@@ -106,5 +113,3 @@ def slowly(writer: NullWriter, seconds: float) -> NullWriter:
     """The same at another pace."""
     writer.seconds = seconds
     return writer
-
-

@@ -73,7 +73,10 @@ class WriterServer(Server):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent))),
+            },
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of one request: as base.limits.MAX_TEXT_BYTES, the longest text."""
 PATIENCE_S = 5.0
-"""A stream's status is told when its first piece is there, or after so long; what goes wrong later is told within it."""
+"""A stream's status is told with its first piece, or after so long; what goes wrong later is told within it."""
 ALIVE_S = 10.0
 """Between two signs of life while a stream waits: proxies give up after 30 to 60 s."""
 
@@ -121,7 +121,7 @@ class Api:
                 first = await _unless(gone, delivery.next(self._patience_s))
                 handed_on = True
                 stream = _Stream(self, delivery, shape, first, self._alive_s)
-                return Response(stream, "text/event-stream")  # type: ignore[arg-type]
+                return Response(stream, "text/event-stream")
             pieces = await _unless(gone, _all(delivery, shape))
             headers = () if shape.rung is None else ((b"x-shoestring-rung", _header(shape.rung)),)
             return Response(encode(shape.whole(pieces)), headers=headers)

@@ -77,9 +77,7 @@ class WriterApp(House):
         return Response(encode({"ready": ready, "live": True}), status=200 if ready else 503)
 
     async def _metrics(self, request: Request, found: dict[str, str]) -> Response:
-        collected = figures.collect(
-            self._service, self.api.queue, self._guard, self._requests, ready=self.api.ready
-        )
+        collected = figures.collect(self._service, self.api.queue, self._guard, self._requests, ready=self.api.ready)
         return Response(metrics.render(collected), metrics.MEDIA)
 
 

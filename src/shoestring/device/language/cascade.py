@@ -30,14 +30,13 @@ def stands(cascade: TokenCascade, pieces: Sequence[Piece]) -> bool:
 
 
 def applies(cascade: TokenCascade | None, options: Options) -> bool:
-    """Whether the certificate speaks of such answers: the likeliest tokens, nothing forced, nothing held back."""
+    """Whether the certificate speaks of such answers: the likeliest tokens, and no form forced on them."""
     return (
         cascade is not None
         and cascade.measure == MEAN_LOGPROB
         and options.temperature == 0
         and not options.json
         and options.schema is None
-        and options.frequency_penalty == options.presence_penalty == 0
     )
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from shoestring.device.language.fair import FairQueue
-    from shoestring.device.language.service import WriterService
     from shoestring.device.language.reading import Ask
+    from shoestring.device.language.service import WriterService
 
 FULL_S = 10.0
 """When the queue is full, ask again after so long: about an answer's time."""

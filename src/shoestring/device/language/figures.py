@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from shoestring.device.serve.written import Tokens
 
 
-def collect(
-    service: WriterService, queue: FairQueue, guard: Guard, requests: Requests, *, ready: bool
-) -> list[Metric]:
+def collect(service: WriterService, queue: FairQueue, guard: Guard, requests: Requests, *, ready: bool) -> list[Metric]:
     """Everything that is known now; what is not known has no line."""
     counts = service.written.counts()
     refused = {**guard.refused, "queue": counts["refused"]}

@@ -122,7 +122,8 @@ class Job:
         """Write it. In a thread of its own."""
         ended = Ended(_BROKEN)
         try:
-            self._write(self._pinned or self._chooser.turn(self._gone))
+            rung = self._chooser.turn(self._gone)  # a board that must rest does so for pinned rungs too
+            self._write(self._pinned or rung)
             ended = Ended()
         except CancelledError:
             ended = Ended()

@@ -59,7 +59,9 @@ class Shape:
 
     def first(self) -> bytes:
         """What a stream of a conversation begins with; nothing for others."""
-        return self._event([self._choice({"role": "assistant", "content": "", "refusal": None})]) if self.ask.chat else b""
+        return (
+            self._event([self._choice({"role": "assistant", "content": "", "refusal": None})]) if self.ask.chat else b""
+        )
 
     def chunk(self, piece: Piece) -> bytes:
         """One piece of a stream; nothing for a piece that says nothing."""
