@@ -81,8 +81,8 @@ class Talk:
         """Break off the answer under way; what came of it is kept. Safe within a signal's handler."""
         self._stopped.set()
         answer = self._answer
-        if answer is not None:
-            answer.cancel()
+        if answer is not None:  # in a thread: a handler may have interrupted the very lock that cancelling takes
+            threading.Thread(target=answer.cancel, daemon=True).start()
 
     def ask(self, writer: Writer, question: str, show: Callable[[str], None]) -> Said:
         """Ask, and show the answer as it comes.
