@@ -14,7 +14,7 @@ from shoestring.base import limits
 from shoestring.base.errors import ModelError
 from shoestring.domain.weights import LongList, WeightsFile
 from shoestring.importers.gguf import header
-from shoestring.importers.gguf.block_types import block_types
+from shoestring.weights.block_types import block_types
 
 
 def read(data: bytes) -> WeightsFile:

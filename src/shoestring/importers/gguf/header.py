@@ -13,7 +13,7 @@ from typing import BinaryIO
 from shoestring.base.errors import ModelError
 from shoestring.base.limits import MAX_STORED_TENSORS
 from shoestring.domain.weights import Metadata, StoredTensor, WeightsFile
-from shoestring.importers.gguf.block_types import BlockType, block_types
+from shoestring.weights.block_types import BlockType, block_types
 from shoestring.importers.gguf.cursor import DAMAGED, Cursor
 from shoestring.importers.gguf.values import UINT32, pairs, read_metadata
 from shoestring.importers.weights_stream import check_size, read_with
