@@ -75,6 +75,14 @@ class TensorFile:
         """Fill an array of C order with what lies in the file. Raises ValueError when there is less."""
         _read_all(self.descriptor, array.reshape(-1).view(np.uint8).data, 0)
 
+    def write_at(self, place: int, array: Array) -> None:
+        """Put the bytes of an array of C order at a place, over what was there. Raises OSError as the disk does."""
+        _write_all(self.descriptor, array.reshape(-1).view(np.uint8).data, place)
+
+    def read_at(self, place: int, array: Array) -> None:
+        """Fill an array of C order with what lies at a place. Raises ValueError when there is less."""
+        _read_all(self.descriptor, array.reshape(-1).view(np.uint8).data, place)
+
     def read_bytes(self, count: int) -> bytes:
         """What `write_bytes` put there."""
         data = bytearray(count)
