@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoestring.cli.fit_text import fill_text
 from shoestring.cli.options import add_preprocess, add_weights, preprocess_from
 
 if TYPE_CHECKING:
@@ -101,11 +102,14 @@ def fill(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--seed", type=int, default=0, help="of the splits")
     data.add_argument("--cache", type=Path, metavar="DIR", help="finished steps (default: the user's cache)")
     add_preprocess(parser)
+    fill_text(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_bytes, parse_drop, parse_ms
     from shoestring.cli import console
+    from shoestring.cli.fit_kinds import ENCODER, kind_of
+    from shoestring.cli.fit_text import fit_encoder
     from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade, show_detections
     from shoestring.domain.budget import Budget
     from shoestring.engines import open_engine
@@ -120,6 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         confidence=arguments.confidence,
     )
+    if kind_of(arguments.model) == ENCODER:
+        return fit_encoder(arguments, budget)
     meter = _meter(arguments)
     with (
         open_engine(arguments.engine, arguments.workers, arguments.ray_address) or contextlib.nullcontext() as engine,

@@ -47,7 +47,9 @@ def find_stack(graph: Graph) -> Stack | str:
         return "no table is read by token ids"
     carried = _between(graph, table.output[0])
     cuts = _cuts(graph, carried)
-    softmaxes = [place for place, node in enumerate(graph.nodes) if node.op_type == "Softmax" and _carries(node, carried)]
+    softmaxes = [
+        place for place, node in enumerate(graph.nodes) if node.op_type == "Softmax" and _carries(node, carried)
+    ]
     if len(softmaxes) < 2:
         return f"it has {len(softmaxes)} attention blocks, fewer than two"
     starts = [max((i for i, (place, _) in enumerate(cuts) if place < soft), default=-1) for soft in softmaxes]
@@ -59,7 +61,8 @@ def find_stack(graph: Graph) -> Stack | str:
     if bounds[-1] >= len(cuts):
         return "its last block does not end before the output"
     kinds = {
-        tuple(graph.nodes[cuts[i][0]].op_type for i in range(before + 1, after + 1)) for before, after in pairwise(bounds)
+        tuple(graph.nodes[cuts[i][0]].op_type for i in range(before + 1, after + 1))
+        for before, after in pairwise(bounds)
     }
     if len(kinds) != 1:
         return "its blocks have different operators"

@@ -192,7 +192,9 @@ def test_testing_all_at_the_full_error_would_be_caught():
 
 def test_after_a_failure_nothing_is_tested():
     n = 100
-    traces = family(np.random.default_rng(8), n, [lambda r, n: r.gamma(4, 0.003, n), constant, lambda r, n: np.zeros(n)])
+    traces = family(
+        np.random.default_rng(8), n, [lambda r, n: r.gamma(4, 0.003, n), constant, lambda r, n: np.zeros(n)]
+    )
     first, second, third = certify_each(traces, [CAP] * 3, MARGIN, 0.95)
     assert first.certified
     assert not second.certified

@@ -44,9 +44,7 @@ class KlVerdict:
     reason: str
 
 
-def certify_kl(
-    trace: BlockTrace, max_kl: float, cap: float, confidence: float, needed: int | None = None
-) -> KlVerdict:
+def certify_kl(trace: BlockTrace, max_kl: float, cap: float, confidence: float, needed: int | None = None) -> KlVerdict:
     """Test one candidate at the full error.
 
     Args:
@@ -81,7 +79,9 @@ def bound_kl(trace: BlockTrace, cap: float, error: float) -> KlVerdict:
             trace.candidate, False, None, cap, mean, capped, None, f"{seen}: no margin below the cap of {cap:.3g} holds"
         )
     p = p_value(trace.kl, limit, cap)
-    return KlVerdict(trace.candidate, True, limit, cap, mean, capped, p, f"{seen}: KL at most {limit:.3g} (p = {p:.3g})")
+    return KlVerdict(
+        trace.candidate, True, limit, cap, mean, capped, p, f"{seen}: KL at most {limit:.3g} (p = {p:.3g})"
+    )
 
 
 def not_tested(name: str, cap: float, failed: str) -> KlVerdict:

@@ -46,9 +46,7 @@ class Teacher:
     ridge: float
 
 
-def make(
-    bench: TextBench, runtimes: Sequence[str], classes: int | None
-) -> tuple[dict[str, Artefact], tuple[str, ...]]:
+def make(bench: TextBench, runtimes: Sequence[str], classes: int | None) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """Every candidate that its passes accept.
 
     Args:

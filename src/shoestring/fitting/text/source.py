@@ -94,12 +94,12 @@ def _from_folder(path: Path, cache: Cache, tokenizer: Path | None, max_tokens: i
     data = found.tokenizer
     if tokenizer is not None:
         data = _read(tokenizer, MAX_TOKENIZER_BYTES) or b""
-    return _encoder(replace(found.model, path=kept), data, max_tokens or found.max_tokens, found.padding, tuple(found.labels))
+    return _encoder(
+        replace(found.model, path=kept), data, max_tokens or found.max_tokens, found.padding, tuple(found.labels)
+    )
 
 
-def _encoder(
-    model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()
-) -> Encoder:
+def _encoder(model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()) -> Encoder:
     ids, mask, types = _inputs(model)
     output = model.outputs[0]
     if len(model.outputs) != 1 or len(output.shape) != 2 or output.shape[1] is None:

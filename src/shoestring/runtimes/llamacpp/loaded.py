@@ -39,10 +39,14 @@ class Loaded:
         call = library.call
         self._model = call("llama_model_load_from_file", os.fsencode(path), call("llama_model_default_params"))
         if not self._model:
-            raise ModelError(f"llama.cpp refuses the model: {self._said()}", hint="shoestring inspect FILE names faults")
+            raise ModelError(
+                f"llama.cpp refuses the model: {self._said()}", hint="shoestring inspect FILE names faults"
+            )
         self._context = call("llama_init_from_model", self._model, library.context_parameters(context, batch))
         if not self._context:
-            raise EngineError(f"llama.cpp makes no context of {context} tokens: {self._said()}", hint="take a shorter one")
+            raise EngineError(
+                f"llama.cpp makes no context of {context} tokens: {self._said()}", hint="take a shorter one"
+            )
         self._vocab = call("llama_model_get_vocab", self._model)
         self.vocabulary = int(call("llama_vocab_n_tokens", self._vocab))
         self.context, self.batch = int(call("llama_n_ctx", self._context)), batch

@@ -90,4 +90,15 @@ class Sums:
         self.same += int((rows.argmax(axis=1) == top).sum())
 
 
-__all__ = ["LEVELS", "ROWS_AT_ONCE", "Floats", "NotNumbersError", "Sums", "Words", "divergence", "log_softmax", "pack", "unpack"]
+__all__ = [
+    "LEVELS",
+    "ROWS_AT_ONCE",
+    "Floats",
+    "NotNumbersError",
+    "Sums",
+    "Words",
+    "divergence",
+    "log_softmax",
+    "pack",
+    "unpack",
+]
