@@ -1,7 +1,7 @@
-"""The blocks of an encoder, found in its graph: where one tensor alone carries everything from one block to the next.
+"""The blocks of an encoder, found in its graph: where one tensor alone carries everything from one to the next.
 
-A tensor is such a cut when every path from the embedding of the tokens to the output runs through it. Each block has one
-Softmax, and all blocks have the same operators at the same cuts; where that is not so, no blocks are found.
+A tensor is such a cut when every path from the embedding of the tokens to the output runs through it. Each block has
+one Softmax, and all blocks have the same operators at the same cuts; where that is not so, no blocks are found.
 """
 
 from __future__ import annotations
