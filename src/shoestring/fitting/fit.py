@@ -190,7 +190,6 @@ def fit(
     made |= compiled | elsewhere_too
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads, there)
     made |= taught
-    asked = Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed)
     said = (
         *notes,
         *failed,
@@ -199,7 +198,18 @@ def fit(
         *not_taught,
         *detectors.left_out(found_head, cascade and aim is None),
     )
-    fitted = accelerators.extend(settle(bench, asked, made, sensitivity, said), bench, there, made)
+    fitted = accelerators.extend(
+        settle(
+            bench,
+            Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed),
+            made,
+            sensitivity,
+            said,
+        ),
+        bench,
+        there,
+        made,
+    )
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
