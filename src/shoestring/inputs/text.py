@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,12 @@ class TextReader:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._end = self._tokenizer.encode("").ids  # what stands around every text
+
+    def with_spec(self, spec: TextInput) -> TextReader:
+        """The same tokenizer with another description of the inputs."""
+        other = copy.copy(self)
+        other.spec = spec
+        return other
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Ids of each text, cut to `max_tokens` where it is longer.
