@@ -47,6 +47,10 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
     )
+    parser.add_argument(
+        "--max-tokens", type=int, metavar="N", help="of a model that writes: longest answer (default: as it ends)"
+    )
+    parser.add_argument("--temperature", type=float, metavar="T", help="likewise: 0 (default) takes the likeliest word")
     add_trusted(parser)
     add_slots(parser)
     add_sparing(parser)
@@ -73,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import EngineError, TrustError, UsageError
     from shoestring.cli import console
     from shoestring.cli.run_live import is_live, run_live
+    from shoestring.cli.run_writer import write_answers
     from shoestring.device import expand
 
     settle(arguments)
@@ -80,11 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
         return run_live(arguments)
     if not 1 <= arguments.top <= MAX_TOP:
         raise UsageError(f"--top {arguments.top} is outside 1..{MAX_TOP}", hint="write --top 5")
-    files = expand(arguments.files)
     with contextlib.ExitStack() as stack:
         bundle, watching = bundle_for(arguments, stack)
         try:
-            answered = _answer(arguments, bundle, files, stack)
+            if bundle.manifest.generation is not None:
+                answered = write_answers(arguments, bundle, stack)
+            else:
+                answered = _answer(arguments, bundle, expand(arguments.files), stack)
         except (EngineError, TrustError) as error:
             if watching is not None and watching.blames(error):
                 console.say(str(watching.leaving))

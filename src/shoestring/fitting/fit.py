@@ -55,7 +55,6 @@ from shoestring.fitting import (
     tried,
 )
 from shoestring.fitting import students as students_
-from shoestring.fitting.language.fit import fit_language
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
 from shoestring.fitting.settling import Asked, settle
