@@ -18,7 +18,7 @@ store         manifest, evidence, golden set
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,7 +144,7 @@ def fit(
         check_of_no_images(
             {"head": head, "preprocess": preprocess, "students": students, "labels": labels, "rows": rows}
         )
-        return fit_language(
+        return language_job()(
             model,
             data,
             out=out,
@@ -213,6 +213,13 @@ def fit(
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
     return fitted
+
+
+def language_job() -> Callable[..., Fitted]:
+    """`fitting.language.fit_language`, which brings other libraries than images need."""
+    from shoestring.fitting.language.fit import fit_language
+
+    return fit_language
 
 
 def check_of_no_images(given: Mapping[str, object]) -> None:
