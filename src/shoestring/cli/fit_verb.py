@@ -1,8 +1,8 @@
 """Compress a model, measure every candidate on this machine, and certify what each loses: an image classifier, a
 detector, or a model that writes text.
 
-The images or texts are split three ways by content: one part to calibrate, one to choose, one to certify that no choice has
-seen. The result is one bundle with a ladder of rungs, from cheap to exact.
+The images or texts are split three ways by content: one part to calibrate, one to choose, one to certify that no
+choice has seen. The result is one bundle with a ladder of rungs, from cheap to exact.
 """
 
 from __future__ import annotations
