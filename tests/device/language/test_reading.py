@@ -111,7 +111,8 @@ def test_everything_that_we_do_is_understood() -> None:
         ({"response_format": {"type": "xml"}}, "response_format.type"),
         ({"response_format": "json"}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
-        ({"response_format": {"type": "json_schema", "json_schema": {"schema": 1}}}, "response_format.json_schema.schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": 1}}},
+         "response_format.json_schema.schema"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"schema": {"d": "x" * 70_000}}}},
             "response_format.json_schema.schema",
@@ -161,7 +162,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 NAMES = ("messages", "model", "temperature", "top_p", "n", "seed", "stop", "stream", "stream_options", "max_tokens",
-         "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "logit_bias", "user", "prompt", "x")  # fmt: skip
+         "logprobs", "top_logprobs", "response_format", "tools", "logit_bias", "user", "x")  # fmt: skip
 
 
 @settings(max_examples=200 * SCALE, deadline=None)

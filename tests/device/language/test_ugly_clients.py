@@ -1,4 +1,4 @@
-"""Clients that hang up, ask too much or never read; engines that die: the next request is served, and nothing is lost."""
+"""Clients that hang up or ask too much, engines that die: the next request is served, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def test_one_hundred_users_at_once_are_all_answered_with_their_own(write_server:
 def test_clients_with_keys_of_their_own_take_turns(write_server: Start) -> None:
     keys = {name: name * 40 for name in "ab"}
     server = write_server(
-        {"tokens": [[name, hashlib.sha256(key.encode()).hexdigest()] for name, key in keys.items()]}, "--seconds", "0.03"
+        {"tokens": [[name, hashlib.sha256(key.encode()).hexdigest()] for name, key in keys.items()]},
+        "--seconds",
+        "0.03",
     )
     greedy = [send(server, "!count 5", keys["a"], stream=True) for _ in range(10)]
     assert greedy[0].recv(10)
