@@ -143,7 +143,7 @@ def test_a_board_that_is_held_down_rests_between_answers() -> None:
 @pytest.mark.parametrize(("seconds", "waits"), [(30, 0.0), (600, 540.0)])
 def test_only_a_server_without_pauses_is_slowed_to_what_the_governor_reckons_with(seconds: int, waits: float) -> None:
     clock = Clock()
-    ours = governing(decided("small", 10.0), clock)
+    ours = governing(decided("small", 10.0), clock, patience_s=1e9)
     for _ in range(25 * seconds):  # twice what is wanted with its slack
         clock.now_s += 0.04
         ours.wrote("small", 0.04, 1)
