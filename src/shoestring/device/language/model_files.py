@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,6 @@ def model_file(bundle: Bundle, sha256: str, folder: Path | None = None) -> Path:
     room = disk.make_directory(default_root() / ROOM if folder is None else folder)
     path = room / f"{sha256}{SUFFIX}"
     if hash_of(path) == sha256:
-        _used(path)
         return path
     disk.sweep(room)
     _make_room(bundle, room)
@@ -80,7 +78,7 @@ def hash_of(path: Path) -> str | None:
 
 
 def _make_room(bundle: Bundle, room: Path) -> None:
-    """Remove the files that were unused for longest, but none of this bundle, while they are more than may be kept."""
+    """Remove files of other bundles, the oldest first, while all are more than may be kept."""
     ours = {f"{rung.candidate.artefact_sha256}{SUFFIX}" for rung in bundle.manifest.ladder.runnable}
     sizes = {blob.sha256: blob.size_bytes for blob in bundle.manifest.blobs}
     needed = sum(sizes[name.removesuffix(SUFFIX)] for name in ours)
@@ -95,18 +93,12 @@ def _make_room(bundle: Bundle, room: Path) -> None:
 
 
 def _others(room: Path, ours: Collection[str]) -> Iterator[tuple[float, int, Path]]:
-    """When last used, size and path of files of other bundles."""
+    """When it was made, size and path, of each file of other bundles."""
     for path in room.glob(f"*{SUFFIX}"):
         if path.name not in ours:
             with contextlib.suppress(FileNotFoundError):
                 found = path.lstat()
                 yield found.st_mtime, found.st_size, path
-
-
-def _used(path: Path) -> None:
-    """Note the time of use; where the disk is read-only nothing is to be made room for either."""
-    with contextlib.suppress(OSError):
-        os.utime(path)
 
 
 __all__ = ["MAX_KEPT_BYTES", "hash_of", "model_file"]

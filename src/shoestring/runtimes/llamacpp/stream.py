@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from shoestring.runtimes.llamacpp.keeping import Keeper
 
-DYING_SECONDS = 2.0
+DYING_SECONDS = 1.0
 """That a process whose connections broke gets to be known as dead."""
 
 
@@ -128,6 +128,11 @@ class Stream:
         try:
             self._set_timeout()
             event = next_event(self._response, self._keeper.who)
+            if event is not None:
+                self._take(event)
+        except EngineFaultError as fault:  # an engine that talks nonsense is started anew
+            self._keeper.condemn(fault)
+            raise
         except (OSError, http.client.HTTPException, AttributeError) as error:
             # AttributeError: http.client's own, where another thread shut the socket under it.
             if self._cancelled:
@@ -141,7 +146,8 @@ class Stream:
             if not self._cancelled:
                 raise self._broken(None)
             self.close()
-            return
+
+    def _take(self, event: dict[str, Any]) -> None:
         for piece in self._reader.pieces(event):
             if piece.progress is None or self._options.progress:
                 self._ready.append(piece)

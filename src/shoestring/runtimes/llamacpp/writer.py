@@ -28,6 +28,8 @@ BATCH = 512
 SILENCE_SECONDS = 120.0
 """Without a sign of life before a writer is taken to hang: BATCH tokens of a model of 1.7 billion weights take a
 Raspberry Pi 4 about 100 s (at 5 tokens a second)."""
+WAIT_SECONDS = 600.0
+"""For a free slot, where a request has no deadline: two long answers of a slow board."""
 LIMITS = Limits(run_s=SILENCE_SECONDS)
 
 
@@ -206,9 +208,11 @@ class Writer:
     def _stream(self, path: str, body: dict[str, Any], options: Options) -> Stream:
         options.check()
         started_s = time.monotonic()
-        if not self._free.acquire(timeout=options.deadline_s):
+        wait_s = WAIT_SECONDS if options.deadline_s is None else options.deadline_s
+        if not self._free.acquire(timeout=wait_s):
             raise EngineError(
-                f"all {self.slots} slots were taken for {options.deadline_s:g} s", hint="ask again, or with more time"
+                f"all {self.slots} slots were taken for {wait_s:g} s",
+                hint="ask again, or with more time; an answer that nobody reads to its end has to be closed",
             )
         try:
             keeper = self._living()
