@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from shoestring.base import canonical
-from shoestring.base.errors import BundleError, EngineError, EngineFaultError, GoldenError, SlotError, TrustError, UsageError
+from shoestring.base.errors import (
+    BundleError,
+    EngineError,
+    EngineFaultError,
+    GoldenError,
+    SlotError,
+    TrustError,
+    UsageError,
+)
 from shoestring.base.limits import GOLDEN_INPUTS
 from shoestring.bundle.refusal import refuse
 from shoestring.device.golden import golden_outputs
