@@ -212,7 +212,7 @@ def _options(arguments: argparse.Namespace) -> Options:
 def _garage(bundle: Bundle, rung: str | None) -> tuple[Garage, str]:
     from shoestring.base.errors import UsageError
     from shoestring.device.language.garage import Garage
-    from shoestring.device.language.llama import load_rung
+    from shoestring.device.language.llama import Loader
 
     manifest = bundle.manifest
     if manifest.generation is None or not manifest.generation.chat:
@@ -223,7 +223,7 @@ def _garage(bundle: Bundle, rung: str | None) -> tuple[Garage, str]:
     if rung is not None and rung not in names:
         raise UsageError(f"no rung is called {rung!r}", hint=f"there are {', '.join(names)}")
     memory = {one.name: one.candidate.cost.peak_rss_bytes for one in ladder.rungs}
-    return Garage(lambda name: load_rung(bundle, ladder.rung(name)), memory, most=1), rung or ladder.chosen
+    return Garage(Loader(bundle), memory, most=1), rung or ladder.chosen
 
 
 @contextlib.contextmanager
