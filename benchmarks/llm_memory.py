@@ -71,7 +71,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--contexts", default="512,1024,2048,4096,8192")
     parser.add_argument("--caches", default="F16,Q8_0")
-    parser.add_argument("--types", default="Q4_0,Q8_0", help="written anew, at the first context and cache; '' for none")
+    parser.add_argument(
+        "--types", default="Q4_0,Q8_0", help="written anew, at the first context and cache; '' for none"
+    )
     parser.add_argument("--threads", type=int, default=2, help="that read the prompt")
     given = parser.parse_args()
     contexts = [int(one) for one in given.contexts.split(",")]

@@ -142,7 +142,10 @@ def cost_of(planned: LanguagePlan, original: LanguagePlan | None = None) -> Cost
             memory_low_bytes=int(asked.memory.low),
             memory_high_bytes=int(asked.memory.high),
         ),
-        tokens=TokenCost((rate,), tuple((one.context, int(one.memory.value)) for one in planned.memory)),
+        tokens=TokenCost(
+            (rate,),
+            tuple((one.context, int(one.memory.value)) for one in planned.memory if one.context <= asked.context),
+        ),
     )
 
 

@@ -42,7 +42,7 @@ class Cursor:
             raise ModelError(
                 f"{what} takes {size_bytes:,} bytes at byte {self.at:,}, but only {self.left:,} are left: {limit}"
                 f"{'' if self._capped else f' at byte {self._end:,}'}",
-                hint=FETCH_MORE if self._partial and not self._capped else DAMAGED,
+                hint=FETCH_MORE if self._partial and self.at + size_bytes <= MAX_GGUF_HEADER_BYTES else DAMAGED,
             )
 
     def take(self, size_bytes: int, what: str) -> bytes:
