@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shoestring.domain.chip import Chip
-    from shoestring.domain.cost import Cost
+    from shoestring.domain.cost import Cost, TokenRate
     from shoestring.domain.measured import Row
     from shoestring.domain.transformer import Transformer
     from shoestring.domain.weights import WeightsFile
@@ -62,7 +62,8 @@ def costs_there(
 
 def _joined(costs: Sequence[Cost]) -> Cost:
     """One cost with the thread counts of all."""
-    rates, memory = [], costs[0].tokens.memory if costs[0].tokens is not None else ()
+    rates: list[TokenRate] = []
+    memory = costs[0].tokens.memory if costs[0].tokens is not None else ()
     for cost in costs:
         assert cost.tokens is not None  # they are of models that write
         rates += cost.tokens.rates

@@ -183,13 +183,11 @@ def predict_prompt(
     if peak is None or arithmetic is None:
         lacking = "the width of its cores is unknown" if peak is None else "no row is of a processor like it"
         return NoClaim(f"{chip.name}: {lacking}; measure a prompt there")
-    pool, scores = _calibrated(tuple(rows))
-    factor = conformal_quantile(scores)
-    if factor is None:
-        return NoClaim(f"{len(scores)} measurements of prompts cannot give a 90 % interval; 9 are needed")
-    mean, deviation = lend(pool, [_labels(arithmetic, precision, chip.soc)], [name], EFFECTS)
-    value = math.exp(mean[0]) * 1e9 * peak / (2 * block_macs(model, tokens))
-    spread = math.exp(factor * deviation[0])
+    found = share_of_peak(arithmetic, precision, chip.soc, name, rows)
+    if found is None:
+        return NoClaim(f"{len(rows)} measurements of prompts cannot give a 90 % interval; 9 are needed")
+    share, spread = found
+    value = share * 1e9 * peak / (2 * block_macs(model, tokens))
     low, high, few = _threaded(chip, threads)
     here = [row for row in rows if row.soc == chip.soc]
     ground, rests = _ground(here, rows, name, precision, peak)
@@ -204,6 +202,26 @@ def predict_prompt(
         PROTOCOL,
         widened=tuple(widened),
     )
+
+
+def share_of_peak(
+    arithmetic: str, precision: str, soc: str, name: str, rows: Sequence[PromptRow]
+) -> tuple[float, float] | None:
+    """Share of the floating-point peak that a prompt reaches, and the factor up and down of its 90 % interval.
+
+    Args:
+        arithmetic: class of the processor.
+        precision: of most weights.
+        soc: system on a chip.
+        name: of the network.
+        rows: to rest on; None is returned for fewer than a 90 % interval takes.
+    """
+    pool, scores = _calibrated(tuple(rows))
+    factor = conformal_quantile(scores)
+    if factor is None:
+        return None
+    mean, deviation = lend(pool, [_labels(arithmetic, precision, soc)], [name], EFFECTS)
+    return math.exp(mean[0]), math.exp(factor * deviation[0])
 
 
 def _threaded(chip: Chip, threads: int | None) -> tuple[float, float, bool]:
@@ -235,4 +253,5 @@ __all__ = [
     "pool_of",
     "predict_prompt",
     "published_prompts",
+    "share_of_peak",
 ]
