@@ -3,10 +3,10 @@
     python benchmarks/llm_memory.py [--contexts 512,1024,2048,4096,8192] [--caches F16,Q8_0] [--types Q4_0,Q8_0]
 
 Each measurement is a fresh process of ours that loads the file with llama.cpp (`runtimes.llamacpp.Writer`, one slot),
-reads a prompt that fills the context, and writes four tokens; the figure is its peak resident memory (VmHWM). Its weights
-are SmolLM2-135M-Instruct as it comes (Q4_1, table of words in Q8_0), and, for each of --types, the same model planned and
-written in that type, with zeros for weights, which take as much memory as any. The plan sees the header and the
-instruction sets of this machine, and nothing else.
+reads a prompt that fills the context, and writes four tokens; the figure is its peak resident memory (VmHWM). Its
+weights are SmolLM2-135M-Instruct as it comes (Q4_1, table of words in Q8_0), and, for each of --types, the same model
+planned and written in that type, with zeros for weights, which take as much memory as any. The plan sees the header and
+the instruction sets of this machine, and nothing else.
 
 Prints Markdown; a prompt of 8,192 tokens takes minutes.
 """

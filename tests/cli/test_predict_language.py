@@ -71,3 +71,11 @@ def test_a_file_that_lies_is_refused(cli, tmp_path: Path) -> None:
     assert said.code == 1 and "left" in said.err
     part = cli("predict", path, "--header-only")
     assert part.code == 1 and "fetch more" in part.err
+
+
+def test_inspect_reads_the_first_bytes_of_a_file_too(cli, tmp_path: Path) -> None:
+    path = tmp_path / "head.gguf"
+    path.write_bytes(files.gguf_bytes()[:-1000])
+    assert cli("inspect", path).code == 1
+    said = cli("inspect", path, "--header-only")
+    assert said.code == 0 and "llama.block_count" in said.out

@@ -27,6 +27,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
     add_quarantine(parser)
     parser.add_argument("--layers", action="store_true", help="one line a layer, or a tensor")
+    parser.add_argument(
+        "--header-only", action="store_true", help="a file of weights may be no more than its first megabytes"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

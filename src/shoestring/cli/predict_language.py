@@ -26,7 +26,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--context", type=int, default=2048, metavar="N", help="tokens of a conversation (default: 2048)"
     )
-    group.add_argument("--cache", metavar="TYPE", default="F16", help=f"{' or '.join(CACHE_TYPES)} for keys and values")
+    group.add_argument("--cache", metavar="TYPE", default="F16", help=f"of keys and values: {', '.join(CACHE_TYPES)}")
     group.add_argument("--prompt", type=int, default=256, metavar="N", help="tokens of a usual prompt (default: 256)")
     group.add_argument("--type", dest="block_type", metavar="TYPE", help="plan another block type, like Q4_0")
     group.add_argument("--size", dest="mix_size", metavar="90MB", help="plan a mix of types of that size")

@@ -17,7 +17,9 @@ def show(arguments: argparse.Namespace) -> int:
     from shoestring.importers.importing import not_closed
     from shoestring.importers.weights import read_weights
 
-    found, lacking = read_weights(arguments.target, require_quarantine=arguments.require_quarantine)
+    found, lacking = read_weights(
+        arguments.target, require_quarantine=arguments.require_quarantine, header_only=arguments.header_only
+    )
     if lacking is not None:
         console.say(not_closed(lacking))
     if arguments.json:

@@ -111,7 +111,7 @@ def test_a_file_without_a_tokenizer_is_planned_as_if_it_had_one() -> None:
     assert one == pytest.approx(memory_parts(files.SMOLLM2, smollm2(), Setting(512), AVX2).vocabulary, rel=0.01)
 
 
-@pytest.mark.parametrize("given", [{"context": 0}, {"context": 1 << 25}, {"context": 1, "cache": "Q4_0"}])
+@pytest.mark.parametrize("given", [{"context": 0}, {"context": 1 << 25}, {"context": 1, "cache": "Q2_K"}])
 def test_settings_nobody_can_mean_are_refused(given: dict[str, int | str]) -> None:
     with pytest.raises(UsageError):
         Setting(**given)  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from shoestring.base.errors import UsageError
 
-CACHE_TYPES = ("F16", "Q8_0")
-"""Types of keys and values that we plan: the default, and the one that halves it."""
+CACHE_TYPES = ("F16", "Q8_0", "Q4_0")
+"""Types of keys and values that our process that writes takes: the default, and those that halve and quarter it."""
 
 MAX_CONTEXT = 1 << 24
 """Tokens; no published model was trained for more."""
