@@ -21,8 +21,8 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-from language_material import CACHE, smollm2
 
+from language_material import CACHE, smollm2
 from shoestring.importers.gguf.header import read_header
 from shoestring.weights.decode import dequantize
 from shoestring.weights.encode import quantize
