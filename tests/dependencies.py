@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 BASE = "base"
 EXTRAS = (BASE, *PROJECT["optional-dependencies"])
-DEVICE = (BASE, "ort", "litert", "openvino", "ncnn", "video", "serve", "mqtt", "trust", "agent", "age")
+DEVICE = (BASE, "ort", "litert", "openvino", "ncnn", "text", "llm", "video", "serve", "mqtt", "trust", "agent", "age")
 """Extras that a device may have."""
 
 ALLOWED = frozenset(

@@ -5,6 +5,7 @@
     │   └── MissingExtraError          exit 2   an optional dependency is not installed
     ├── ModelError                     exit 1   the model cannot be read, or holds what we cannot handle
     ├── DataError                      exit 1   images, labels or pre-processing are wrong
+    │   └── PromptTooLongError         exit 1   ... a prompt has more tokens than the context
     ├── EngineError                    exit 1   a runtime failed to load or run a model
     │   ├── EngineFaultError           exit 1   ... it broke its own process, a limit, or answered what no engine may
     │   │   └── EngineDownError        exit 1   ... and is not back yet; says when it is tried next
@@ -79,6 +80,23 @@ class ModelError(ShoestringError):
 
 class DataError(ShoestringError):
     """Images, labels or pre-processing are wrong."""
+
+
+class PromptTooLongError(DataError):
+    """A prompt has more tokens than the context.
+
+    Args:
+        message, hint: as in the root.
+        tokens: of the prompt.
+        limit: of the context.
+    """
+
+    tokens: int = 0
+    limit: int = 0
+
+    def __init__(self, message: str, tokens: int = 0, limit: int = 0, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.tokens, self.limit = tokens, limit
 
 
 class EngineError(ShoestringError):

@@ -37,6 +37,8 @@ def roles(manifest: Manifest) -> dict[str, str]:
     found |= {sha256: f"golden outputs of {name}" for name, sha256 in golden.outputs.items()}
     if manifest.bom is not None:
         found[manifest.bom] = "bill of materials"
+    if manifest.text is not None:
+        found[manifest.text.tokenizer] = "tokenizer"
     return found | {rung.candidate.artefact_sha256: rung.name for rung in manifest.ladder.runnable}
 
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from shoestring.base.errors import DataError
-
-if TYPE_CHECKING:
-    from shoestring.evaluate.dataset import Dataset
 
 MIN_IMAGES = 48  # 16 to calibrate on, 12 to choose on and 20 to certify on; below it no split says anything
 CALIBRATION_FRACTION = 0.10  # ranges of activations settle quickly; labels are worth more elsewhere
@@ -21,6 +18,18 @@ MIN_CALIBRATION = 16  # fewer images miss the tails that set the ranges
 MAX_CALIBRATION = 512  # more change the ranges no further
 SELECTION_FRACTION = 0.25  # enough to rank candidates; the margin of the certificate needs the rest
 MAX_SELECTION = 2_000  # a standard error near 1 point for unpaired, far less for paired outcomes
+
+
+class Divisible(Protocol):
+    """What is divided: images or texts, each named by its hash, all with a label or none."""
+
+    @property
+    def hashes(self) -> tuple[str, ...]: ...
+
+    @property
+    def labels(self) -> tuple[int, ...] | None: ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Splits:
     certification: tuple[int, ...]
 
 
-def split(dataset: Dataset, *, seed: int = 0) -> Splits:
+def split(dataset: Divisible, *, seed: int = 0, what: str = "images") -> Splits:
     """Divide a data set, each class in proportion when labels are known.
 
     Images are put in one order of which every stretch holds each class in proportion, and the order is cut twice.
@@ -44,6 +53,7 @@ def split(dataset: Dataset, *, seed: int = 0) -> Splits:
     Args:
         dataset: at least MIN_IMAGES distinct images.
         seed: another seed gives other splits.
+        what: is divided, for an error's words.
 
     Raises:
         DataError: fewer than MIN_IMAGES images.
@@ -51,8 +61,8 @@ def split(dataset: Dataset, *, seed: int = 0) -> Splits:
     n = len(dataset)
     if n < MIN_IMAGES:
         raise DataError(
-            f"{n} different images are too few for three splits, at least {MIN_IMAGES} are needed",
-            hint="add images; a certificate of 1 pt takes about a thousand",
+            f"{n} different {what} are too few for three splits, at least {MIN_IMAGES} are needed",
+            hint=f"add {what}; a certificate of 1 pt takes about a thousand",
         )
     drawn = [_draw(seed, sha256) for sha256 in dataset.hashes]
     strata: dict[int, list[int]] = {}

@@ -1,8 +1,10 @@
 """Transformations of a graph, one a file. Each states what it requires and ensures; `apply` holds it to both."""
 
 from shoestring.compress.passes.correct_bias import CorrectBias
+from shoestring.compress.passes.drop_blocks import DropBlocks
 from shoestring.compress.passes.dynamic_int8 import DynamicInt8
 from shoestring.compress.passes.equalize import Equalize
+from shoestring.compress.passes.first_tokens import FirstTokens
 from shoestring.compress.passes.fp16_weights import Fp16Weights
 from shoestring.compress.passes.half import Half
 from shoestring.compress.passes.lower_mean import LowerMean
@@ -31,6 +33,8 @@ PASSES: dict[str, Pass] = {
         WeightsNBits(),
         Half(),
         TablesInt8(),
+        DropBlocks(),
+        FirstTokens(),
     )
 }
 

@@ -11,9 +11,10 @@ from shoestring.device.serve.asking import unavailable
 from shoestring.device.serve.http import Refusal, Response, encode
 
 if TYPE_CHECKING:
-    from shoestring.device.serve.asking import Asker
+    from collections.abc import Callable
+
     from shoestring.device.serve.http import Request
-    from shoestring.device.serve.nouns import Service
+    from shoestring.device.serve.live import LiveState
     from shoestring.device.serve.settings import Settings
 
 EVENT_S = 0.5
@@ -24,16 +25,22 @@ _BOUNDARY = "shoestring-picture"
 
 
 class Streams:
-    """Events and pictures of one service."""
+    """Events and pictures of one service.
 
-    def __init__(self, service: Service, settings: Settings, asker: Asker) -> None:
-        self._service, self._most, self._asker = service, settings.streams, asker
+    Args:
+        live: what is shown.
+        settings: how many may look at a time.
+        draining: whether the server is ending.
+    """
+
+    def __init__(self, live: LiveState, settings: Settings, draining: Callable[[], bool]) -> None:
+        self._live, self._most, self._draining = live, settings.streams, draining
         self._open = 0
         self._event, self._event_at_s = b"", float("-inf")
 
     async def state(self, request: Request, found: dict[str, str]) -> Response:
         """One look."""
-        return Response(encode(self._service.live.snapshot()))
+        return Response(encode(self._live.snapshot()))
 
     async def events(self, request: Request, found: dict[str, str]) -> Response:
         """Server-sent events (HTML living standard, 9.2): one `state` every EVENT_S."""
@@ -42,7 +49,7 @@ class Streams:
 
     async def picture(self, request: Request, found: dict[str, str]) -> Response:
         """The last picture."""
-        taken = self._service.live.picture()
+        taken = self._live.picture()
         if taken is None:
             raise Refusal(404, "there is no picture yet")
         number, jpeg = taken
@@ -57,7 +64,7 @@ class Streams:
         return Response(self._pictures(), f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
 
     def _admit(self) -> None:
-        if self._asker.draining:
+        if self._draining():
             raise unavailable("the server is ending")
         if self._open >= self._most:
             raise unavailable(f"{self._open} streams are open, the limit is {self._most}")
@@ -65,7 +72,7 @@ class Streams:
     async def _events(self) -> AsyncIterator[bytes]:
         self._open += 1
         try:
-            while not self._asker.draining:
+            while not self._draining():
                 yield self._fresh_event()
                 await asyncio.sleep(EVENT_S)
             yield b"event: end\ndata: {}\n\n"
@@ -76,8 +83,8 @@ class Streams:
         self._open += 1
         shown = 0
         try:
-            while not self._asker.draining:
-                taken = self._service.live.picture()
+            while not self._draining():
+                taken = self._live.picture()
                 if taken is not None and taken[0] != shown:
                     shown, jpeg = taken
                     head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
@@ -93,7 +100,7 @@ class Streams:
         now = time.monotonic()
         if now - self._event_at_s >= EVENT_S / 2:
             self._event, self._event_at_s = (
-                b"event: state\ndata: " + encode(self._service.live.snapshot()) + b"\n\n",
+                b"event: state\ndata: " + encode(self._live.snapshot()) + b"\n\n",
                 now,
             )
         return self._event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from shoestring.base.canonical import MAX_INTEGER_DIGITS
@@ -15,21 +16,26 @@ MAX_MARKS = 20 * MAX_STORED_TENSORS
 _MARKS = (b",", b":", b"[", b"{")
 
 
-def parse(data: bytes, what: str) -> dict[str, Any]:
+def parse(data: bytes, what: str, *, most: int = MAX_MARKS, saturate: bool = False) -> dict[str, Any]:
     """The object in `data`.
 
     Args:
         what: for messages.
+        most: commas, colons and brackets that it may hold.
+        saturate: whether an endless integer becomes infinity instead of an error: some write 10^30 for "no limit".
 
     Raises:
         ModelError: not one JSON object in UTF-8, or a key twice, or more values than any model has.
     """
     marks = sum(data.count(mark) for mark in _MARKS)
-    if marks > MAX_MARKS:
-        raise ModelError(f"{what} holds more than the limit of {MAX_MARKS:,} values", hint=DAMAGED)
+    if marks > most:
+        raise ModelError(f"{what} holds more than the limit of {most:,} values", hint=DAMAGED)
     try:
         found = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer, parse_constant=_no_constant
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_int=_saturated if saturate else _integer,
+            parse_constant=_no_constant,
         )
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{what} is not sound JSON: {_reason(error)}", hint=DAMAGED) from error
@@ -51,6 +57,10 @@ def _integer(digits: str) -> int:
     if len(digits) > MAX_INTEGER_DIGITS:
         raise ValueError(f"it holds an integer of {len(digits)} digits, more than {MAX_INTEGER_DIGITS}")
     return int(digits)
+
+
+def _saturated(digits: str) -> int | float:
+    return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
 
 
 def _no_constant(name: str) -> Any:
