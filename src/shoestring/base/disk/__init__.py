@@ -6,7 +6,7 @@ What has returned stays. The pieces: `kernel` (the seam of system calls), `whole
 proved.
 """
 
-from shoestring.base.disk.filling import fill
+from shoestring.base.disk.filling import fill, fill_from
 from shoestring.base.disk.lines import append_bytes
 from shoestring.base.disk.locking import locked
 from shoestring.base.disk.naming import make_directory, put_aside, remove, replace
@@ -18,6 +18,7 @@ __all__ = [
     "atomic_file",
     "copy",
     "fill",
+    "fill_from",
     "locked",
     "make_directory",
     "put_aside",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from shoestring.base.disk import kernel
@@ -17,9 +18,20 @@ def fill(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the file may not be written, or the disk is full.
     """
+    fill_from(path, (data,))
+
+
+def fill_from(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """As `fill`, with data that come piece by piece, so that no more than one is in memory.
+
+    Raises:
+        StorageError: as `fill`.
+    """
     path = Path(path)
     with storage_errors(path), kernel.opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
-        left, place = memoryview(data), 0
-        while left:
-            taken = kernel.current().write(descriptor, left, place)
-            left, place = left[taken:], place + taken
+        place = 0
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                taken = kernel.current().write(descriptor, left, place)
+                left, place = left[taken:], place + taken

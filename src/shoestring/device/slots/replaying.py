@@ -15,6 +15,7 @@ from shoestring.base.errors import EngineError, EngineFaultError, ShoestringErro
 from shoestring.base.limits import GUARD_LOAD_SECONDS, MIB
 from shoestring.base.resident import available_bytes
 from shoestring.base.units import format_bytes
+from shoestring.device.language.replaying import replay_writers
 from shoestring.device.supervise.nouns import CASCADE
 from shoestring.device.supervise.supervised import expected_bytes
 from shoestring.device.supervise.worker import Order, ProcessWorker
@@ -64,6 +65,8 @@ def replay_golden(bundle: Bundle, absent: Collection[str], limits: ReplayLimits)
             there is no memory left to try.
         EngineFaultError: no process can be started.
     """
+    if bundle.manifest.generation is not None:
+        return replay_writers(bundle, absent, limits.seconds, limits.memory_bytes)
     if bundle.manifest.text is not None:
         return replay_rungs(bundle, absent, limits.seconds, limits.memory_bytes)
     ladder = bundle.manifest.ladder
