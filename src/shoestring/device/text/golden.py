@@ -1,4 +1,4 @@
-"""Replay the golden texts of an encoder: does this device answer as the machine did that the certificate was made on?"""
+"""Replay the golden texts of an encoder: does this device answer as the machine did that certified it?"""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ def describe(count: int, threads: Sequence[int]) -> str:
     """How costs were measured, for the evidence."""
     return (
         f"{count} files took turns in {ROUNDS} rounds after one that did not count, at {', '.join(map(str, threads))} "
-        f"thread(s): a prompt of {PROMPT_TOKENS} tokens read, {WRITTEN_TOKENS} tokens written, nothing sampled; memory is "
-        "the peak of a fresh process that reads a prompt in a context of that length"
+        f"thread(s): a prompt of {PROMPT_TOKENS} tokens read, {WRITTEN_TOKENS} tokens written, nothing sampled; memory "
+        "is the peak of a fresh process that reads a prompt in a context of that length"
     )
 
 

@@ -46,9 +46,7 @@ class Teacher:
     ridge: float
 
 
-def make(
-    bench: TextBench, runtimes: Sequence[str], classes: int | None
-) -> tuple[dict[str, Artefact], tuple[str, ...]]:
+def make(bench: TextBench, runtimes: Sequence[str], classes: int | None) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """Every candidate that its passes accept.
 
     Args:
@@ -111,7 +109,7 @@ def _teacher(bench: TextBench, original: Artefact, classes: int) -> Teacher:
 
 
 def probed(bench: TextBench, plain: Artefact, teacher: Teacher) -> Artefact:
-    """The artefact with a probe of its own behind it: the original's is fitted to labels, a variant's to the teacher."""
+    """The artefact with a probe of its own: the original's is fitted to labels, a variant's to the teacher."""
     labels = bench.split_labels("calibration") or ()
     question = {**bench.basis, "probe of": plain.sha256, "labels": labels}
 

@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(plan.token_s if place else 0.0)
             marks = {"content": [{"token": word, "logprob": plan.logprob, "top_logprobs": []}]}
             told = {"logprobs": marks} if body.get("logprobs") else {}
-            text = {"delta": {"content": word}} if self.path == CHAT else {"text": word}
+            text: dict[str, Any] = {"delta": {"content": word}} if self.path == CHAT else {"text": word}
             yield {"choices": [{"index": 0, "finish_reason": None, **text, **told}]}
             if poison is not None and place == 0:
                 if poison == "cut":

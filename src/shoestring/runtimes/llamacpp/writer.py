@@ -48,7 +48,8 @@ class Writer:
         speculation: `draft`, or one of `writer_child.NGRAM_KINDS`; None for none.
         draft: a small GGUF file of the same vocabulary, for `draft`.
         ahead: tokens that it proposes at a time.
-        embedding: whether `embed` is possible too.
+        embedding: whether `embed` is possible too; with one slot only, since the engine takes the mean of wrong tokens
+            where it reads two texts of unlike length at the same time (seen in xllamacpp 2026.10).
         batch: tokens of a prompt that are read in one step.
         limits: `run_s` is the longest silence while an answer is written.
         serve: what the process runs; for stand-ins.
@@ -84,6 +85,8 @@ class Writer:
                 raise UsageError(f"{name} is {value}, and must be at least 1")
         if (speculation == "draft") != (draft is not None):
             raise UsageError("a draft model and the speculation 'draft' go together", hint="give both, or none")
+        if embedding and slots != 1:
+            raise UsageError(f"embedding with {slots} slots was asked for", hint="take one slot, or a second writer")
         self.model, self.context, self.slots = Path(model), context, slots
         self._limits, self._serve = limits, serve
         self._request = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class WriterDesk(Desk):
 
 
 def _engine() -> Any:
+    os.environ["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself when it aborts, for many seconds
     try:
         return importlib.import_module(PACKAGE)
     except ImportError as error:
