@@ -84,7 +84,7 @@ def test_on_a_terminal_ctrl_c_stops_the_answer_and_not_the_program() -> None:
     terminal.type("\x03")
     terminal.until("> ")
     terminal.type("\n/stats\n")
-    terminal.until("written")
+    terminal.until("rung large, first token after")
     terminal.type("/quit\n")
     assert terminal.end() == 0
 
