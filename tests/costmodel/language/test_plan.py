@@ -10,7 +10,6 @@ import transformer_files as files
 from shoestring.base.errors import UsageError
 from shoestring.chips.loading import catalogue
 from shoestring.chips.published import published_rows
-from shoestring.costmodel.language.costs import costs_there
 from shoestring.costmodel.language.plan import cost_of, plan
 from shoestring.costmodel.language.prefill import (
     arithmetic_of,
@@ -165,19 +164,6 @@ def test_a_plan_becomes_the_cost_of_a_candidate() -> None:
     assert cost.predicted.memory_low_bytes < cost.peak_rss_bytes < cost.predicted.memory_high_bytes
     own = cost_of(original)
     assert not isinstance(own, NoClaim) and own.timings[0].ratio_to_original == 1.0
-
-
-def test_candidates_are_compared_at_every_thread_count() -> None:
-    found = costs_there(TINYLLAMA, {"given": Q8_0, "small": Q4_0}, PI5, original="given", rows=ROWS, threads=(1, 4))
-    assert not isinstance(found, NoClaim)
-    for name, cost in found.items():
-        assert [timing.threads for timing in cost.timings] == [1, 4] and cost.tokens is not None
-        assert [rate.threads for rate in cost.tokens.rates] == [1, 4]
-        assert cost.timings[0].median_ms > cost.timings[1].median_ms
-        assert [context for context, _ in cost.tokens.memory] == [512, 1024, 2048]
-        assert (cost.timings[1].ratio_to_original < 1) == (name == "small")
-    nothing = costs_there(TINYLLAMA, {"given": Q8_0}, CORAL, original="given", rows=ROWS, threads=(1,))
-    assert isinstance(nothing, NoClaim)
 
 
 def test_other_types_are_planned_before_they_are_made() -> None:
