@@ -29,8 +29,13 @@ def smollm2() -> WeightsFile:
 # VmHWM in MiB of the process that writes, on x86-64 with AVX2, after a prompt that filled the context, by
 # benchmarks/llm_memory.py
 PEAKS = [
-    (512, "F16", 190.5),
+    (512, "F16", 190.4),
+    (512, "Q8_0", 185.2),
     (1024, "F16", 203.4),
+    (1024, "Q8_0", 193.1),
+    (2048, "F16", 227.0),
+    (2048, "Q8_0", 206.1),
+    (4096, "F16", 274.1),
 ]
 
 
