@@ -102,7 +102,7 @@ def check_shapes(claimed: Transformer, file: WeightsFile, names: Names, *, start
 def expected(claimed: Transformer, names: Names, *, start: str = "") -> dict[str, tuple[int, ...]]:
     """Shape by name of every matrix, as rows x columns."""
     embedding = (claimed.vocabulary, claimed.width)
-    found = {start + names.embedding: embedding}
+    found: dict[str, tuple[int, ...]] = {start + names.embedding: embedding}
     if not claimed.tied:
         found[names.head] = embedding
     for layer in range(claimed.layers):

@@ -1,7 +1,8 @@
-"""Compress an image classifier or a detector, measure every candidate on this machine, and certify what each loses.
+"""Compress a model, measure every candidate on this machine, and certify what each loses: an image classifier, a
+detector, or a model that writes text.
 
-The images are split three ways by content: one part to calibrate, one to choose, one to certify that no choice has
-seen. The result is one bundle with a ladder of rungs, from cheap to exact.
+The images or texts are split three ways by content: one part to calibrate, one to choose, one to certify that no
+choice has seen. The result is one bundle with a ladder of rungs, from cheap to exact.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoestring.cli.fit_writer import fill_writer
+from shoestring.cli.fit_text import fill_text
 from shoestring.cli.options import add_preprocess, add_weights, preprocess_from
 
 if TYPE_CHECKING:
@@ -21,10 +24,15 @@ EXAMPLE = "shoestring fit model.onnx --data photos/ --max-drop 1pt --latency 20m
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later, or see docs/importers.md")
+    parser.add_argument(
+        "model", type=Path, help="ONNX file, opset 11 or later, or see docs/importers.md; GGUF of a model that writes"
+    )
     add_weights(parser)
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder of class folders, folder of images, CSV of path,label, or .npz"
+        "--data",
+        type=Path,
+        required=True,
+        help="folder of class folders, folder of images, CSV of path,label, or .npz; folder of texts or .jsonl",
     )
     parser.add_argument("-o", "--out", type=Path, help="bundle to write, like camera.shoe")
     parser.add_argument(
@@ -101,11 +109,17 @@ def fill(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--seed", type=int, default=0, help="of the splits")
     data.add_argument("--cache", type=Path, metavar="DIR", help="finished steps (default: the user's cache)")
     add_preprocess(parser)
+    fill_writer(parser)
+    fill_text(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_bytes, parse_drop, parse_ms
     from shoestring.cli import console
+    from shoestring.cli.fit_kinds import WRITER, kind_of
+    from shoestring.cli.fit_writer import fit_writer
+    from shoestring.cli.fit_kinds import ENCODER, kind_of
+    from shoestring.cli.fit_text import fit_encoder
     from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade, show_detections
     from shoestring.domain.budget import Budget
     from shoestring.engines import open_engine
@@ -120,6 +134,10 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         confidence=arguments.confidence,
     )
+    if kind_of(arguments.model) == WRITER:
+        return fit_writer(arguments, budget)
+    if kind_of(arguments.model) == ENCODER:
+        return fit_encoder(arguments, budget)
     meter = _meter(arguments)
     with (
         open_engine(arguments.engine, arguments.workers, arguments.ray_address) or contextlib.nullcontext() as engine,

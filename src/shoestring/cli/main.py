@@ -19,6 +19,7 @@ VERBS = {
     "doctor": "name the known diseases of a model, with evidence and cure",
     "run": "answer images, a video or a camera with a bundle",
     "serve": "serve a bundle over HTTP, with a live page",
+    "chat": "talk with a bundle that writes, in the terminal",
     "slots": "show or change which bundle of a device is active",
     "install-service": "write a systemd unit that keeps a run or a server going",
     "simulate": "run a bundle's ladder under the governor on a simulated board",

@@ -1,5 +1,8 @@
 """Serve a bundle over HTTP, under the governor: the Open Inference Protocol, figures for Prometheus, a page for people.
 
+A bundle that writes text speaks OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models; one of an encoder has
+/v1/embeddings, or classes of texts in the Open Inference Protocol.
+
 It listens on this machine alone. Any other host needs tokens and TLS. With --source a camera or a video runs beside the
 requests, and the page shows its pictures. Nothing is sent anywhere but to who asks.
 """
@@ -12,10 +15,13 @@ import os
 import signal
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
+from shoestring.cli.serve_encoder import serve_encoder
+from shoestring.cli.serve_language import add_writing, serve_writer
 from shoestring.cli.slot_options import add_slots, begin_again, bundle_for
 from shoestring.cli.trust_options import add_trusted
 
@@ -55,6 +61,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--key", type=Path, metavar="PEM", help="of the certificate")
     group.add_argument("--insecure", action="store_true", help="let a host other than this machine go without")
     group.add_argument("--rate", type=float, metavar="N", help="requests a second of all clients (default: 500)")
+    add_writing(parser)
     add_sparing(parser)
     add_limits(parser)
     add_mqtt(parser)
@@ -96,9 +103,12 @@ def _serve(
     from shoestring.device.service.beats import Beats
     from shoestring.device.service.notify import Heart, Notifier
 
+    console.say(hold(bundle, arguments))
+    of_text = serve_writer if bundle.manifest.generation is not None else serve_encoder
+    if bundle.manifest.preprocess is None:
+        return of_text(arguments, settings, bundle, watching, stack, partial(_started, arguments))
     asked = asked_of(arguments)
     stop = threading.Event()
-    console.say(hold(bundle, arguments))
     source = _source(arguments, bundle, stack)
     page = _page(arguments, bundle, source)
     heart = Heart(Notifier(os.environ), "http", "governor", *([] if source is None else ["frames"]))
@@ -117,6 +127,11 @@ def _serve(
     if watching is not None:
         watching.attach(lambda: running.engine.rungs)
     app = build_app(_service(bundle, running, page), settings)
+
+    def ready(port: int) -> None:
+        heart.ready()
+        _started(arguments, settings, port)
+
     for warning in app.warnings:
         console.say(warning)
     console.say(begins(running))
@@ -130,7 +145,7 @@ def _serve(
         app,
         settings,
         say=console.say,
-        started=lambda port: _started(arguments, settings, port, heart),
+        started=ready,
         beat=lambda: heart.beat("http"),
         leave=lambda: watching is not None and watching.leaving is not None,
     )
@@ -151,10 +166,9 @@ def _ended(frames: Future[None], page: Page, heart: Heart) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _started(arguments: argparse.Namespace, settings: Settings, port: int, heart: Heart) -> None:
+def _started(arguments: argparse.Namespace, settings: Settings, port: int) -> None:
     from shoestring.cli import console
 
-    heart.ready()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{settings.scheme}://{host}:{port}"
     if arguments.json:

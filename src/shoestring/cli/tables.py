@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shoestring.base.sureness import STEPS
 from shoestring.base.units import format_bytes, format_ms, format_points
 from shoestring.cli.console import show_table
+from shoestring.cli.writer_tables import show_writers
 
 if TYPE_CHECKING:
     from shoestring.bundle.sizes import Size
@@ -31,6 +32,9 @@ MARKS = {"chosen": "*", "rung": "+", "offered": "?", "rejected": "-"}
 
 def show_candidates(rows: Sequence[Mapping[str, Any]]) -> None:
     """One line a candidate: `*` the chosen rung, `+` a rung, `?` offered for an accelerator, `-` rejected."""
+    if rows and "kl" in rows[0]:
+        show_writers(rows)
+        return
     shown = []
     for row in rows:
         shown.append(

@@ -79,7 +79,7 @@ def replay(
         worst = max(failures, key=lambda failure: failure[0])[1]
         raise GoldenError(
             f"rung {rung.name!r} answers otherwise here on {len(failures)} of {len(inputs)} golden inputs; worst: "
-            f"{worst}; {_where(bundle.manifest.ladder, rung, here())}",
+            f"{worst}; {where(bundle.manifest.ladder, rung, here())}",
             hint="use another rung, the runtime version of the certificate, or fit again on this kind of machine",
         )
 
@@ -97,14 +97,15 @@ def _other_answer(manifest: Manifest, got: Array, want: Array) -> str | None:
     return f"other boxes: of {found.confident} confident objects {found.lost} are lost, {found.invented} invented"
 
 
-def _where(ladder: Ladder, rung: Rung, here: str) -> str:
+def where(ladder: Ladder, rung: Rung, here: str) -> str:
     """Runtime and instruction sets of the certificate, and ours; of an offered rung, who stood in for its runtime."""
     for offer in ladder.offered or ():
         if offer.name == rung.name:
             away = f"{rung.candidate.runtime}, which was not at hand"
             return f"{offer.stand_in} answered in the place of {away}; here {here}"
-    certificates = [item.certificate for item in (rung, *ladder.rungs) if item.certificate is not None]
-    there = _sets(certificates[0].isa) if certificates else "unknown instruction sets"
+    items = (rung, *ladder.rungs)
+    held = [one.isa for item in items for one in (item.certificate, item.kl_certificate) if one is not None]
+    there = _sets(held[0]) if held else "unknown instruction sets"
     candidate = rung.candidate
     return f"made on {candidate.runtime} {candidate.runtime_version} with {there}; here {here} with {_our_sets()}"
 

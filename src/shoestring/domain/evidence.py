@@ -61,16 +61,16 @@ class Sensitivity:
 
     Args:
         layer: node name.
-        operator: its ONNX type.
+        operator: its ONNX type; of a model that writes the block type that this tensor alone was rounded to.
         kl: mean KL divergence of the softmax outputs, nats; of a model that is no classifier the mean over its outputs
             of squared error over squared value, of a detector over boxes and scores of each.
-        sqnr_db: signal to quantization noise of the outputs, dB.
+        sqnr_db: signal to quantization noise of the outputs, dB; None where only the divergence was found.
     """
 
     layer: str
     operator: str
     kl: float
-    sqnr_db: float
+    sqnr_db: float | None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from shoestring.base.errors import BudgetError
 from shoestring.base.units import format_bytes, format_ms
 from shoestring.compress.candidates import REFERENCE
 from shoestring.domain.budget import Budget
+from shoestring.domain.cost import Machine
 from shoestring.domain.ladder import Candidate, Ladder
 from shoestring.domain.score import Certificate, Paired
 from shoestring.evaluate.metrics import paired
@@ -20,6 +22,13 @@ from shoestring.search.admit import Admission
 
 NOT_CERTIFIED = "not certified"
 """How the reason against a candidate begins that was tested on the certification split."""
+
+
+class Bench(Protocol):
+    """Where candidates were scored."""
+
+    @property
+    def machine(self) -> Machine: ...
 
 
 def certify_all(
@@ -63,7 +72,7 @@ def rung_counts(bench: Workbench, made: Mapping[str, Artefact], admitted: Sequen
 
 
 def settle(
-    bench: Workbench,
+    bench: Bench,
     admitted: Sequence[Candidate],
     counts: Mapping[str, Paired],
     verdicts: Mapping[str, Verdict],
@@ -73,7 +82,7 @@ def settle(
     """Certificates of the admitted candidates that passed, and the reasons of those that did not, by name.
 
     Args:
-        bench: with the splits.
+        bench: whose machine scored them.
         admitted: in their fixed order.
         counts: on the certification split, of those that were tested.
         verdicts: likewise; one without a verdict comes after the first that failed.

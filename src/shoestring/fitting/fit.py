@@ -18,7 +18,7 @@ store         manifest, evidence, golden set
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ from shoestring.fitting.progress import Progress, silent
 from shoestring.fitting.settling import Asked, settle
 from shoestring.fitting.workbench import Aim, Workbench
 from shoestring.importers import import_model, import_module
+from shoestring.importers.kinds import WRITER, kind_of
 from shoestring.importers.module import is_module
 
 if TYPE_CHECKING:
@@ -96,12 +97,13 @@ def fit(
     cache: Path | str | None = None,
     progress: Progress = silent,
 ) -> Fitted:
-    """Compress an image classifier or a detector, and prove what it costs and what it loses.
+    """Compress an image classifier, a detector or a model that writes text, and prove what it costs and what it loses.
 
     Args:
         model: a file in ONNX, opset 11 or later, or in another format that is read (`docs/importers.md`), or a PyTorch
-            module in evaluation mode; one image input, one output (batch, classes), or the outputs of a detector.
-        data: a folder of class folders, a folder of images, a CSV of path,label, or an .npz.
+            module in evaluation mode; one image input, one output (batch, classes), or the outputs of a detector. A
+            GGUF file or a folder of Hugging Face with a decoder: see `fitting.language.fit_language`.
+        data: a folder of class folders, a folder of images, a CSV of path,label, or an .npz; texts for one that writes.
         example: of the input, for a PyTorch module (see `import_module`); None for a file.
         weights: of a Darknet network; None takes the file beside it.
         out: bundle to write; None writes nothing (see `Fitted.save`).
@@ -138,6 +140,21 @@ def fit(
         StorageError: the bundle cannot be written.
     """
     budget = budget or Budget()
+    if not is_module(model) and kind_of(Path(model)) == WRITER:
+        check_of_no_images(
+            {"head": head, "preprocess": preprocess, "students": students, "labels": labels, "rows": rows}
+        )
+        return language_job()(
+            model,
+            data,
+            out=out,
+            budget=budget,
+            chip=chip,
+            chip_file=chip_file,
+            seed=seed,
+            cache=cache,
+            progress=progress,
+        )
     machine = this_machine()
     there = find_chip(chip, chip_file, rows)
     aim = find_aim(there, meter)
@@ -172,7 +189,6 @@ def fit(
     made |= compiled | elsewhere_too
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads, there)
     made |= taught
-    asked = Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed)
     said = (
         *notes,
         *failed,
@@ -181,11 +197,36 @@ def fit(
         *not_taught,
         *detectors.left_out(found_head, cascade and aim is None),
     )
-    fitted = accelerators.extend(settle(bench, asked, made, sensitivity, said), bench, there, made)
+    fitted = accelerators.extend(
+        settle(
+            bench,
+            Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed),
+            made,
+            sensitivity,
+            said,
+        ),
+        bench,
+        there,
+        made,
+    )
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
     return fitted
+
+
+def language_job() -> Callable[..., Fitted]:
+    """`fitting.language.fit_language`, which brings other libraries than images need."""
+    from shoestring.fitting.language.fit import fit_language
+
+    return fit_language
+
+
+def check_of_no_images(given: Mapping[str, object]) -> None:
+    """Raises UsageError for an argument that says nothing about a model that writes."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{name} says nothing about a model that writes text", hint="leave it out")
 
 
 def find_chip(chip: str, chip_file: Path | str | None, rows: Path | str | None) -> elsewhere.Elsewhere | None:

@@ -12,6 +12,7 @@ from shoestring.domain.budget import Budget
 from shoestring.domain.evidence import Evidence
 from shoestring.domain.ladder import Candidate, Ladder, Rung
 from shoestring.domain.manifest import Manifest
+from shoestring.fitting.language.rows import writer_rows
 
 STAGE_ONLY = "; runs in the cascade"
 """What is added to the reason against a candidate that is a stage."""
@@ -48,6 +49,8 @@ class Fitted:
 
 def ladder_rows(ladder: Ladder, budget: Budget) -> list[dict[str, Any]]:
     """One row a candidate, rungs first: see `row`."""
+    if ladder.rungs[0].candidate.divergence is not None:
+        return writer_rows(ladder, budget)
     rungs = [
         row(rung.candidate, "chosen" if rung.name == ladder.chosen else "rung", rung_reason(rung), budget)
         for rung in ladder.rungs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from shoestring.base.errors import DataError, MissingExtraError
 from shoestring.base.limits import MAX_TEXT_BYTES, MAX_TOKENIZER_BYTES, MIB
+from shoestring.domain.text import CLASSIFICATION
 
 if TYPE_CHECKING:
     from shoestring.domain.text import TextInput
@@ -68,6 +70,12 @@ class TextReader:
         self._tokenizer.no_truncation()
         self._end = self._tokenizer.encode("").ids  # what stands around every text
 
+    def with_spec(self, spec: TextInput) -> TextReader:
+        """The same tokenizer with another description of the inputs."""
+        other = copy.copy(self)
+        other.spec = spec
+        return other
+
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Ids of each text, cut to `max_tokens` where it is longer.
 
@@ -117,6 +125,14 @@ class TextReader:
             return ids
         last = self._end[-1:] if len(self._end) > 1 and ids[-1] == self._end[-1] else []
         return ids[: most - len(last)] + last
+
+
+def text_words(spec: TextInput, values: int | None) -> str:
+    """What an encoder does and how texts reach it, for people."""
+    length = "" if values is None else f"{values:,} "
+    unit = " of length one" if spec.normalized else ""
+    task = f"{length}classes of a text" if spec.kind == CLASSIFICATION else f"embeddings of {length}values{unit}"
+    return f"{task}; at most {spec.max_tokens:,} tokens, padded to {', '.join(map(str, spec.buckets))}"
 
 
 def load_tokenizer(data: bytes) -> Any:
@@ -232,4 +248,3 @@ def choose_buckets(lengths: Sequence[int], max_tokens: int, most: int = 4, step:
         if best[-1][0] < chosen[0] - GAIN * sum(rounded):
             chosen = best[-1]
     return chosen[1]
-

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0  # for one choice; 2,300 choices of 211 tensors take 0.3
 GAP = 1e-4  # of the sum: predictions are good to a tenth at best
+ROUNDING = 1e-9  # of a limit of seconds: sums of floats
 TRIES = 20  # a solver keeps limits within a tolerance, and a byte too many is too many: the limit is lowered and tried again
 
 
@@ -54,7 +55,7 @@ def choose(choices: Sequence[TypeChoice], max_bytes: int, max_token_s: float | N
         chosen, bound = _solve(problem, limit, max_token_s)
         mix = _mix(chosen, bound)
         over = mix.size_bytes - max_bytes
-        late = max_token_s is not None and mix.token_s > max_token_s * (1 + 1e-9)
+        late = max_token_s is not None and mix.token_s > max_token_s * (1 + ROUNDING)
         if over <= 0 and not late:
             return mix
         limit -= max(over, 0) + 1
@@ -96,7 +97,7 @@ def _checked(choices: Sequence[TypeChoice], max_bytes: int, max_token_s: float |
     place = {name: i for i, name in enumerate(dict.fromkeys(choice.tensor for choice in choices))}
     if max_token_s is not None:
         fastest = _fastest(choices)
-        if fastest > max_token_s:
+        if fastest > max_token_s * (1 + ROUNDING):
             raise BudgetError(
                 f"the fastest types take {fastest * 1e3:.3g} ms a token, and {max_token_s * 1e3:.3g} ms are allowed",
                 hint="allow more time, or take a smaller model",

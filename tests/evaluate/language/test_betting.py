@@ -162,11 +162,10 @@ def test_what_makes_no_sense_is_refused(values, margin, cap, error):
 
 def family(random, n, worlds):
     """Certificates over a ladder of variants on the same split."""
-    traces = [
+    return [
         BlockTrace(str(i), "certification", (64,) * n, tuple(map(float, world(random, n))), (0,) * n, (1.0,) * n)
         for i, world in enumerate(worlds)
     ]
-    return traces
 
 
 @pytest.mark.parametrize("margin", [MARGIN, None])
@@ -192,7 +191,9 @@ def test_testing_all_at_the_full_error_would_be_caught():
 
 def test_after_a_failure_nothing_is_tested():
     n = 100
-    traces = family(np.random.default_rng(8), n, [lambda r, n: r.gamma(4, 0.003, n), constant, lambda r, n: np.zeros(n)])
+    traces = family(
+        np.random.default_rng(8), n, [lambda r, n: r.gamma(4, 0.003, n), constant, lambda r, n: np.zeros(n)]
+    )
     first, second, third = certify_each(traces, [CAP] * 3, MARGIN, 0.95)
     assert first.certified
     assert not second.certified

@@ -50,7 +50,8 @@ def draw(weight: Float, x: Float, seed: int) -> Drawn:
         highest = np.maximum(top, logits.max(axis=1))
         total = total * np.exp(top - highest) + np.exp(logits - highest[:, None]).sum(axis=1, dtype=np.float64)
         top = highest
-        logits -= np.log(random.standard_exponential(logits.shape, dtype=np.float32))  # -log of one is a Gumbel number
+        waits = random.standard_exponential(logits.shape, dtype=np.float32)
+        logits -= np.log(np.maximum(waits, np.finfo(np.float32).tiny))  # -log of one is a Gumbel number
         place = logits.argmax(axis=1)
         score = logits[np.arange(len(flat)), place]
         token = np.where(score > best, place + start, token)

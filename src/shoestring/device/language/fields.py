@@ -69,7 +69,7 @@ class Fields:
             raise self.wrong(name, f"is {shown(value)}, not a whole number")
         if not least <= value <= most:
             raise self.wrong(name, f"is {value}, it must be {least} to {most}")
-        return value
+        return int(value)
 
     def number(self, name: str, least: float, most: float, usual: float) -> float:
         """A number."""

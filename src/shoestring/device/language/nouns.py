@@ -85,7 +85,6 @@ class Options:
         logprobs: how many of the likeliest tokens to tell beside each; None: no log-probabilities.
         json: whether the answer must be a JSON object.
         schema: JSON schema that the answer must keep; None: none.
-        frequency_penalty, presence_penalty: as OpenAI's, -2 to 2.
     """
 
     max_tokens: int | None = None
@@ -96,8 +95,6 @@ class Options:
     logprobs: int | None = None
     json: bool = False
     schema: Mapping[str, Any] | None = None
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,8 @@ def _options(
     fields: Fields, most: int | None, logprobs: int | None, json: bool, schema: dict[str, Any] | None
 ) -> Options:
     fields.only("n", 1, why=_ONE)
+    for name in ("frequency_penalty", "presence_penalty"):
+        fields.only(name, 0, 0.0, why="tokens are not held back here")
     fields.only("logit_bias", {}, why="tokens are not favoured here")
     fields.only("store", False, why="nothing is kept")
     fields.ignore("user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key")
@@ -121,8 +123,6 @@ def _options(
         logprobs=logprobs,
         json=json,
         schema=schema,
-        frequency_penalty=fields.number("frequency_penalty", -2.0, 2.0, 0.0),
-        presence_penalty=fields.number("presence_penalty", -2.0, 2.0, 0.0),
     )
 
 

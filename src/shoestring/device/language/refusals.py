@@ -1,6 +1,6 @@
 """Refusals in the shape that OpenAI's clients read: {"error": {"message", "type", "param", "code"}}.
 
-Source: the API reference of OpenAI, section on errors, as its own Python client (openai 3.57, `_exceptions.py`) reads it.
+Source: OpenAI's API reference, section on errors, as its own Python client reads it (openai 3.57, `_exceptions.py`).
 """
 
 from __future__ import annotations

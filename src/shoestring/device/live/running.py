@@ -102,7 +102,7 @@ class Running:
         try:
             self.engine.wait_ready(READY_S)
             if self._sensors is None:
-                self._sensors = RealSensors(clock=clock, silicon=_silicon(chip, asked.cooling))
+                self._sensors = RealSensors(clock=clock, silicon=silicon_for(chip, asked.cooling))
             self._listeners.begins(self.limits)
             self.ticker = Ticker(self._policy, self._sensors, self._tally, self._told, clock)
             self.ticker.start()
@@ -178,7 +178,7 @@ def chip_of(bundle: Bundle, name: str | None, file: Path | None) -> Chip | None:
     return chip_named(name, file)
 
 
-def _silicon(chip: Chip | None, kind: str | None) -> Silicon | None:
+def silicon_for(chip: Chip | None, kind: str | None) -> Silicon | None:
     """How the temperature of this board can move; None where nobody knows."""
     cooling = None if chip is None else cooling_of(chip, kind)
     if chip is None or cooling is None or chip.power is None:

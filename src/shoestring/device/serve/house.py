@@ -168,14 +168,15 @@ class House:
         return None, {}, _not_so(others)
 
 
-def page_routes() -> tuple[Route, ...]:
-    """The pages that every server of ours has."""
+def page_routes(description: str = "openapi.json") -> tuple[Route, ...]:
+    """The pages that every server of ours has; `description` is the file that describes its routes."""
+    described = pages.Described(description)
     return (
         Route("GET", "/", pages.live_page, open_to_all=True),
         Route("GET", "/live.css", pages.style, open_to_all=True),
         Route("GET", "/live.js", pages.script, open_to_all=True),
-        Route("GET", "/docs", pages.docs, open_to_all=True),
-        Route("GET", "/openapi.json", pages.openapi, open_to_all=True),
+        Route("GET", "/docs", described.docs, open_to_all=True),
+        Route("GET", "/openapi.json", described.openapi, open_to_all=True),
     )
 
 

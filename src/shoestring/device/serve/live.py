@@ -40,6 +40,7 @@ class LiveState:
         words: a decision in words, for people; None shows its reason as it is.
         clock: monotonic, s; that of results, decisions and readings.
         wall: time of day, s since the epoch.
+        written: of a model that writes, what `serve.written` tells; None of any other.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class LiveState:
         words: Callable[[Decision], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        written: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
-        self.name, self.source = name, source
+        self.name, self.source, self.written = name, source, written
         self._limits = {"celsius": celsius, "watts": watts}
         self._stale_s, self._words, self._clock, self._wall = stale_s, words, clock, wall
         self._lock = threading.Lock()
@@ -195,6 +197,7 @@ class LiveState:
                 "troubles": self._wrong(now),
                 "board": None if readings is None else _board(readings),
                 "seen": None if result is None else _seen(result, now),
+                "written": None if self.written is None else self.written(),
                 "picture": None if self._picture is None else [self._picture[0], now - self._picture[1]],
                 "counts": dict(self._counted),
             }

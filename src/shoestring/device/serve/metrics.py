@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shoestring.device.serve.desk import Desk
     from shoestring.device.serve.guard import Guard
+    from shoestring.device.serve.live import LiveState
     from shoestring.device.serve.nouns import Service
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
@@ -91,33 +92,51 @@ class Requests:
 
 
 def collect(service: Service, desk: Desk, guard: Guard, requests: Requests, *, ready: bool, queue: int) -> list[Metric]:
-    """Everything that is known now; what is not known has no line."""
-    live = service.live
-    counts, own = live.counts(), desk.counts
-    readings, decision = live.readings, live.decision
-    found = [
-        _one("build_info", "gauge", "Version of the server.", 1, version=__version__, model=service.name),
-        _one("ready", "gauge", "Whether requests are taken.", int(ready)),
-        *requests.metrics(),
-        _one("queue_length", "gauge", "Requests that wait for the engine.", desk.waiting),
-        _one("queue_capacity", "gauge", "Requests that may wait.", queue),
-        _many(
+    """Everything that is known now of a model for pictures; what is not known has no line."""
+    own = desk.counts
+    return [
+        *begins(service.name, requests, ready=ready),
+        *queued(desk.waiting, queue),
+        many(
             "requests_dropped_total", "counter", "Requests given up before the engine had them.", "reason",
             {"oldest": own.dropped, "late": own.late, "gone": own.gone},
         ),
-        _many("requests_refused_total", "counter", "Requests not let in.", "reason", guard.refused),
-        _many("engine_failures_total", "counter", "Failures of the engine.", "kind", own.failures),
-        _many("answers_total", "counter", "Answers, by who gave them.", "by", live.by()),
-        _one("frames_dropped_total", "counter", "Frames that were let go.", counts["dropped"]),
-        _one("moves_total", "counter", "Changes of rung or rate.", counts["moves"]),
+        many("requests_refused_total", "counter", "Requests not let in.", "reason", guard.refused),
+        many("engine_failures_total", "counter", "Failures of the engine.", "kind", own.failures),
+        many("answers_total", "counter", "Answers, by who gave them.", "by", service.live.by()),
+        one("frames_dropped_total", "counter", "Frames that were let go.", service.live.counts()["dropped"]),
+        *governed(service.live),
     ]  # fmt: skip
+
+
+def begins(name: str, requests: Requests, *, ready: bool) -> list[Metric]:
+    """What every server tells first."""
+    return [
+        one("build_info", "gauge", "Version of the server.", 1, version=__version__, model=name),
+        one("ready", "gauge", "Whether requests are taken.", int(ready)),
+        *requests.metrics(),
+    ]
+
+
+def queued(waiting: int, capacity: int) -> list[Metric]:
+    """The queue before the engine."""
+    return [
+        one("queue_length", "gauge", "Requests that wait for the engine.", waiting),
+        one("queue_capacity", "gauge", "Requests that may wait.", capacity),
+    ]
+
+
+def governed(live: LiveState) -> list[Metric]:
+    """Rung, rate, board and our own memory."""
+    readings, decision = live.readings, live.decision
+    found = [one("moves_total", "counter", "Changes of rung or rate.", live.counts()["moves"])]
     if live.rung is not None:
-        found.append(_one("rung", "gauge", "The rung that runs.", 1, rung=live.rung))
+        found.append(one("rung", "gauge", "The rung that runs.", 1, rung=live.rung))
     if decision is not None:
-        found.append(_one("wanted_rate", "gauge", "Examples a second that the governor allows.", decision.rate))
+        found.append(one("wanted_rate", "gauge", "Examples a second that the governor allows.", decision.rate))
     if readings is not None:
         found += _board(readings.celsius, readings.watts, readings.clock, readings.memory_free_bytes)
-        found.append(_one("sensor_faults", "gauge", "Sensors that are not believed now.", len(readings.faults)))
+        found.append(one("sensor_faults", "gauge", "Sensors that are not believed now.", len(readings.faults)))
     resident = resident_bytes()
     if resident is not None:
         found.append(Metric("process_resident_memory_bytes", "gauge", "Resident memory.", (Sample((), resident),)))
@@ -154,14 +173,16 @@ def _board(celsius: float | None, watts: float | None, clock: float | None, free
         ("clock_share", "Of the full clock that is allowed now.", clock),
         ("memory_free_bytes", "That the system has left.", free),
     )
-    return [_one(name, "gauge", words, value) for name, words, value in rows if value is not None]
+    return [one(name, "gauge", words, value) for name, words, value in rows if value is not None]
 
 
-def _one(name: str, kind: str, words: str, value: float, **labels: str) -> Metric:
+def one(name: str, kind: str, words: str, value: float, **labels: str) -> Metric:
+    """A metric of one sample."""
     return Metric(f"shoestring_{name}", kind, words, (Sample(tuple(labels.items()), value),))
 
 
-def _many(name: str, kind: str, words: str, label: str, values: dict[str, int]) -> Metric:
+def many(name: str, kind: str, words: str, label: str, values: dict[str, int]) -> Metric:
+    """A metric of a sample for each value of one label."""
     samples = tuple(Sample(((label, key),), value) for key, value in sorted(values.items()))
     return Metric(f"shoestring_{name}", kind, words, samples)
 

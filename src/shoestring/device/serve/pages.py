@@ -41,14 +41,23 @@ async def script(request: Request, found: dict[str, str]) -> Response:
     return Response(_file("live.js"), SCRIPT)
 
 
-async def openapi(request: Request, found: dict[str, str]) -> Response:
-    """The description of the routes for programs."""
-    return Response(_file("openapi.json").replace(b'"VERSION"', f'"{__version__}"'.encode()))
+class Described:
+    """The description of a server's routes.
 
+    Args:
+        name: of the file that describes them.
+    """
 
-async def docs(request: Request, found: dict[str, str]) -> Response:
-    """The same for people."""
-    return Response(_docs(), HTML, headers=(POLICY,))
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def openapi(self, request: Request, found: dict[str, str]) -> Response:
+        """For programs."""
+        return Response(_file(self._name).replace(b'"VERSION"', f'"{__version__}"'.encode()))
+
+    async def docs(self, request: Request, found: dict[str, str]) -> Response:
+        """The same for people."""
+        return Response(_docs(self._name), HTML, headers=(POLICY,))
 
 
 @cache
@@ -57,8 +66,8 @@ def _file(name: str) -> bytes:
 
 
 @cache
-def _docs() -> bytes:
-    described: dict[str, Any] = msgspec.json.decode(_file("openapi.json"))
+def _docs(name: str) -> bytes:
+    described: dict[str, Any] = msgspec.json.decode(_file(name))
     parts = [
         _route(path, method, operation, described["components"]["responses"])
         for path, operations in described["paths"].items()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shoestring._version import __version__
 from shoestring.base.errors import SignatureError, SlotError, UsageError
 from shoestring.chips.loading import chip_named
-from shoestring.runtimes import registry
+from shoestring.runtimes import registry, writers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +113,7 @@ def check_runtimes(ladder: Ladder, installed: tuple[str, ...] | None = None) -> 
     Raises:
         SlotError: the chosen rung's is missing, or one of the cascade's stages.
     """
-    here = registry.installed() if installed is None else installed
+    here = (*registry.installed(), *writers.installed()) if installed is None else installed
     stages = () if ladder.cascade is None else tuple(stage.rung for stage in ladder.cascade.stages)
     needed = {ladder.chosen, *stages}
     offered = {one.name for one in ladder.offered or ()}

@@ -15,9 +15,11 @@ from shoestring.base.errors import EngineError, EngineFaultError, ShoestringErro
 from shoestring.base.limits import GUARD_LOAD_SECONDS, MIB
 from shoestring.base.resident import available_bytes
 from shoestring.base.units import format_bytes
+from shoestring.device.language.replaying import replay_writers
 from shoestring.device.supervise.nouns import CASCADE
 from shoestring.device.supervise.supervised import expected_bytes
 from shoestring.device.supervise.worker import Order, ProcessWorker
+from shoestring.device.text.golden import replay_rungs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -63,6 +65,10 @@ def replay_golden(bundle: Bundle, absent: Collection[str], limits: ReplayLimits)
             there is no memory left to try.
         EngineFaultError: no process can be started.
     """
+    if bundle.manifest.generation is not None:
+        return replay_writers(bundle, absent, limits.seconds, limits.memory_bytes)
+    if bundle.manifest.text is not None:
+        return replay_rungs(bundle, absent, limits.seconds, limits.memory_bytes)
     ladder = bundle.manifest.ladder
     names = [rung.name for rung in ladder.rungs if rung.name not in absent]
     if ladder.cascade is not None:

@@ -78,7 +78,8 @@ def fit_probe(rows: Array, targets: Array, ridge: float) -> Probe:
 
 def one_hot(labels: tuple[int, ...], classes: int) -> Array:
     """(n, classes)."""
-    return np.eye(classes)[np.array(labels)]
+    rows: Array = np.eye(classes)[np.array(labels)]
+    return rows
 
 
 def choose_ridge(rows: Array, labels: tuple[int, ...], classes: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def open_encoder(
     if max_tokens is not None and not 2 <= max_tokens <= MAX_TEXT_TOKENS:
         raise UsageError(f"{max_tokens} tokens are outside 2 to {MAX_TEXT_TOKENS}", hint="512 is usual")
     if path.is_dir():
-        return _from_folder(path, cache, import_file, tokenizer, max_tokens)
+        return _from_folder(path, cache, tokenizer, max_tokens)
     beside = tokenizer or path.with_name(TOKENIZER)
     data = _read(beside, MAX_TOKENIZER_BYTES)
     if data is None:
@@ -80,26 +80,26 @@ def open_encoder(
     return _encoder(import_file(path), data, max_tokens or _length(path.parent, known), _padding(known))
 
 
-def _from_folder(
-    path: Path, cache: Cache, import_file: Import, tokenizer: Path | None, max_tokens: int | None
-) -> Encoder:
+def _from_folder(path: Path, cache: Cache, tokenizer: Path | None, max_tokens: int | None) -> Encoder:
     from shoestring.importers.huggingface.encoders import import_encoder
 
     with disk.storage_errors(Path(tempfile.gettempdir())):
         directory = tempfile.TemporaryDirectory()
     with directory as scratch:
         found = import_encoder(path, Path(scratch) / "model.onnx")
-        model = import_file(Path(scratch) / "model.onnx")
+        made = found.model.path.read_bytes()
+        kept = cache.file(
+            "models", {"sha256": found.model.sha256}, ".onnx", lambda target: disk.write_bytes(target, made)
+        )
     data = found.tokenizer
     if tokenizer is not None:
         data = _read(tokenizer, MAX_TOKENIZER_BYTES) or b""
-    model = Model(**{**model.__dict__, "source_name": path.resolve().name})
-    return _encoder(model, data, max_tokens or found.max_tokens, found.padding, tuple(found.labels))
+    return _encoder(
+        replace(found.model, path=kept), data, max_tokens or found.max_tokens, found.padding, tuple(found.labels)
+    )
 
 
-def _encoder(
-    model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()
-) -> Encoder:
+def _encoder(model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()) -> Encoder:
     ids, mask, types = _inputs(model)
     output = model.outputs[0]
     if len(model.outputs) != 1 or len(output.shape) != 2 or output.shape[1] is None:
@@ -124,7 +124,8 @@ def _inputs(model: Model) -> tuple[TensorSpec, TensorSpec | None, TensorSpec | N
     for spec in model.inputs:
         if spec.dtype not in IDS or len(spec.shape) != 2:
             raise ModelError(
-                f"input {spec.name!r} of {model.source_name} is {spec.dtype} {spec.shape}, not token ids (texts, tokens)"
+                f"input {spec.name!r} of {model.source_name} is {spec.dtype} {spec.shape}, no token ids (texts, tokens)",
+                hint="an encoder takes whole numbers; export it with its pooling inside",
             )
         if "mask" in spec.name.lower():
             mask = spec

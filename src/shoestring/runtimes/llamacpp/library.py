@@ -1,7 +1,7 @@
 """The C functions of llama.cpp that the shared object of xllamacpp exports beside its Python class.
 
-xllamacpp offers a server and no way to the log-probabilities of a whole text. Its shared object exports the functions of
-llama.h, and they are called here through ctypes. Two structures of llama.h change between versions: the parameters of
+xllamacpp offers a server and no way to the log-probabilities of a whole text. Its shared object exports the functions
+of llama.h, and they are called here through ctypes. Two structures of it change between versions: the parameters of
 models and of contexts. Both are passed by value as a larger block of bytes, which is sound where a large structure
 travels in memory (System V x86-64 ABI, section 3.2.3, class MEMORY) or by its address (AAPCS64, section 6.8.2, rule
 B.4); of the contexts' only the first three numbers are written, and only after the defaults around them were
@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ def check_defaults(words: np.ndarray[Any, np.dtype[np.int32]], named: str) -> No
 def open_library() -> Library:
     """The installed one. Raises as `shared_object` and `Library`, and EngineError when it cannot be loaded."""
     path = shared_object()
+    os.environ["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself when it aborts, for many seconds
     try:
         functions = ctypes.CDLL(str(path))
     except OSError as error:

@@ -27,22 +27,28 @@ class Loaded:
         context: tokens that a sequence may have.
         batch: tokens that are read in one step, with the logits of each: `batch * vocabulary * 4` bytes.
         threads: that write, one token at a time.
-        batch_threads: that read, many tokens at a time.
+        prefill_threads: that read, many tokens at a time.
 
     Raises:
         ModelError: llama.cpp refuses the file; with its own words.
         EngineError: it did not take the parameters as they were meant.
     """
 
-    def __init__(self, library: Library, path: str, context: int, batch: int, threads: int, batch_threads: int) -> None:
+    def __init__(
+        self, library: Library, path: str, context: int, batch: int, threads: int, prefill_threads: int
+    ) -> None:
         self._lib = library
         call = library.call
         self._model = call("llama_model_load_from_file", os.fsencode(path), call("llama_model_default_params"))
         if not self._model:
-            raise ModelError(f"llama.cpp refuses the model: {self._said()}", hint="shoestring inspect FILE names faults")
+            raise ModelError(
+                f"llama.cpp refuses the model: {self._said()}", hint="shoestring inspect FILE names faults"
+            )
         self._context = call("llama_init_from_model", self._model, library.context_parameters(context, batch))
         if not self._context:
-            raise EngineError(f"llama.cpp makes no context of {context} tokens: {self._said()}", hint="take a shorter one")
+            raise EngineError(
+                f"llama.cpp makes no context of {context} tokens: {self._said()}", hint="take a shorter one"
+            )
         self._vocab = call("llama_model_get_vocab", self._model)
         self.vocabulary = int(call("llama_vocab_n_tokens", self._vocab))
         self.context, self.batch = int(call("llama_n_ctx", self._context)), batch
@@ -50,7 +56,7 @@ class Loaded:
         if not self._memory:
             raise ModelError("the model keeps no keys and values: it is no decoder", hint="encoders come as ONNX")
         self._check(context, batch)
-        self.use_threads(threads, batch_threads)
+        self.use_threads(threads, prefill_threads)
         self._tokens = call("llama_batch_init", batch, 0, 1)
         for place in range(batch):
             self._tokens.n_seq_id[place] = 1
@@ -72,13 +78,13 @@ class Loaded:
         """Blocks."""
         return int(self._lib.call("llama_model_n_layer", self._model))
 
-    def use_threads(self, threads: int, batch_threads: int) -> None:
+    def use_threads(self, threads: int, prefill_threads: int) -> None:
         """From now on: threads for one token at a time, and for many. Raises EngineError when they are not taken."""
         call = self._lib.call
-        call("llama_set_n_threads", self._context, threads, batch_threads)
+        call("llama_set_n_threads", self._context, threads, prefill_threads)
         got = call("llama_n_threads", self._context), call("llama_n_threads_batch", self._context)
-        if got != (threads, batch_threads):
-            raise EngineError(f"{self._lib.named} was set to {(threads, batch_threads)} threads and has {got}")
+        if got != (threads, prefill_threads):
+            raise EngineError(f"{self._lib.named} was set to {(threads, prefill_threads)} threads and has {got}")
 
     def tokenize(self, text: str, special: bool, add_start: bool) -> list[int]:
         """Ids of a text by the tokenizer in the file.

@@ -1,6 +1,6 @@
 """What the original model answered, kept in a file of bounded size while candidates are held against it.
 
-The file has no name and is gone with the last process that has it open. Only scores of it ever travel between processes.
+The file has no name and is gone with the last process that has it open. Only sums ever travel between processes.
 """
 
 from __future__ import annotations

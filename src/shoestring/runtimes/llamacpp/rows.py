@@ -10,6 +10,8 @@ import numpy as np
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Words = np.ndarray[Any, np.dtype[np.uint16]]
 LEVELS = 65_535
+DEPTH = 64.0
+"""Nats below the likeliest token: a probability of 1e-28."""
 ROWS_AT_ONCE = 16
 """Rows that are worked on together: 3 MB of a vocabulary of 49,152, near a second-level cache."""
 
@@ -27,7 +29,7 @@ def log_softmax(logits: Floats) -> Floats:
     most = logits.max(axis=1, keepdims=True)
     if not np.isfinite(most).all():
         raise NotNumbersError("llama.cpp answered logits that are no numbers")
-    shifted = logits - most
+    shifted: Floats = logits - most
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return shifted
 
@@ -35,14 +37,15 @@ def log_softmax(logits: Floats) -> Floats:
 def pack(rows: Floats) -> tuple[Words, Floats]:
     """Log-probabilities in 16 bits: steps of even size from the largest of the row, which stays exact, to the smallest.
 
-    Llama.cpp keeps them alike for `--kl-divergence` (tools/perplexity), but cuts what is below the largest by more than 16.
+    Llama.cpp keeps them alike for `--kl-divergence` (tools/perplexity), but cuts what is below the largest by more than
+    16. Here it is DEPTH, where nothing is left that counts: a token that is ruled out has minus infinity.
 
     Returns:
-        (rows, vocabulary) of steps below the largest, and (rows, 2): largest, size of a step. The error of a value is at
-        most half a step, about 0.0002.
+        (rows, vocabulary) of steps below the largest, and (rows, 2): largest, size of a step. The error of a value is
+        at most half a step, about 0.0002.
     """
-    finite = np.maximum(rows, np.float32(-1e4))  # a token that is ruled out has a log-probability of minus infinity
-    most = finite.max(axis=1, keepdims=True)
+    most = rows.max(axis=1, keepdims=True)
+    finite = np.maximum(rows, most - np.float32(DEPTH))
     step = np.maximum((most - finite.min(axis=1, keepdims=True)) / np.float32(LEVELS), np.float32(1e-12))
     return np.rint((most - finite) / step).astype(np.uint16), np.concatenate([most, step], axis=1)
 
@@ -57,10 +60,12 @@ def divergence(original: Floats, candidate: Floats) -> np.ndarray[Any, np.dtype[
 
     It is no less than zero; what rounding leaves below is cut.
     """
-    floor = np.float32(-1e4)
-    gap = np.maximum(original, floor) - np.maximum(candidate, floor)
+    floor = np.float32(-1e4)  # instead of minus infinity, which times a probability of zero is no number
+    gap: Floats = np.maximum(original, floor) - np.maximum(candidate, floor)
     gap *= np.exp(original)
-    return np.maximum(gap.sum(axis=1, dtype=np.float64), 0.0)
+    sums: np.ndarray[Any, np.dtype[np.float64]] = gap.sum(axis=1, dtype=np.float64)
+    floored: np.ndarray[Any, np.dtype[np.float64]] = np.maximum(sums, 0.0)
+    return floored
 
 
 @dataclass
@@ -90,4 +95,15 @@ class Sums:
         self.same += int((rows.argmax(axis=1) == top).sum())
 
 
-__all__ = ["LEVELS", "ROWS_AT_ONCE", "Floats", "NotNumbersError", "Sums", "Words", "divergence", "log_softmax", "pack", "unpack"]
+__all__ = [
+    "LEVELS",
+    "ROWS_AT_ONCE",
+    "Floats",
+    "NotNumbersError",
+    "Sums",
+    "Words",
+    "divergence",
+    "log_softmax",
+    "pack",
+    "unpack",
+]

@@ -1,4 +1,4 @@
-"""What a language model thinks of a text: the log-probability of every token at every place, from a process of its own."""
+"""The log-probability of every token at every place of a text, from a model in a process of its own."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Scorer:
                 "context": context,
                 "batch": self.batch,
                 "threads": threads,
-                "batch_threads": threads,
+                "prefill_threads": threads,
             }
             self.about = About(**self._ask(request, "loading", self._limits.load_s))
             self._check(expected)
@@ -224,7 +224,7 @@ class Scorer:
         return float(self._ask({**self._request("loss", run), "file": None}, "scoring", self._limits.run_s)) / run.rows
 
     def rate(
-        self, tokens: Sequence[int], written: int, *, threads: int | None = None, batch_threads: int | None = None
+        self, tokens: Sequence[int], written: int, *, threads: int | None = None, prefill_threads: int | None = None
     ) -> tuple[float, list[float]]:
         """Time the bare engine once: nothing is sampled, nothing travels.
 
@@ -232,7 +232,7 @@ class Scorer:
             tokens: the prompt.
             written: tokens to write after it, the likeliest each time.
             threads: that write; None as loaded.
-            batch_threads: that read; None as loaded.
+            prefill_threads: that read; None as loaded.
 
         Returns:
             Seconds for the prompt, and for each token written.
@@ -246,7 +246,7 @@ class Scorer:
             "tokens": list(tokens),
             "written": written,
             "threads": threads or self.threads,
-            "batch_threads": batch_threads or self.threads,
+            "prefill_threads": prefill_threads or self.threads,
         }
         first, *others = self._ask(request, "writing", self._limits.run_s)
         return float(first), [float(one) for one in others]

@@ -47,7 +47,7 @@ class ScorerDesk(Desk):
             request["context"],
             request["batch"],
             request["threads"],
-            request["batch_threads"],
+            request["prefill_threads"],
         )
         self._loaded = loaded
         return {
@@ -104,7 +104,7 @@ class ScorerDesk(Desk):
     def _do_rate(self, request: dict[str, Any]) -> list[float]:
         """Seconds to read a prompt, and seconds for each token written after it, the likeliest each time."""
         model, tokens = self._model(), request["tokens"]
-        model.use_threads(request["threads"], request["batch_threads"])
+        model.use_threads(request["threads"], request["prefill_threads"])
         model.restart()
         start = time.perf_counter()
         logits = None

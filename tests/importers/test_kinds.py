@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shoestring.base.errors import ModelError
-from shoestring.cli.fit_kinds import ENCODER, IMAGE, MAX_CONFIG_BYTES, WRITER, kind_of
+from shoestring.importers.kinds import ENCODER, IMAGE, MAX_CONFIG_BYTES, WRITER, kind_of
 
 
 def folder(tmp_path, config):

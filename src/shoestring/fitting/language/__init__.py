@@ -1,0 +1,1 @@
+"""The main job for models that write: GGUF and texts in, a proven ladder out."""
