@@ -19,7 +19,8 @@ from shoestring.importers.huggingface import encoder_child, language_child
 
 ROUNDS = 40 * SCALE
 ODD: list[Any] = [
-    None, True, False, 0, -1, 1, 2, 7, 10**6, 10**17, 10**30, 0.5, -1e300, "", "a", "▁", "<s>", "\ud83d", [], [[]], [1], ["a"], {},
+    None, True, False, 0, -1, 1, 2, 7, 10**6, 10**17, 10**30, 0.5, -1e300, "", "a",
+    "▁", "<s>", "\ud83d", [], [[]], [1], ["a"], {},
     {"type": "Sequence"}, {"id": "A"}, {"content": 3}, [{"SpecialToken": {"id": []}}], {"String": " "}, "x" * 70_000,
 ]  # fmt: skip
 
