@@ -42,6 +42,10 @@ DECODERS: dict[str, dict[str, Any]] = {
     "mistral": {
         **BASE, "model_type": "mistral", "architectures": ["MistralForCausalLM"], "head_dim": 24, "sliding_window": 128,
     },
+    "smollm3": {
+        **BASE, "model_type": "smollm3", "architectures": ["SmolLM3ForCausalLM"], "num_hidden_layers": 5,
+        "no_rope_layers": [1, 1, 1, 0, 1], "no_rope_layer_interval": 4, "tie_word_embeddings": True, "pad_token_id": 0,
+    },
     "qwen2": {**BASE, "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_theta": 1e6},
     "qwen2-yarn": {**BASE, "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_scaling": YARN},
     "qwen3": {

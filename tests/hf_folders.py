@@ -197,6 +197,13 @@ def encoder_inputs(config: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     return ids.astype(np.int64), mask
 
 
+def minilm_inputs() -> tuple[np.ndarray, np.ndarray]:
+    """Two texts for MiniLM, one of them filled up."""
+    ids, mask = np.random.RandomState(9).randint(1_000, 20_000, (2, 40)), np.ones((2, 40), np.int64)
+    ids[1, 13:], mask[1, 13:] = 0, 0
+    return ids.astype(np.int64), mask
+
+
 def encoder(folder: Path, name: str, **files: Any) -> Path:
     """Write the small encoder of that name."""
     config = ENCODERS[name]

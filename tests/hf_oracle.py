@@ -1,14 +1,15 @@
 """What transformers answers to the small networks of hf_folders: run by hand, and its answers are kept.
 
     python -m venv oracle && oracle/bin/pip install torch transformers
-    PYTHONPATH=tests oracle/bin/python tests/hf_oracle.py
+    PYTHONPATH=tests oracle/bin/python tests/hf_oracle.py FOLDER
 
-writes tests/importers/huggingface/expected.json.
+writes tests/importers/huggingface/expected.json. FOLDER is all-MiniLM-L6-v2 as benchmarks/minilm.py unpacks it.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,21 @@ def decoders(scratch: Path) -> dict[str, Any]:
     return answers
 
 
+def minilm(folder: str) -> Any:
+    """Mean over tokens, of length one, of two texts of unlike lengths."""
+    model = transformers.BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+    ids, mask = (torch.tensor(one) for one in hf_folders.minilm_inputs())
+    with torch.no_grad():
+        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    column = mask[:, :, None].float()
+    mean = (hidden * column).sum(1) / column.sum(1)
+    return rounded(torch.nn.functional.normalize(mean))
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         answers = {"transformers": transformers.__version__, "encoders": encoders(Path(scratch))}
+        answers["minilm"] = minilm(sys.argv[1])
         answers["decoders"] = decoders(Path(scratch))
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(answers, separators=(",", ":")).replace("],[", "],\n[") + "\n")

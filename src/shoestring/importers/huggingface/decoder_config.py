@@ -15,6 +15,7 @@ _ALWAYS_SLIDES = "MistralForCausalLM"  # where its config states a window
 _FULL, _SLIDING = "full_attention", "sliding_attention"
 GEMMA3_PERIOD = 6  # llama.cpp, src/models/gemma3.cpp: every sixth layer sees all
 GEMMA3_LOCAL_THETA = 10_000.0  # likewise, of the others
+SMOLLM3_PERIOD = 4  # llama.cpp, src/models/smollm3.cpp: every fourth layer turns no positions
 # Layers of the two models whose queries llama.cpp scales by width / heads; all others by the width of a head.
 _WIDE_SCALE = {"gemma2": 46, "gemma3": 62}
 
@@ -169,7 +170,20 @@ def _caps(config: Fields, family: DecoderFamily) -> tuple[float, float] | None:
     return None
 
 
+def _check_turned(config: Fields, layers: int) -> None:
+    expected = [int((index + 1) % SMOLLM3_PERIOD != 0) for index in range(layers)]
+    stated = config.get("no_rope_layers")  # 1 where positions are turned
+    if config.integer("no_rope_layer_interval", 1, MAX_LAYERS, SMOLLM3_PERIOD) != SMOLLM3_PERIOD:
+        raise config.wrong("no_rope_layer_interval", f"and llama.cpp takes {SMOLLM3_PERIOD}")
+    if stated is not None and stated != expected:
+        raise config.wrong("no_rope_layers", f"expected 0 for each {SMOLLM3_PERIOD}th layer and 1 for the others")
+    if config.get("layer_types") not in (None, [_FULL] * layers):
+        raise config.wrong("layer_types", "and llama.cpp lets every layer of this family see all tokens")
+
+
 def _check(config: Fields, found: Decoder) -> None:
+    if found.family.architecture == "smollm3":
+        _check_turned(config, found.layers)
     if found.heads % found.kv_heads:
         raise config.wrong("num_key_value_heads", f"expected a divisor of {found.heads} heads")
     if found.family.head_width is None and config.get("head_dim") is None and found.width % found.heads:

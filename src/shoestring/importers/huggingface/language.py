@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from shoestring.base import disk
 from shoestring.base.child import ChildLimits
 from shoestring.base.errors import ModelError, UsageError
 from shoestring.base.limits import IMPORT_MEMORY_BYTES, IMPORT_SECONDS, MAX_WEIGHTS_FILE_BYTES, MIB
-from shoestring.base.quarantine import Walls
 from shoestring.base.units import format_bytes
 from shoestring.domain.weights import WeightsFile
 from shoestring.importers.huggingface.folder import CONFIG
 from shoestring.importers.importing import not_closed
-from shoestring.importers.sources import PACKAGES, ask_child
+from shoestring.importers.sources import Ask, ask_child, walls
 from shoestring.importers.weights import read_weights
 
 _CHILD = "shoestring.importers.huggingface.language_child:translate"
@@ -69,12 +69,11 @@ def import_noted(
         scratch = tempfile.TemporaryDirectory(prefix=".import-", dir=out.absolute().parent)
     with scratch as directory:
         made = Path(directory) / "model.gguf"
-        with disk.storage_errors(made):
-            made.touch()
         name = _NAME.sub(" ", folder.absolute().name).strip() or "model"
         request = {"source": str(folder.absolute()), "target": str(made.absolute()), "name": name}
+        around = walls(Ask({}, True, False, limits, None, require_quarantine), (folder,), made)
         # Vectors may double on their way to float32.
-        around = Walls((folder,), (made,), 2 * weights_bytes + _HEADER_BYTES, PACKAGES, require_quarantine)
+        around = replace(around, largest_file_bytes=2 * weights_bytes + _HEADER_BYTES)
         told = ask_child(_CHILD, folder, request, limits, around)
         header, _ = read_weights(made, require_quarantine=require_quarantine)
         disk.replace(made, out)

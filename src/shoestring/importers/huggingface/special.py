@@ -10,6 +10,7 @@ from shoestring.importers.gguf import writing
 from shoestring.importers.huggingface.fields import Fields
 from shoestring.importers.huggingface.folder import TOKENIZER, TOKENIZER_CONFIG, Folder
 from shoestring.importers.huggingface.vocabulary import token_text
+from shoestring.importers.safetensors.strict_json import DAMAGED
 
 GENERATION, TEMPLATE = "generation_config.json", "chat_template.jinja"
 _WORDS = {"bos": "bos_token_id", "eos": "eos_token_id", "unk": "unknown_token_id", "pad": "padding_token_id"}
@@ -120,8 +121,8 @@ def _ends(generation: Fields, rows: int) -> list[int]:
 def _template(folder: Folder, settings: Fields) -> str | None:
     found = settings.get("chat_template")
     if isinstance(found, list):
-        named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
-        found = named.get("default")
+        named = [one for one in found if isinstance(one, dict) and one.get("name") == "default"]
+        found = named[0].get("template") if named else None
     if found is None and folder.has(TEMPLATE):
         try:
             found = folder.read(TEMPLATE, MAX_METADATA_TEXT_BYTES).decode()
@@ -129,6 +130,13 @@ def _template(folder: Folder, settings: Fields) -> str | None:
             raise ModelError(f"{TEMPLATE} is no text in UTF-8") from error
     if found is None:
         return None
-    if not isinstance(found, str) or len(found.encode("utf-8", "replace")) > MAX_METADATA_TEXT_BYTES:
+    if not isinstance(found, str) or _size(found) > MAX_METADATA_TEXT_BYTES:
         raise ModelError(f"the chat template is no text of at most {MAX_METADATA_TEXT_BYTES:,} bytes")
     return found
+
+
+def _size(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:  # JSON can write half of a surrogate pair
+        raise ModelError("the chat template is no text in Unicode", hint=DAMAGED) from error
