@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shoestring.weights.arrays import Array, Bytes, Floats
     from shoestring.weights.encode.grid import Grid
 
-DAMPING = 0.01  # of the mean of the diagonal, added to it: GPTQ's own choice
+DAMPING = 0.05  # of the mean of the diagonal, added to it: 0.01 (GPTQ) to 0.1 differ by 2 % on text that was not seen
 SWEEPS = 1  # rounds of scales and codes after LDLQ: the first lowers the loss by 7 to 9 %, the second by 3 % more
 _RUN = 32  # columns between two matrix products
 
