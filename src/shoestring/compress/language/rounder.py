@@ -48,10 +48,12 @@ class Rounder:
         return np.asarray(dequantize(self._raw[name], tensor.type, tensor.shape), dtype=np.float32)
 
     def types(self, name: str) -> tuple[str, ...]:
-        """Types that the tensor may take: those that apply to its shape and are narrower than what it has, or that."""
+        """Types that the tensor may take. One that is stored in a type of these is never stored wider: that adds nothing."""
         tensor = self.stored(name)
         possible = applicable(tensor.shape)
-        found = [kind for kind in self._types if kind in possible and self.size(name, kind) < tensor.size_bytes]
+        found = [kind for kind in self._types if kind in possible and kind != tensor.type]
+        if tensor.type in self._types:
+            found = [kind for kind in found if self.size(name, kind) < tensor.size_bytes]
         if tensor.type in self._types or not found:
             found.append(tensor.type)
         return tuple(found)
