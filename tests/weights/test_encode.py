@@ -93,6 +93,23 @@ def test_what_was_rounded_once_is_met_again(layer, name):
     assert np.square(again - once).sum() < 1e-5 * np.square(weight).sum()
 
 
+@pytest.mark.parametrize("name", ["Q4_0", "Q4_K"])
+def test_the_factor_of_a_gram_matrix_does_not_matter(layer, name):
+    weight, gram = layer
+    expected = quantize(weight, name, gram=gram)
+    for factor in (2.0**-60, 2.0**60):
+        assert np.array_equal(quantize(weight, name, gram=gram * np.float32(factor)), expected)
+
+
+def test_inputs_that_never_vary_are_few_columns(layer):
+    """A Gram matrix of one text of few tokens has no inverse."""
+    weight, _ = layer
+    inputs = np.random.default_rng(4).standard_normal((3, COLUMNS)).astype(np.float32)
+    gram = inputs.T @ inputs
+    nearest = quantize(weight, "Q4_0", gram=gram, method="importance")
+    assert loss(weight, quantize(weight, "Q4_0", gram=gram), "Q4_0", gram) < 0.1 * loss(weight, nearest, "Q4_0", gram)
+
+
 @pytest.mark.parametrize("name", [*FLOATS, *sorted(LAYOUTS)])
 def test_odd_weights(name):
     gram = np.zeros((256, 256), np.float32)
@@ -144,6 +161,8 @@ def test_what_is_refused(layer):
         quantize(np.full((1, 32), 1e5, np.float32), "F16")
     with pytest.raises(UsageError, match=r"a Gram matrix of shape \(512,\) is no finite one of 512 columns"):
         quantize(weight, "Q4_0", gram=gram[0])
+    with pytest.raises(UsageError, match="the Gram matrix has negative squares"):
+        quantize(weight, "Q4_0", gram=-gram + 2 * np.diag(np.diag(gram)))
     with pytest.raises(UsageError, match=r"importances of shape \(3,\)"):
         quantize(weight, "Q4_0", importance=gram[0, :3])
     with pytest.raises(UsageError, match="'second_order' is not known, or needs a Gram matrix"):

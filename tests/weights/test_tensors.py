@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tiny_gguf import NARROW, tiny_gguf, tiny_weights
 
 from shoestring.base.errors import DataError, ModelError
 from shoestring.domain.weights import StoredTensor, WeightsFile
 from shoestring.importers.gguf.header import read_header
 from shoestring.importers.safetensors.header import read_header as read_safetensors
 from shoestring.weights.tensors import open_tensors
+from tiny_gguf import NARROW, tiny_gguf, tiny_weights
 
 
 def test_all_tensors_by_name(tmp_path):

@@ -1,5 +1,5 @@
 """Weights rounded into block types: scales by importance, codes in the second order."""
 
-from shoestring.weights.encode.quantize import METHODS, quantize
+from shoestring.weights.encode.matrix import METHODS, quantize
 
 __all__ = ["METHODS", "quantize"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoestring.base.errors import UsageError
 from shoestring.weights.encode.descent import descend
 from shoestring.weights.encode.steps import Steps
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from shoestring.weights.arrays import Array, Bytes, Floats
     from shoestring.weights.encode.grid import Grid
 
-DAMPING = 0.01  # of the mean of the diagonal, added to it: GPTQ's own choice
+DAMPING = 0.05  # of the mean of the diagonal, added to it: 0.01 (GPTQ) to 0.1 differ by 2 % on text that was not seen
 SWEEPS = 1  # rounds of scales and codes after LDLQ: the first lowers the loss by 7 to 9 %, the second by 3 % more
 _RUN = 32  # columns between two matrix products
 
@@ -47,11 +48,21 @@ def round_second_order(weight: Floats, grid: Grid, gram: Floats, *, sweeps: int 
 
 
 def damp(gram: Floats, share: float = DAMPING) -> Floats:
-    """The Gram matrix made symmetric and safely positive: float32."""
+    """The Gram matrix made symmetric, of mean 1 on its diagonal, and safely positive: float32.
+
+    Raises:
+        UsageError: it is none: some combination of the inputs has a negative square.
+    """
     found = gram.astype(np.float64)
-    found = (found + found.T) / 2
     mean = float(np.diag(found).mean())
-    found[np.diag_indices_from(found)] += share * mean if mean > 0 else 1.0
+    found = (found + found.T) / (2 * mean) if mean > 0 else np.zeros_like(found)
+    found[np.diag_indices_from(found)] += share if mean > 0 else 1.0
+    try:
+        np.linalg.cholesky(found)
+    except np.linalg.LinAlgError as error:
+        raise UsageError(
+            "the Gram matrix has negative squares: it is no E[x x^T]", hint="add up x x^T itself"
+        ) from error
     return found.astype(np.float32)
 
 
