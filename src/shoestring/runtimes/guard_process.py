@@ -219,12 +219,6 @@ class GuardProcess:
         if self._gone is not None:
             raise EngineFaultError(self._gone.message, self._gone.fault, hint=self._gone.hint)
 
-    def words(self) -> str:
-        """The end of what it wrote to stderr so far."""
-        while self._end.alive and self._listen():
-            pass
-        return self._words.decode(errors="replace")
-
     def close(self) -> None:
         """Kill the process and everything it started; a second call does nothing."""
         self._end()

@@ -19,7 +19,8 @@ from shoestring.runtimes.llamacpp.null import NullPlan, null_writer, write_plan
 from shoestring.runtimes.llamacpp.writer import Writer
 from tiny_gguf import NARROW, tiny_gguf
 
-LIMITS = Limits(load_s=30.0, run_s=2.0, memory_bytes=250_000_000)
+LIMITS = Limits(load_s=60.0, run_s=30.0, memory_bytes=250_000_000)
+HASTY = Limits(load_s=60.0, run_s=2.0)
 
 
 def plan_in(folder: Path, **fields: object) -> Path:
@@ -40,7 +41,7 @@ def plan_in(folder: Path, **fields: object) -> Path:
     ],
 )
 def test_a_fault_in_the_middle_of_an_answer(tmp_path: Path, poison: str, fault: str, words: str) -> None:
-    with null_writer(plan_in(tmp_path), limits=LIMITS) as writer:
+    with null_writer(plan_in(tmp_path), limits=HASTY if poison == "hang" else LIMITS) as writer:
         stream = writer.complete(f"please poison:{poison}")
         assert next(stream).text == "All "
         with pytest.raises(EngineFaultError, match=words) as caught:
@@ -81,7 +82,7 @@ def test_all_answers_of_a_process_that_dies_end_with_its_fault(tmp_path: Path) -
 
 @pytest.mark.parametrize(("loading", "fault"), [("crash", "crashed"), ("hang", "hung")])
 def test_a_fault_while_loading(tmp_path: Path, loading: str, fault: str) -> None:
-    limits = Limits(load_s=10.0 if loading == "crash" else 2.0)
+    limits = Limits(load_s=60.0 if loading == "crash" else 2.0)
     with pytest.raises(EngineFaultError) as caught:
         null_writer(plan_in(tmp_path, loading=loading), limits=limits)
     assert caught.value.fault == fault
@@ -146,3 +147,29 @@ def test_the_socket_has_no_name_that_another_user_could_find(tmp_path: Path) -> 
         listening = [line.split()[-1] for line in names.splitlines() if "shoestring-" in line]
         assert writer._keeper.address.startswith("/proc/self/fd/")
         assert all(not Path(name).exists() for name in listening)
+
+
+def test_a_hundred_users_at_once_are_all_answered_and_those_who_leave_hold_nobody_up(tmp_path: Path) -> None:
+    ended: list[str] = []
+    faults: list[EngineError] = []
+
+    def user(writer: Writer, number: int) -> None:
+        try:
+            with writer.complete(f"user {number}") as stream:
+                if number % 4 == 0:
+                    next(stream)  # and away
+                    ended.append("left")
+                else:
+                    ended.append(list(stream)[-1].finish or "none")
+        except EngineError as error:
+            faults.append(error)
+
+    with null_writer(plan_in(tmp_path, token_s=0.001), slots=4) as writer:
+        threads = [threading.Thread(target=user, args=(writer, number)) for number in range(100)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert writer.starts == 1
+    assert faults == []
+    assert (ended.count("left"), ended.count(STOP)) == (25, 75)

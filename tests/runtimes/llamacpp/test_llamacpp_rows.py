@@ -24,13 +24,13 @@ def exact(logits: np.ndarray) -> np.ndarray:
 
 
 @given(LOGITS)
-@settings(max_examples=100 * SCALE, deadline=None)
+@settings(max_examples=50 * SCALE, deadline=None)
 def test_log_probabilities_are_those_of_float64(logits: np.ndarray) -> None:
     assert np.allclose(log_softmax(logits), exact(logits), atol=2e-5)
 
 
 @given(LOGITS, st.integers(0, 2**32 - 1))
-@settings(max_examples=100 * SCALE, deadline=None)
+@settings(max_examples=50 * SCALE, deadline=None)
 def test_divergence_is_that_of_float64_and_zero_to_itself(logits: np.ndarray, seed: int) -> None:
     other = logits + np.random.default_rng(seed).standard_normal(logits.shape).astype(np.float32)
     p, q = exact(logits), exact(other)
@@ -40,7 +40,7 @@ def test_divergence_is_that_of_float64_and_zero_to_itself(logits: np.ndarray, se
 
 
 @given(LOGITS)
-@settings(max_examples=100 * SCALE, deadline=None)
+@settings(max_examples=50 * SCALE, deadline=None)
 def test_packing_loses_half_a_step_at_most_and_keeps_the_likeliest_exact(logits: np.ndarray) -> None:
     rows = log_softmax(logits)
     steps, frame = pack(rows)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoestring.base.errors import EngineFaultError, ModelError, ShoestringError
-from shoestring.runtimes.checks import one_line
+from shoestring.base.errors import EngineFaultError, ShoestringError
 from shoestring.runtimes.guard_process import GuardProcess, Question
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.05
 """Between two looks at the memory of the process; its end is noticed at once."""
 FOREVER_SECONDS = float("inf")
-_ERROR_LINE = re.compile(r"[\d.]+ E (.+)")
 
 
 class Keeper:
@@ -128,10 +125,7 @@ class Keeper:
             process.put(Question({"do": "load", **self._request, "socket": place}, "loading", self._limits.load_s))
             if not self._wait(process):
                 return
-            try:
-                self.told = process.take()
-            except ModelError as error:
-                raise ModelError(f"{error.message}{_reason(process.words())}", hint=error.hint) from error
+            self.told = process.take()
             self._socket = os.open(place, os.O_PATH | os.O_CLOEXEC)
         process.put(Question({"do": "wait"}, "writing", FOREVER_SECONDS))
         self._started.set()
@@ -151,13 +145,6 @@ def kill_process(keeper: Keeper) -> None:
     if process is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.process.pid, signal.SIGSEGV)
-
-
-def _reason(words: str) -> str:
-    """The first error among what llama.cpp wrote, whose lines are `time level place: words`."""
-    lines = (_ERROR_LINE.match(line) for line in words.splitlines())
-    first = next((one_line(line[1]) for line in lines if line), None)
-    return "" if first is None else f" ({first})"
 
 
 def _short_folder() -> str | None:

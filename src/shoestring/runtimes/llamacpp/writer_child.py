@@ -8,10 +8,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from shoestring.base.errors import EngineError, MissingExtraError, ModelError, UsageError
+from shoestring.base.errors import EngineError, MissingExtraError, UsageError
 from shoestring.runtimes.guard_child import Desk, answer_all
 from shoestring.runtimes.llamacpp.bodies import MODELS
-from shoestring.runtimes.llamacpp.library import EXTRA, PACKAGE, version
+from shoestring.runtimes.llamacpp.library import EXTRA, PACKAGE, open_library, version
+from shoestring.runtimes.llamacpp.loaded import Loaded
 from shoestring.runtimes.llamacpp.talking import get
 
 CACHE_TYPES = ("f16", "q8_0", "q4_0")
@@ -40,9 +41,8 @@ class WriterDesk(Desk):
         try:
             self._server = engine.Server(params)
         except RuntimeError as error:
-            raise ModelError(
-                f"llama.cpp refuses the model: {error}", hint="shoestring inspect FILE names faults of a file"
-            ) from error
+            _say_why(request)
+            raise EngineError(f"llama.cpp does not start with this model: {error}") from error
         if not Path(request["socket"]).exists():
             raise EngineError(
                 f"{PACKAGE} {version()} does not listen where it was told to: {self._server.listening_address}"
@@ -51,6 +51,12 @@ class WriterDesk(Desk):
 
     def _do_wait(self, request: dict[str, Any]) -> None:
         threading.Event().wait()  # until we are killed
+
+
+def _say_why(request: dict[str, Any]) -> None:
+    """Raise ModelError if the file is at fault: the C functions tell the reason, which the server only logs."""
+    one = min(request["batch"], 32)
+    Loaded(open_library(), request["path"], one, one, 1, 1)
 
 
 def _trained(address: str) -> int:
@@ -75,7 +81,7 @@ def _params(engine: Any, request: dict[str, Any]) -> Any:
     params = engine.CommonParams()
     params.model.path = request["path"]
     params.hostnames = [request["socket"]]
-    params.verbosity = 1  # errors only: the last of them says why a model is refused
+    params.verbosity = 1  # errors only
     params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
     params.fit_params = False  # would shorten the context by what memory is free
     params.cache_ram_mib = 0  # old prompts in up to 8 GB of memory
