@@ -87,7 +87,9 @@ def timed(contestants: dict[str, Answer], texts: Sequence[str]) -> dict[str, lis
 
 
 def show(what: str, threads: int, seen: dict[str, list[float]]) -> None:
-    print(f"\n{what}, {threads} thread(s), {len(next(iter(seen.values())))} texts, one at a time, tokenizing included\n")
+    print(
+        f"\n{what}, {threads} thread(s), {len(next(iter(seen.values())))} texts, one at a time, tokenizing included\n"
+    )
     print("| contestant | median ms | 10th to 90th percentile | times the padded peer | times the honest peer |")
     print("|---|---|---|---|---|")
     naive, honest = list(seen.values())[:2]

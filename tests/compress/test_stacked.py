@@ -158,4 +158,3 @@ def test_seven_bits_of_weights_do_not_saturate(tmp_path: Path, batches: list[dic
     assert largest[7] <= 64 < largest[8]
     with pytest.raises(UsageError, match="weight_bits must be 7 or 8"):
         PASSES["dynamic_int8"].requires(graph, {"weight_bits": 6})
-

@@ -105,7 +105,12 @@ def test_a_tokenizer_beyond_the_limit_is_not_parsed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("\ud800", "no Unicode text"), ("a" * (MAX_TEXT_BYTES + 1), "the limit is"), (7, "is a int"), (b"a", "is a bytes")],
+    [
+        ("\ud800", "no Unicode text"),
+        ("a" * (MAX_TEXT_BYTES + 1), "the limit is"),
+        (7, "is a int"),
+        (b"a", "is a bytes"),
+    ],
 )
 def test_what_is_no_text_is_refused_by_its_place(reader: TextReader, text: object, words: str) -> None:
     with pytest.raises(DataError, match=rf"text 2 .*{words}"):

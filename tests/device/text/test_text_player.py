@@ -109,7 +109,9 @@ def test_another_tokenizer_is_seen(tmp_path: Path) -> None:
         old = manifest.text.tokenizer
         words = tiny_encoder.vocabulary()
         kettle, grass = str(words["kettle"]).encode(), str(words["grass"]).encode()
-        data = blobs[old].replace(b'"kettle":' + kettle, b'"kettle":#').replace(b'"grass":' + grass, b'"grass":' + kettle)
+        data = (
+            blobs[old].replace(b'"kettle":' + kettle, b'"kettle":#').replace(b'"grass":' + grass, b'"grass":' + kettle)
+        )
         data = data.replace(b'"kettle":#', b'"kettle":' + grass)
         Tokenizer.from_buffer(data)
         new, blobs = swapped(blobs, old, data)
