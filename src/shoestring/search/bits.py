@@ -87,9 +87,7 @@ def _checked(choices: Sequence[TypeChoice], max_bytes: int, max_token_s: float |
         raise UsageError("a tensor has the same type twice among the choices")
     for choice in choices:
         if not (0 <= choice.loss < np.inf and choice.size_bytes >= 0 and 0 <= choice.token_s < np.inf):
-            raise UsageError(
-                f"{choice.tensor} in {choice.type} has the loss {choice.loss} and {choice.size_bytes} bytes"
-            )
+            raise UsageError(f"{choice.tensor} in {choice.type} has the loss {choice.loss} and {choice.size_bytes} bytes")
     least = smallest_bytes(choices)
     if least > max_bytes:
         raise BudgetError(

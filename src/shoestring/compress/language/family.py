@@ -107,9 +107,7 @@ def family_of(header: WeightsFile) -> Family:
         names,
     )
     if heads % family.kv_heads or _count(header, "attention.value_length", head_width) != head_width:
-        raise ModelError(
-            f"{heads} heads over {family.kv_heads} of keys, or values of another width, are not computed here"
-        )
+        raise ModelError(f"{heads} heads over {family.kv_heads} of keys, or values of another width, are not computed here")
     missing = [name for name in [*family.linears(), "output_norm.weight"] if name not in names]
     if missing:
         raise ModelError(f"the file has no tensor {missing[0]!r}", hint="it is no complete model of its family")

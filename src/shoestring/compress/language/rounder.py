@@ -31,9 +31,7 @@ class Rounder:
         types: that a mix may use; a tensor may always keep a type among them that it has, byte for byte.
     """
 
-    def __init__(
-        self, header: WeightsFile, raw: Mapping[str, npt.NDArray[Any]], types: tuple[str, ...] = LEVELS
-    ) -> None:
+    def __init__(self, header: WeightsFile, raw: Mapping[str, npt.NDArray[Any]], types: tuple[str, ...] = LEVELS) -> None:
         self._stored = {tensor.name: tensor for tensor in header.tensors}
         self._raw = raw
         self._types = types
