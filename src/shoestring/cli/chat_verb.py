@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from shoestring.cli.trust_options import add_trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from shoestring.bundle import Bundle
     from shoestring.device.language.garage import Garage
@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         with garage.lease(rung):  # loaded before the first question, so that what is wrong is said now
             console.say(f"{bundle.manifest.name}, rung {rung}")
         talk = Talk(arguments.system, options, arguments.max_turns or MOST_TURNS)
-        session = Session(bundle, garage, rung, talk, as_json=arguments.json)
+        names = tuple(one.name for one in bundle.manifest.ladder.rungs)
+        session = Session(names, garage, rung, talk, as_json=arguments.json)
         if sys.stdin.isatty() and not arguments.json:
             session.converse()
         else:
@@ -74,15 +75,15 @@ class Session:
     """What the user sees.
 
     Args:
-        bundle: open.
-        garage: of its rungs.
+        names: of the rungs.
+        garage: of them.
         rung: to begin with.
         talk: the conversation.
         as_json: whether answers are lines of JSON.
     """
 
-    def __init__(self, bundle: Bundle, garage: Garage, rung: str, talk: Talk, *, as_json: bool) -> None:
-        self._bundle, self._garage, self._rung, self._talk, self._json = bundle, garage, rung, talk, as_json
+    def __init__(self, names: Sequence[str], garage: Garage, rung: str, talk: Talk, *, as_json: bool) -> None:
+        self._names, self._garage, self._rung, self._talk, self._json = names, garage, rung, talk, as_json
         self._last: Said | None = None
 
     def converse(self) -> None:
@@ -147,9 +148,8 @@ class Session:
     def _change(self, name: str) -> None:
         from shoestring.cli import console
 
-        names = [rung.name for rung in self._bundle.manifest.ladder.rungs]
-        if name not in names:
-            console.say(f"the rungs are {', '.join(names)}; this is {self._rung}")
+        if name not in self._names:
+            console.say(f"the rungs are {', '.join(self._names)}; this is {self._rung}")
             return
         with self._garage.lease(name):
             self._rung = name

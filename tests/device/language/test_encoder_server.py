@@ -113,7 +113,9 @@ def test_many_at_once_get_their_own(write_server: Start) -> None:
 
 
 def test_every_route_is_described() -> None:
-    described = {(method.upper(), path) for path, item in SPEC["paths"].items() for method in item}
+    described = {
+        (method.upper(), path) for path, item in SPEC["paths"].items() for method in item if method != "parameters"
+    }
     routes = EncoderApp(make_encoder(), Settings()).routes
     assert described == {(route.method, route.path) for route in routes}
     fewer = {route.path for route in EncoderApp(make_encoder(classifies=True), Settings()).routes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from shoestring.device.language.jobs import Always, Began, Ended, Job
 from shoestring.device.language.llama import SEEDS, Loader, options_of, ours
 from shoestring.device.language.nouns import LENGTH, Options, Piece, Prompt, texts
 from shoestring.domain.text import GoldenTexts
-from text_bundles import RUNGS, make_writer_parts
-from tiny_gguf import tiny_gguf
+from text_bundles import RUNGS, make_transformer, make_writer_parts
+from tiny_gguf import NARROW, tiny_gguf
 
 pytest.importorskip("xllamacpp")
 pytest.importorskip("gguf")
@@ -31,7 +32,8 @@ def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from shoestring.runtimes.llamacpp.scorer import Scorer
 
     folder = tmp_path_factory.mktemp("writer")
-    data = tiny_gguf(folder / "tiny.gguf").read_bytes()
+    data = tiny_gguf(folder / "tiny.gguf", NARROW).read_bytes()
+    net = replace(make_transformer(), layers=2, width=64, heads=2, kv_heads=1, feed_forward=160, context=256)
     asked = tuple((5 + i, 9 + i) for i in range(len(PROMPTS)))
     with Scorer(folder / "tiny.gguf", threads=1, context=128, batch=64) as scorer:
         rows = []
@@ -41,7 +43,11 @@ def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     golden = {name: np.stack(rows).astype(np.float32) for name in RUNGS}
     golden[RUNGS[2]] = golden[RUNGS[2]] - 1.0  # a rung that answers otherwise here
     parts = make_writer_parts(
-        models=dict.fromkeys(RUNGS, data), golden=GoldenTexts(PROMPTS, asked), golden_outputs=golden, context=256
+        models=dict.fromkeys(RUNGS, data),
+        golden=GoldenTexts(PROMPTS, asked),
+        golden_outputs=golden,
+        context=256,
+        transformer=net,
     )
     pack(folder / "tiny.shoe", parts.manifest, parts.blobs)
     return folder / "tiny.shoe"
@@ -67,7 +73,7 @@ def _use(garage: Garage) -> None:
     assert pieces[-1].finish == LENGTH
     assert pieces[-1].usage.written == 8
     told = [one for piece in pieces for one in piece.tokens]
-    assert len(told) == 8
+    assert 4 <= len(told) <= 8  # llama.cpp tells of no token that ends within a character
     for one in told:
         assert one.token.logprob <= 0
         assert len(one.others) == 2

@@ -31,8 +31,8 @@ NGRAM_KIND = "ngram-simple"
 class LlamaAnswer:
     """See `nouns.Answer`."""
 
-    def __init__(self, begin: Callable[[], Stream]) -> None:
-        self._begin = begin
+    def __init__(self, begin: Callable[[], Stream], likeliest: int) -> None:
+        self._begin, self._likeliest = begin, likeliest
         self._stream: Stream | None = None
         self._cancelled = False
 
@@ -52,7 +52,7 @@ class LlamaAnswer:
             if self._cancelled:  # between the two lines above
                 stream.cancel()
             for piece in stream:
-                yield ours(piece)
+                yield ours(piece, self._likeliest)
 
 
 class LlamaWriter:
@@ -75,9 +75,9 @@ class LlamaWriter:
         engine, theirs = self._engine, options_of(options)
         if prompt.text is not None:
             text = prompt.text
-            return LlamaAnswer(lambda: engine.complete(text, theirs))
+            return LlamaAnswer(lambda: engine.complete(text, theirs), theirs.likeliest)
         messages = [{"role": role, "content": content} for role, content in prompt.messages]
-        return LlamaAnswer(lambda: engine.chat(messages, theirs))
+        return LlamaAnswer(lambda: engine.chat(messages, theirs), theirs.likeliest)
 
     def close(self) -> None:
         """See `Writer.close`."""
@@ -103,12 +103,12 @@ def options_of(options: Options) -> EngineOptions:
     )
 
 
-def ours(piece: EnginePiece) -> Piece:
-    """One of the engine's pieces."""
+def ours(piece: EnginePiece, likeliest: int = 0) -> Piece:
+    """One of the engine's pieces, with so many of its likeliest tokens: the engine tells one more than none."""
     tokens: tuple[Written, ...] = ()
     if piece.token_logprob is not None:
         chosen = _likely(piece.text, piece.token_logprob)
-        tokens = (Written(chosen, tuple(_likely(text, logprob) for text, logprob in piece.likeliest)),)
+        tokens = (Written(chosen, tuple(_likely(text, logprob) for text, logprob in piece.likeliest[:likeliest])),)
     if piece.finish is None or piece.usage is None:
         return Piece(piece.text, tokens)
     took = piece.usage
