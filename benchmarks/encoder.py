@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import io
 import statistics
+import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,9 @@ def timed(contestants: dict[str, Answer], texts: Sequence[str]) -> dict[str, lis
 
 
 def show(what: str, threads: int, seen: dict[str, list[float]]) -> None:
-    print(f"\n{what}, {threads} thread(s), {len(next(iter(seen.values())))} texts, one at a time, tokenizing included\n")
+    print(
+        f"\n{what}, {threads} thread(s), {len(next(iter(seen.values())))} texts, one at a time, tokenizing included\n"
+    )
     print("| contestant | median ms | 10th to 90th percentile | times the padded peer | times the honest peer |")
     print("|---|---|---|---|---|")
     naive, honest = list(seen.values())[:2]
@@ -142,7 +145,7 @@ def main() -> None:
     with ExitStack() as stack:
         bundle = stack.enter_context(open_bundle(args.out))
         tokenizer = (model / "tokenizer.json").read_bytes()
-        fp32 = stack.enter_context(_written(bundle.read(reference_sha256(fitted))))
+        fp32 = stack.enter_context(written(bundle.read(reference_sha256(fitted))))
         known = open_texts(news)
         by_hash = dict(zip(known.hashes, known.texts, strict=True))
         images = fitted.evidence.split("certification").images
@@ -167,21 +170,13 @@ def reference_sha256(fitted: Fitted) -> str:
     return fitted.ladder.rung("fp32").candidate.artefact_sha256
 
 
-class _written:
+@contextmanager
+def written(data: bytes) -> Iterator[Path]:
     """Bytes as a file while the block runs."""
-
-    def __init__(self, data: bytes) -> None:
-        import tempfile
-
-        self._folder = tempfile.TemporaryDirectory()
-        self._path = Path(self._folder.name) / "fp32.onnx"
-        self._path.write_bytes(data)
-
-    def __enter__(self) -> Path:
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fp32.onnx"
+        path.write_bytes(data)
+        yield path
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def _cut(player: TextPlayer, cut: bool) -> str:
 
 
 def _named(given: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """A name for people and the text: of a file, of each file in a folder, of each line of stdin, or the word itself."""
+    """A name for people and the text: of a file, of each file in a folder, of each line of stdin, or the word."""
     from shoestring.base.errors import UsageError
     from shoestring.evaluate.texts import read_text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def page_environment() -> Environment:
+def page_environment(thing: str = sentences.IMAGE) -> Environment:
     """Templates of this room, strict about names and escaping what they are given.
+
+    Args:
+        thing: what a model answers, in the page's words.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -60,11 +64,12 @@ def page_environment() -> Environment:
         sureness_name=cascades.sureness_name,
         threshold_words=cascades.threshold_words,
         budget_words=sentences.budget_words,
-        headline=sentences.headline,
+        headline=partial(sentences.headline, thing=thing),
         metric_name=sentences.metric_name,
         split_uses=sentences.SPLIT_USES,
-        statement=sentences.statement,
+        statement=partial(sentences.statement, thing=thing),
         tally=sentences.tally,
+        thing=thing,
     )
     return environment
 

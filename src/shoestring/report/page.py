@@ -43,7 +43,8 @@ def render(bundle_manifest: Manifest, evidence: Evidence, *, size_bytes: int | N
     """
     if bundle_manifest.generation is not None:
         return render_writer(bundle_manifest, evidence, size_bytes=size_bytes, max_bytes=MAX_BYTES)
-    environment = page_environment()
+    thing = sentences.IMAGE if bundle_manifest.text is None else sentences.TEXT
+    environment = page_environment(thing)
     style = page_style()
     rows = rows_of(bundle_manifest)
     page = environment.get_template("page.html.j2").render(
@@ -82,7 +83,7 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "detector": detector_facts(manifest, evidence),
         "chart": layer_chart(evidence, rows.chosen.candidate),
         "float_layers": float_layers(rows.chosen.candidate),
-        "input_steps": sentences.preprocess_steps(manifest.pixels),
+        "input_steps": _input_steps(manifest),
         "shows_original": scatter.shows_original(rows),
         "original_ms": scatter.original_latency_ms(rows),
         "stage_names": [stage.rung for stage in manifest.ladder.cascade.stages] if manifest.ladder.cascade else [],
@@ -90,6 +91,12 @@ def _facts(manifest: Manifest, evidence: Evidence, rows: Rows) -> dict[str, Any]
         "elsewhere_confidence": CONFIDENCE,
         "cascade_check": cascades.cascade_check(manifest.ladder.cascade, evidence),
     }
+
+
+def _input_steps(manifest: Manifest) -> list[str]:
+    if manifest.text is not None:
+        return sentences.text_steps(manifest.text)
+    return sentences.preprocess_steps(manifest.pixels)
 
 
 def _plots(manifest: Manifest, rows: Rows) -> dict[str, Any]:

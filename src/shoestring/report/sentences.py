@@ -6,20 +6,24 @@ from shoestring.base.units import format_bytes
 from shoestring.domain.budget import Budget
 from shoestring.domain.cost import Timing
 from shoestring.domain.preprocess import Preprocess
-from shoestring.domain.score import AGREEMENT, DETECTION_AGREEMENT, Certificate, Paired
+from shoestring.domain.score import AGREEMENT, DETECTION_AGREEMENT, NEIGHBOUR_AGREEMENT, Certificate, Paired
+from shoestring.domain.text import EMBEDDING, TextInput
 from shoestring.report.rows import Row, Rows
 from shoestring.report.words import confidence, count, counted, limit_ms, listed, margin, share, significant, times
 
+IMAGE, TEXT = "image", "text"
+"""What a model answers, in the page's words."""
 METRICS = {
     "top-1": "top-1 accuracy",
     "top-5": "top-5 accuracy",
     "agreement": "agreement with the original",
     "detection-agreement": "images with the original's objects",
+    "neighbour-agreement": "nearest neighbours kept",
 }
 SPLIT_USES = {
     "calibration": "setting the ranges of the int8 numbers",
     "selection": "comparing the candidates and choosing the rungs",
-    "certification": "the certificates alone; no choice has seen these images",
+    "certification": "the certificates alone; no choice has seen any of it",
 }
 
 
@@ -28,11 +32,11 @@ def metric_name(metric: str) -> str:
     return METRICS.get(metric, metric)
 
 
-def headline(rows: Rows) -> str:
+def headline(rows: Rows, thing: str = IMAGE) -> str:
     """What the chosen rung gives and what it costs, in one sentence."""
     row = rows.chosen
     runs = speed(row.timing) if rows.chip is None else f"by estimate {speed(row.timing)} on {rows.chip},"
-    return f"{row.name} {runs} {_size(rows)} and {_promise(row)}."
+    return f"{row.name} {runs} {_size(rows)} and {_promise(row, thing)}."
 
 
 def speed(timing: Timing) -> str:
@@ -51,7 +55,7 @@ def _size(rows: Rows) -> str:
     return f"in {share(ratio)} of the size" if ratio < 1 else f"at {times(ratio)} times the size"
 
 
-def _promise(row: Row) -> str:
+def _promise(row: Row, thing: str) -> str:
     given = row.certificate
     if given is None:
         return "computes the original's own function, so its answers are the original's"
@@ -59,11 +63,13 @@ def _promise(row: Row) -> str:
     if given.metric == DETECTION_AGREEMENT:
         return f"loses or invents an object on at most {100 * given.max_drop:.4g} % of images {proof}"
     if given.metric == AGREEMENT:
-        return f"answers differently from the original on at most {100 * given.max_drop:.4g} % of images {proof}"
+        return f"answers differently from the original on at most {100 * given.max_drop:.4g} % of {thing}s {proof}"
+    if given.metric == NEIGHBOUR_AGREEMENT:
+        return f"finds another nearest neighbour for at most {100 * given.max_drop:.4g} % of {thing}s {proof}"
     return f"loses at most {margin(given.max_drop)} of {metric_name(given.metric)} {proof}"
 
 
-def statement(given: Certificate) -> str:
+def statement(given: Certificate, thing: str = IMAGE) -> str:
     """The certificate as a sentence that a maker can repeat."""
     level, of_1000 = confidence(given.confidence), significant(1000 * given.max_drop, 2)
     if given.metric == DETECTION_AGREEMENT:
@@ -72,14 +78,15 @@ def statement(given: Certificate) -> str:
             f"the original or invents one on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} "
             f"of every 1,000."
         )
-    if given.metric == AGREEMENT:
+    if given.metric in (AGREEMENT, NEIGHBOUR_AGREEMENT):
+        what = "first answer" if given.metric == AGREEMENT else "nearest neighbour among the calibration texts"
         return (
-            f"With {level} confidence, on images like those of the certification split, its first answer differs from "
-            f"the original's on at most {100 * given.max_drop:.4g} % of images: at most {of_1000} of every 1,000."
+            f"With {level} confidence, on {thing}s like those of the certification split, its {what} differs from "
+            f"the original's on at most {100 * given.max_drop:.4g} % of {thing}s: at most {of_1000} of every 1,000."
         )
     return (
-        f"With {level} confidence, on images like those of the certification split, it loses at most "
-        f"{margin(given.max_drop)} of {metric_name(given.metric)}: of every 1,000 images it gets at most {of_1000} "
+        f"With {level} confidence, on {thing}s like those of the certification split, it loses at most "
+        f"{margin(given.max_drop)} of {metric_name(given.metric)}: of every 1,000 {thing}s it gets at most {of_1000} "
         f"fewer right than the original."
     )
 
@@ -90,6 +97,8 @@ def tally(metric: str, paired: Paired) -> list[tuple[str, int]]:
         return [("same objects", paired.variant_hits), ("an object lost or invented", paired.losses)]
     if metric == AGREEMENT:
         return [("same answer", paired.variant_hits), ("another answer", paired.losses)]
+    if metric == NEIGHBOUR_AGREEMENT:
+        return [("same neighbour", paired.variant_hits), ("another neighbour", paired.losses)]
     both_right = paired.original_hits - paired.losses
     return [
         ("both right", both_right),
@@ -112,6 +121,20 @@ def budget_words(budget: Budget) -> str:
         asked.append(f"a model of at most {format_bytes(budget.size_bytes)}")
     judged = "" if budget.threads is None else f", on {counted(budget.threads, 'thread')}"
     return f"Asked for: {listed(asked)}{judged}." if asked else f"No limit was asked for{judged}."
+
+
+def text_steps(spec: TextInput) -> list[str]:
+    """How a text becomes the model's input, one step a sentence."""
+    steps = [
+        "Cut the text into tokens by the tokenizer that the bundle holds.",
+        f"Keep the first {spec.max_tokens:,} of them; the program says where a text was cut.",
+        f"Pad to the next of {listed([str(one) for one in spec.buckets])} tokens, and mark what is padding.",
+    ]
+    last = " of length one" if spec.normalized else ""
+    return [
+        *steps,
+        f"The model's output is a vector{last}." if spec.kind == EMBEDDING else "The output is a score a class.",
+    ]
 
 
 def preprocess_steps(spec: Preprocess) -> list[str]:

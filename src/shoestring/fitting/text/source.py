@@ -124,7 +124,7 @@ def _inputs(model: Model) -> tuple[TensorSpec, TensorSpec | None, TensorSpec | N
     for spec in model.inputs:
         if spec.dtype not in IDS or len(spec.shape) != 2:
             raise ModelError(
-                f"input {spec.name!r} of {model.source_name} is {spec.dtype} {spec.shape}, no token ids (texts, tokens)",
+                f"input {spec.name!r} of {model.source_name} is {spec.dtype} {spec.shape}, no token ids",
                 hint="an encoder takes whole numbers; export it with its pooling inside",
             )
         if "mask" in spec.name.lower():
