@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SECONDS = 10.0  # for one choice; 2,300 choices of 211 tensors take 0.3
 GAP = 1e-4  # of the sum: predictions are good to a tenth at best
 ROUNDING = 1e-9  # of a limit of seconds: sums of floats
-TRIES = 20  # a solver keeps limits within a tolerance, and a byte too many is too many: the limit is lowered and tried again
+TRIES = 20  # a solver keeps limits within a tolerance; where that is a byte too many, the limit is lowered
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ def _checked(choices: Sequence[TypeChoice], max_bytes: int, max_token_s: float |
         raise UsageError("a tensor has the same type twice among the choices")
     for choice in choices:
         if not (0 <= choice.loss < np.inf and choice.size_bytes >= 0 and 0 <= choice.token_s < np.inf):
-            raise UsageError(f"{choice.tensor} in {choice.type} has the loss {choice.loss} and {choice.size_bytes} bytes")
+            raise UsageError(
+                f"{choice.tensor} in {choice.type} has the loss {choice.loss} and {choice.size_bytes} bytes"
+            )
     least = smallest_bytes(choices)
     if least > max_bytes:
         raise BudgetError(

@@ -63,7 +63,7 @@ class Family:
         return f"{EMBEDDING if self.tied else HEAD}.weight"
 
     def linears(self) -> list[str]:
-        """Names of all matrices that may be stored in blocks: layers in order, then head, then an embedding of its own."""
+        """Names of all matrices stored in blocks: layers in order, the head, an embedding of its own."""
         found = [f"blk.{layer}.{role}.weight" for layer in range(self.layers) for role in LAYER_LINEARS]
         return [*found, self.head_name, *(() if self.tied else (f"{EMBEDDING}.weight",))]
 
@@ -107,7 +107,9 @@ def family_of(header: WeightsFile) -> Family:
         names,
     )
     if heads % family.kv_heads or _count(header, "attention.value_length", head_width) != head_width:
-        raise ModelError(f"{heads} heads over {family.kv_heads} of keys, or values of another width, are not computed here")
+        raise ModelError(
+            f"{heads} heads over {family.kv_heads} of keys, or values of another width, are not computed here"
+        )
     missing = [name for name in [*family.linears(), "output_norm.weight"] if name not in names]
     if missing:
         raise ModelError(f"the file has no tensor {missing[0]!r}", hint="it is no complete model of its family")

@@ -1,4 +1,4 @@
-"""One pass over calibration text that finds the cost of every tensor in every type, and the matrices to round it with."""
+"""One pass over calibration text: the cost of every tensor in every type, and the matrices to round it with."""
 
 from __future__ import annotations
 

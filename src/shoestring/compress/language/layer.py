@@ -48,6 +48,7 @@ class Trace:
 
 def layer_weights(read: Reader, family: Family, layer: int, positions: int) -> LayerWeights:
     """Read one block's tensors."""
+
     def named(roles: tuple[str, ...], ending: str) -> dict[str, Float]:
         names = {role: f"blk.{layer}.{role}.{ending}" for role in roles}
         return {role: read(name) for role, name in names.items() if name in family.names}

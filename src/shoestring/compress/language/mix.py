@@ -76,4 +76,6 @@ def _check(order: Order, names: list[str], rounder: Rounder) -> None:
         raise UsageError(f"a mix names a type for each of {len(names)} tensors; {wrong[0]!r} is not among both")
     for name in names:
         if order.types[name] not in rounder.types(name):
-            raise UsageError(f"{name} cannot be stored as {order.types[name]}; possible: {', '.join(rounder.types(name))}")
+            raise UsageError(
+                f"{name} cannot be stored as {order.types[name]}; possible: {', '.join(rounder.types(name))}"
+            )
