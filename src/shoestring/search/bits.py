@@ -132,7 +132,7 @@ def _solve(problem: _Problem, max_bytes: float, max_token_s: float | None) -> tu
     answer = milp(
         loss / scale,
         constraints=limits,
-        integrality=np.ones(n),
+        integrality=np.ones(n, dtype=np.int64),
         bounds=Bounds(0, 1),
         options={"time_limit": SECONDS, "mip_rel_gap": GAP},
     )
