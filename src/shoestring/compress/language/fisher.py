@@ -21,7 +21,7 @@ from shoestring.compress.language.operators import Float
 Ints = npt.NDArray[np.int64]
 STEADY = 0.1
 """Of the mean of a Gram matrix's diagonal, added to it. A few thousand tokens do not fill the matrix, and what rounding
-gains along directions that they happen not to have, other text loses: docs/llm-mixes.md has the figures."""
+gains along directions that they happen not to have, other text loses."""
 LEARN, JUDGE = slice(0, None, 2), slice(1, None, 2)
 """Blocks that a rounding heeds and those that tell its cost: told by the same ones, it looks cheaper than it is."""
 EVENLY = 0.1  # of the draws go to rows whatever their weight, so that no row has none
