@@ -18,8 +18,9 @@ from shoestring.domain.evidence import Evidence
 from shoestring.domain.ladder import Offered, Rung
 from shoestring.domain.manifest import Manifest, Student
 from shoestring.domain.score import AlsoChecked
+from text_bundles import make_writer_parts
 
-KINDS = ("classifier", "unlabelled", "detector", "cascade", "student", "offered", "elsewhere")
+KINDS = ("classifier", "unlabelled", "detector", "cascade", "student", "offered", "elsewhere", "writer")
 
 
 def complaint(bom: Any) -> str | None:
@@ -31,6 +32,9 @@ def complaint(bom: Any) -> str | None:
 @cache
 def kind(name: str) -> tuple[Manifest, Evidence]:
     """Manifest and evidence of a bundle of that kind."""
+    if name == "writer":
+        written = make_writer_parts()
+        return written.manifest, written.evidence
     parts = make_detector_parts() if name == "detector" else make_bundle_parts()
     changed = {
         "unlabelled": _unlabelled,

@@ -72,6 +72,7 @@ OPENERS = {
     "base/resident.py": "a file that the user named, to ask where its pages are",
     "bundle/opening.py": "a bundle that the user named: a pipe must not hold us up",
     "device/files.py": "likewise an input",
+    "runtimes/llamacpp/keeping.py": "a socket of ours, so that it can lose its name",
     "device/slots/locking.py": "the directory of the slots, to lock it",
 }
 """Modules that ask the system itself to open a file for reading."""

@@ -1,4 +1,4 @@
-"""Answer images, a video or a camera with a bundle: classes, or the boxes of a detector.
+"""Answer images, a video, a camera or texts with a bundle: classes, the boxes of a detector, or embeddings.
 
 The golden set is replayed first: a bundle that answers otherwise here is not used. Videos, cameras and addresses run
 under the governor, in a process that may be replaced; so do images when one of its limits is named.
@@ -33,7 +33,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="SOURCE",
-        help="images and folders of them; or one video file, camera (/dev/video0) or address (rtsp://...)",
+        help="images and folders of them; or one video file, camera (/dev/video0) or address (rtsp://...); of an "
+        "encoder texts, .txt files, folders of them, or - for a text a line",
     )
     parser.add_argument("--rung", help="name of the rung (default: the chosen one)")
     parser.add_argument(
@@ -47,6 +48,10 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="K", help=f"classes to show for each image, at most {MAX_TOP}"
     )
+    parser.add_argument(
+        "--max-tokens", type=int, metavar="N", help="of a model that writes: longest answer (default: as it ends)"
+    )
+    parser.add_argument("--temperature", type=float, metavar="T", help="likewise: 0 (default) takes the likeliest word")
     add_trusted(parser)
     add_slots(parser)
     add_sparing(parser)
@@ -73,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import EngineError, TrustError, UsageError
     from shoestring.cli import console
     from shoestring.cli.run_live import is_live, run_live
+    from shoestring.cli.run_text import answer_texts
+    from shoestring.cli.run_writer import write_answers
     from shoestring.device import expand
 
     settle(arguments)
@@ -80,11 +87,15 @@ def run(arguments: argparse.Namespace) -> int:
         return run_live(arguments)
     if not 1 <= arguments.top <= MAX_TOP:
         raise UsageError(f"--top {arguments.top} is outside 1..{MAX_TOP}", hint="write --top 5")
-    files = expand(arguments.files)
     with contextlib.ExitStack() as stack:
         bundle, watching = bundle_for(arguments, stack)
         try:
-            answered = _answer(arguments, bundle, files, stack)
+            if bundle.manifest.text is not None:
+                answered = answer_texts(arguments, bundle, stack)
+            elif bundle.manifest.generation is not None:
+                answered = write_answers(arguments, bundle, stack)
+            else:
+                answered = _answer(arguments, bundle, expand(arguments.files), stack)
         except (EngineError, TrustError) as error:
             if watching is not None and watching.blames(error):
                 console.say(str(watching.leaving))

@@ -54,4 +54,10 @@ def _within(ladder: Ladder, threads: int | None, latency_ms: float) -> Rung:
     if not fast:
         there = ", ".join(f"{rung} {format_ms(median)}" for rung, median in medians.items())
         raise BudgetError(f"no rung answers within {format_ms(latency_ms)}", hint=f"to be had: {there}")
-    return max(fast, key=lambda rung: (rung.candidate.score.value, -medians[rung.name]))
+    return max(fast, key=lambda rung: (_quality(rung), -medians[rung.name]))
+
+
+def _quality(rung: Rung) -> float:
+    """The score, or of a model that writes how little it diverges."""
+    found = rung.candidate.divergence
+    return rung.candidate.score.value if found is None else -found.kl

@@ -18,7 +18,7 @@ store         manifest, evidence, golden set
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,6 @@ from shoestring.fitting import (
     tried,
 )
 from shoestring.fitting import students as students_
-from shoestring.fitting.language.fit import fit_language
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
 from shoestring.fitting.settling import Asked, settle
@@ -145,7 +144,7 @@ def fit(
         check_of_no_images(
             {"head": head, "preprocess": preprocess, "students": students, "labels": labels, "rows": rows}
         )
-        return fit_language(
+        return language_job()(
             model,
             data,
             out=out,
@@ -190,7 +189,6 @@ def fit(
     made |= compiled | elsewhere_too
     taught, not_taught = students_.make_all(bench, runtimes, budget.threads, there)
     made |= taught
-    asked = Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed)
     said = (
         *notes,
         *failed,
@@ -199,11 +197,29 @@ def fit(
         *not_taught,
         *detectors.left_out(found_head, cascade and aim is None),
     )
-    fitted = accelerators.extend(settle(bench, asked, made, sensitivity, said), bench, there, made)
+    fitted = accelerators.extend(
+        settle(
+            bench,
+            Asked(there, meter, budget, metric, classes, race, cascade and found_head is None, seed),
+            made,
+            sensitivity,
+            said,
+        ),
+        bench,
+        there,
+        made,
+    )
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
     return fitted
+
+
+def language_job() -> Callable[..., Fitted]:
+    """`fitting.language.fit_language`, which brings other libraries than images need."""
+    from shoestring.fitting.language.fit import fit_language
+
+    return fit_language
 
 
 def check_of_no_images(given: Mapping[str, object]) -> None:

@@ -18,6 +18,7 @@ from shoestring.report.layers import float_layers, layer_chart
 from shoestring.report.proofs import CONFIDENCE, checked_elsewhere
 from shoestring.report.recount import overlaps, recount
 from shoestring.report.rows import Rows, rows_of
+from shoestring.report.writers import render_writer
 
 MAX_BYTES = 2_000_000
 
@@ -40,6 +41,8 @@ def render(bundle_manifest: Manifest, evidence: Evidence, *, size_bytes: int | N
         MissingExtraError: jinja2 is not installed.
         BundleError: the ladder contradicts itself, or the page would be larger than MAX_BYTES.
     """
+    if bundle_manifest.generation is not None:
+        return render_writer(bundle_manifest, evidence, size_bytes=size_bytes, max_bytes=MAX_BYTES)
     environment = page_environment()
     style = page_style()
     rows = rows_of(bundle_manifest)

@@ -162,11 +162,10 @@ def test_what_makes_no_sense_is_refused(values, margin, cap, error):
 
 def family(random, n, worlds):
     """Certificates over a ladder of variants on the same split."""
-    traces = [
+    return [
         BlockTrace(str(i), "certification", (64,) * n, tuple(map(float, world(random, n))), (0,) * n, (1.0,) * n)
         for i, world in enumerate(worlds)
     ]
-    return traces
 
 
 @pytest.mark.parametrize("margin", [MARGIN, None])

@@ -1,5 +1,7 @@
 """Blocks of text: one a document, divided by content, drawn by hash."""
 
+from itertools import pairwise
+
 import pytest
 
 from shoestring.base.errors import DataError
@@ -47,7 +49,7 @@ def test_starts_are_drawn_by_content_and_seed(tmp_path):
     assert one != other
     starts = {run[0] % 1000 for blocks in one for run in blocks.runs}
     assert len(starts) > 15
-    assert all(later == former + 1 for run in one[0].runs for former, later in zip(run, run[1:], strict=False))
+    assert all(later == former + 1 for run in one[0].runs for former, later in pairwise(run))
 
 
 def test_more_blocks_change_no_documents_split(tmp_path):

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_gguf import NARROW, tiny_gguf
 
 from shoestring.base.errors import EngineError, EngineFaultError, ModelError
 from shoestring.runtimes.guarded import Limits
@@ -18,6 +17,7 @@ from shoestring.runtimes.llamacpp.asking import STOP, Options
 from shoestring.runtimes.llamacpp.keeping import kill_process
 from shoestring.runtimes.llamacpp.null import NullPlan, null_writer, write_plan
 from shoestring.runtimes.llamacpp.writer import Writer
+from tiny_gguf import NARROW, tiny_gguf
 
 LIMITS = Limits(load_s=30.0, run_s=2.0, memory_bytes=250_000_000)
 
@@ -106,13 +106,13 @@ def test_a_real_engine_that_is_killed_is_started_again(tmp_path: Path) -> None:
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """No process, no socket's folder and no descriptor: not after a close, not after a parent that was killed."""
-    before, folders = len(os.listdir("/proc/self/fd")), set(Path("/tmp").glob("shoestring-*"))
+    before, folders = _descriptors(), set(Path("/tmp").glob("shoestring-*"))
     with null_writer(plan_in(tmp_path)) as writer:
         list(writer.complete("x"))
         assert set(Path("/tmp").glob("shoestring-*")) <= folders
         pid = writer._keeper._process.process.pid  # type: ignore[union-attr]
     assert not Path(f"/proc/{pid}").exists()
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert _descriptors() <= before
     script = (
         "import os, sys; from pathlib import Path; from shoestring.runtimes.llamacpp.null import null_writer; "
         f"writer = null_writer(Path({str(tmp_path / 'null.json')!r})); "
@@ -126,6 +126,10 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
             break
         time.sleep(0.02)
     assert not _running(orphan)
+
+
+def _descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def _running(pid: int) -> bool:

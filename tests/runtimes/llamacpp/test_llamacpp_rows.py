@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from proof_scale import SCALE
 
+from proof_scale import SCALE
 from shoestring.runtimes.llamacpp.rows import NotNumbersError, Sums, divergence, log_softmax, pack, unpack
 
 LOGITS = arrays(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tiny_gguf import NARROW, WIDE, Tiny, tiny_gguf, vocabulary
 
 from shoestring.base.errors import DataError, EngineFaultError, ModelError, StorageError
 from shoestring.domain.transformer import Transformer
@@ -16,6 +15,7 @@ from shoestring.runtimes.llamacpp.reference import Reference, row_bytes
 from shoestring.runtimes.llamacpp.rows import divergence
 from shoestring.runtimes.llamacpp.scorer import Scorer
 from shoestring.runtimes.llamacpp.writer import Writer
+from tiny_gguf import NARROW, WIDE, Tiny, tiny_gguf, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def test_it_agrees_with_what_the_server_tells_of_each_token(scorer: Scorer, mode
     """The one public way to log-probabilities, one position at a time: the C functions must say the same."""
     with Writer(model, context=256) as writer:
         for end in (1, len(tokens) // 2, len(tokens)):
-            # A token that is half a letter is not told of; the grammar keeps to whole ones and changes no log-probability.
+            # A token that is half a letter is not told of; the grammar keeps to whole ones, not to likely ones.
             options = Options(temperature=0, max_tokens=1, likeliest=8, grammar="root ::= [a-z]+")
             with writer.complete(tokens[:end], options) as pieces:
                 told = next(piece for piece in pieces if piece.likeliest)
@@ -130,9 +130,12 @@ def test_the_reference_has_a_limit(model: Path, tokens: list[int]) -> None:
 
 
 def test_models_of_other_vocabularies_are_not_compared(scorer: Scorer, model: Path) -> None:
-    with Reference(WORDS + 1) as reference, Scorer(model, context=256, reference=reference) as other:
-        with pytest.raises(ModelError, match="cannot be compared"):
-            other.compare("other", "held-out")
+    with (
+        Reference(WORDS + 1) as reference,
+        Scorer(model, context=256, reference=reference) as other,
+        pytest.raises(ModelError, match="cannot be compared"),
+    ):
+        other.compare("other", "held-out")
     with pytest.raises(DataError, match="without a reference"):
         scorer.compare("none", "held-out")
 
@@ -163,7 +166,7 @@ def test_a_file_that_ends_early_is_refused_with_the_engine_s_reason(model: Path,
     for size in (10, 2000, model.stat().st_size - 1000):
         cut = tmp_path / "cut.gguf"
         cut.write_bytes(model.read_bytes()[:size])
-        with pytest.raises(ModelError, match="llama.cpp refuses"):
+        with pytest.raises(ModelError, match=r"llama\.cpp refuses"):
             Scorer(cut, context=64)
 
 

@@ -8,12 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tiny_gguf import WIDE, Tiny, tiny_gguf
 
 from shoestring.base.errors import DataError, EngineError, ModelError, UsageError
 from shoestring.runtimes.llamacpp.asking import DEADLINE, LENGTH, STOP, Options
 from shoestring.runtimes.llamacpp.null import CANCELLED, NullPlan, null_writer, write_plan
 from shoestring.runtimes.llamacpp.writer import Writer
+from shoestring.runtimes.llamacpp.writer_child import NGRAM_KINDS
+from tiny_gguf import WIDE, Tiny, tiny_gguf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def real(model: Path) -> Iterator[Writer]:
-    with Writer(model, context=256, slots=2, embedding=True) as made:
+    with Writer(model, context=256, slots=2) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def embedding(model: Path) -> Iterator[Writer]:
+    with Writer(model, context=256, embedding=True) as made:
         yield made
 
 
@@ -127,11 +134,22 @@ def test_as_many_answers_at_once_as_there_are_slots_and_the_others_wait(writer: 
     assert waiting == [LENGTH]
 
 
-def test_vectors_have_length_one_and_keep_their_order(writer: Writer) -> None:
+@pytest.mark.parametrize("kind", ["embedding", "null"])
+def test_vectors_have_length_one_and_keep_their_order(request: pytest.FixtureRequest, kind: str) -> None:
+    writer: Writer = request.getfixturevalue(kind)
     one, two = writer.embed(["the cat", "a hen in the road"])
     assert sum(value * value for value in one) == pytest.approx(1, abs=1e-4)
     assert writer.embed(["a hen in the road"])[0] == pytest.approx(two, abs=1e-4)
     assert one != two
+
+
+def test_a_model_that_embeds_writes_too(embedding: Writer) -> None:
+    assert list(embedding.complete("the cat", letters(max_tokens=2)))[-1].finish == LENGTH
+
+
+def test_without_embedding_there_are_no_vectors(real: Writer) -> None:
+    with pytest.raises(EngineError, match="embeddings"):
+        real.embed(["x"])
 
 
 @pytest.mark.parametrize(
@@ -232,7 +250,7 @@ def test_keys_and_values_in_eight_bits_write_too(model: Path) -> None:
         Writer(model, cache_type="q3_0")
 
 
-@pytest.mark.parametrize("kind", ["ngram-simple", "ngram-cache", "ngram-mod", "ngram-map-k", "draft"])
+@pytest.mark.parametrize("kind", [*NGRAM_KINDS, "draft"])
 def test_speculation_changes_no_answer(real: Writer, model: Path, tmp_path: Path, kind: str) -> None:
     draft = tiny_gguf(tmp_path / "draft.gguf", Tiny(type="Q8_0")) if kind == "draft" else None
     options = letters(max_tokens=60, cache=False)
@@ -248,7 +266,14 @@ def test_speculation_changes_no_answer(real: Writer, model: Path, tmp_path: Path
 
 
 def test_odd_settings_are_refused(model: Path, tmp_path: Path) -> None:
-    for odd in ({"context": 0}, {"slots": 0}, {"threads": 0}, {"speculation": "draft"}, {"speculation": "luck"}):
+    for odd in (
+        {"context": 0},
+        {"slots": 0},
+        {"threads": 0},
+        {"speculation": "draft"},
+        {"speculation": "luck"},
+        {"embedding": True, "slots": 2},
+    ):
         with pytest.raises(UsageError):
             Writer(model, **odd)  # type: ignore[arg-type]
     cut = tmp_path / "cut.gguf"

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from shoestring.bundle.bom.facts import CASCADE, ORIGINAL, data_ref, rung_ref, student_ref
 from shoestring.bundle.bom.figures import Figure, machine_words, number
 from shoestring.domain.manifest import student_name
+from shoestring.domain.score import Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shoestring.domain.divergence import KlCertificate
     from shoestring.domain.evidence import Evidence
     from shoestring.domain.ladder import Rung
     from shoestring.domain.manifest import Manifest, Student
     from shoestring.domain.model import TensorSpec
-    from shoestring.domain.score import Certificate
 
 LIKE_THE_SPLIT = "What is certified holds for data like the certification split, and for no other."
 UNCERTIFIED = "Neither measured nor certified on the accelerator that it is for."
@@ -68,8 +69,9 @@ def rung(manifest: Manifest, evidence: Evidence, given: Rung, sha256: str, figur
     made_from = manifest.student(given.name)
     spec = (manifest.input, manifest.output) if made_from is None else (made_from.input, made_from.output)
     offered = {one.name: one for one in manifest.ladder.offered or ()}.get(given.name)
-    limits = [LIKE_THE_SPLIT] if given.certificate is not None else [REFERENCE if offered is None else UNCERTIFIED]
-    limits += _checked_on(given.certificate)
+    held = given.certificate or given.kl_certificate
+    limits = [LIKE_THE_SPLIT] if held is not None else [REFERENCE if offered is None else UNCERTIFIED]
+    limits += _checked_on(held)
     limits += [] if offered is None else [offered.why]
     limits += [f"Made by the recipe's passes: {note}." for note in candidate.notes]
     card = {
@@ -121,7 +123,7 @@ def cascade(manifest: Manifest, sha256: str, figures: Sequence[Figure]) -> dict[
 
 def _parameters(manifest: Manifest, evidence: Evidence, takes: TensorSpec, gives: TensorSpec) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "task": "image-classification" if manifest.head is None else "object-detection",
+        "task": _task(manifest),
         "datasets": [{"ref": data_ref(split.name)} for split in evidence.splits],
         "inputs": [{"format": _words(takes)}],
         "outputs": [{"format": _words(gives)}],
@@ -130,8 +132,16 @@ def _parameters(manifest: Manifest, evidence: Evidence, takes: TensorSpec, gives
     return found if family is None else {**found, "architectureFamily": family}
 
 
+def _task(manifest: Manifest) -> str:
+    if manifest.generation is not None:
+        return "text-generation"
+    return "image-classification" if manifest.head is None else "object-detection"
+
+
 def _family(manifest: Manifest, evidence: Evidence) -> str | None:
     """Told by the head of a detector, or by what most probed layers are; None where neither tells."""
+    if manifest.generation is not None:
+        return f"transformer that writes text ({manifest.generation.transformer.architecture})"
     if manifest.head is not None:
         return f"detector with a {manifest.head.kind} head"
     operators = [probe.operator for probe in evidence.sensitivity]
@@ -154,17 +164,19 @@ def _metric(figure: Figure) -> dict[str, Any]:
 def _considerations(given: Rung, limits: list[str]) -> Mapping[str, list[str]]:
     timing = given.candidate.cost.at(given.threads)
     pace = f"{timing.ratio_to_original:.3f} of the original's latency at {timing.threads} thread(s)"
+    if given.kl_certificate is not None:
+        kl = f"its KL to the original is at most {given.kl_certificate.max_kl:.3g} nats a token"
+        return {"technicalLimitations": limits, "performanceTradeoffs": [f"{pace}, for which {kl}."]}
     if given.certificate is None:
         return {"technicalLimitations": limits, "performanceTradeoffs": [f"{pace}."]}
     drop = f"{given.certificate.metric} falls by at most {100 * given.certificate.max_drop:.2f} points"
     return {"technicalLimitations": limits, "performanceTradeoffs": [f"{pace}, for which {drop}."]}
 
 
-def _checked_on(given: Certificate | None) -> list[str]:
+def _checked_on(given: Certificate | KlCertificate | None) -> list[str]:
     """Integer answers differ between instruction sets, so a certificate speaks of some."""
     if given is None:
         return []
     found = [f"Certified on {given.runtime} {given.runtime_version} with {' '.join(given.isa) or 'no vector units'}."]
-    return found + [
-        f"Checked on {one.board} ({one.core}): {one.same} of {one.n} answers alike." for one in given.also or ()
-    ]
+    also = (given.also or ()) if isinstance(given, Certificate) else ()
+    return found + [f"Checked on {one.board} ({one.core}): {one.same} of {one.n} answers alike." for one in also]

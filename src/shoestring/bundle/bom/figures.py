@@ -10,6 +10,7 @@ from shoestring.domain.evidence import Evidence
 if TYPE_CHECKING:
     from shoestring.domain.cascade import Cascade
     from shoestring.domain.cost import Cost
+    from shoestring.domain.divergence import Divergence, KlCertificate
     from shoestring.domain.ladder import Candidate, Rung
     from shoestring.domain.score import Certificate, Score
 
@@ -36,8 +37,12 @@ def rung_figures(rung: Rung) -> tuple[Figure, ...]:
     """Scores, certificate and cost of one rung."""
     candidate = rung.candidate
     found = [figure for score in candidate.scores for figure in _scored(score)]
+    if candidate.divergence is not None:
+        found += _diverged(candidate.divergence)
     if rung.certificate is not None:
         found += _certified(rung.certificate)
+    if rung.kl_certificate is not None:
+        found += _certified_kl(rung.kl_certificate)
     return (*found, *_cost(candidate))
 
 
@@ -71,6 +76,47 @@ def _certified(given: Certificate) -> list[Figure]:
     ]
 
 
+def _diverged(found: Divergence) -> list[Figure]:
+    where = f"{found.split} split, {found.blocks} blocks, {found.tokens} tokens"
+    sure = f"{where}, interval at confidence {number(found.confidence)}"
+    ratio = found.perplexity / found.original_perplexity
+    return [
+        Figure("KL to the original, nats a token", found.kl, sure, found.kl_low, found.kl_high),
+        Figure(
+            "agreement on the likeliest next token",
+            found.agreement,
+            sure,
+            found.agreement_low,
+            found.agreement_high,
+        ),
+        Figure("perplexity", found.perplexity, where),
+        Figure("perplexity of the original", found.original_perplexity, where),
+        # Ends that leave out the ratio itself by a rounding step would be no interval.
+        Figure("perplexity ratio", ratio, sure, min(ratio, found.ratio_low), max(ratio, found.ratio_high)),
+    ]
+
+
+def _certified_kl(given: KlCertificate) -> list[Figure]:
+    split = f"certification split, {given.blocks} blocks"
+    where = f"{split} each counted up to {number(given.cap)}, confidence {number(given.confidence)}; {given.method}"
+    return [
+        Figure("KL to the original, certified at most, nats", given.max_kl, where),
+        Figure("KL to the original, mean of capped blocks, nats", given.mean, split),
+    ]
+
+
+def _tokens(cost: Cost) -> list[Figure]:
+    """How fast text is read and written, and memory by context."""
+    found = []
+    for rate in cost.tokens.rates if cost.tokens is not None else ():
+        where = f"{rate.threads} thread(s), after {rate.prompt_tokens} tokens; {_ground(cost)}"
+        found.append(Figure("prompt read, tokens/s", rate.prefill_per_s, where, rate.prefill_low, rate.prefill_high))
+        found.append(Figure("text written, tokens/s", rate.decode_per_s, where, rate.decode_low, rate.decode_high))
+    for context, size in cost.tokens.memory if cost.tokens is not None else ():
+        found.append(Figure(f"peak memory at {context} tokens, bytes", size, _ground(cost)))
+    return found
+
+
 def _cost(candidate: Candidate) -> list[Figure]:
     cost, found = candidate.cost, []
     for timing in cost.timings:
@@ -85,7 +131,7 @@ def _cost(candidate: Candidate) -> list[Figure]:
     if cost.predicted is not None:
         low, high = cost.predicted.memory_low_bytes, cost.predicted.memory_high_bytes
     found.append(Figure("peak memory, bytes", cost.peak_rss_bytes, _ground(cost), low, high))
-    return [*found, Figure("size, bytes", cost.size_bytes, "the model's file")]
+    return [*found, *_tokens(cost), Figure("size, bytes", cost.size_bytes, "the model's file")]
 
 
 def _ground(cost: Cost) -> str:

@@ -26,7 +26,8 @@ _USES = {
 
 def data(manifest: Manifest, evidence: Evidence, hashes: Mapping[str, str]) -> list[dict[str, Any]]:
     """Splits, golden inputs and evidence, by hashes and counts: no name, path or pixel of an image."""
-    splits = [_split(split, hashes[data_ref(split.name)]) for split in evidence.splits]
+    what = "images" if manifest.preprocess is not None else "texts"
+    splits = [_split(split, hashes[data_ref(split.name)], what) for split in evidence.splits]
     golden = _data(GOLDEN, "golden inputs", "dataset", "What a device replays before it trusts the bundle.")
     proof = _data(EVIDENCE, "evidence", "other", "What scores and certificates rest on: answers, splits, the machine.")
     return [*splits, {**golden, "hashes": hashed(hashes[GOLDEN])}, {**proof, "hashes": hashed(hashes[EVIDENCE])}]
@@ -81,11 +82,12 @@ def _source(rung: Rung) -> str:
     return ORIGINAL if name is None else student_ref(name)
 
 
-def _split(split: Split, sha256: str) -> dict[str, Any]:
-    found = _data(data_ref(split.name), f"{split.name} split", "dataset", _USES.get(split.name, "Images."))
+def _split(split: Split, sha256: str, what: str) -> dict[str, Any]:
+    use = _USES.get(split.name, f"{what.capitalize()}.")
+    found = _data(data_ref(split.name), f"{split.name} split", "dataset", use)
     told = properties(
-        hash_is_of="the list of the images' own SHA-256, in order",
-        images=str(len(split.images)),
+        hash_is_of=f"the list of the {what}' own SHA-256, in order",
+        **{what: str(len(split.images))},
         in_the_bundle="no",
         labels="known" if split.labels is not None else "not known",
         licence="not known: the workshop is not told it",

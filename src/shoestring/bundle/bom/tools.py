@@ -42,6 +42,8 @@ LIBRARIES = {
     "litert": Library("ai-edge-litert", "Apache-2.0"),
     "ncnn": Library("ncnn", "BSD-3-Clause"),
     "ncnn-vulkan": Library("ncnn", "BSD-3-Clause"),
+    "llamacpp": Library("xllamacpp", "MIT"),
+    "xllamacpp": Library("xllamacpp", "MIT"),
     "native": Library(None, "Apache-2.0"),
     "null": Library(None, "Apache-2.0"),
 }

@@ -2,11 +2,11 @@
 
 Somebody bets against "the mean is at least m". Before each value x in [0, 1] a part of the capital goes on it: capital
 is multiplied by 1 + c (m - x) / (1 - m), which is never below 1 - c, with c in [0, 1]. While the mean is at least m, no
-such game is expected to win: its capital after all values has mean at most 1, so by Markov's inequality it reaches 1 / p
-with a chance of at most p (Waudby-Smith and Ramdas 2024, JRSS B 86:1, arXiv 2010.09686, propositions 2 and 3; Shafer and
-Vovk 2019). The capital is spread over a fixed grid of c, so nothing is learnt from what it is held against, and the
-order of the values does not matter. The grid follows the arcsine law, as Cover and Ordentlich's universal portfolio
-(1996, IEEE Transactions on Information Theory 42:348), which costs least where the best bet is not known.
+such game is expected to win: its capital after all values has mean at most 1, so by Markov's inequality it reaches
+1 / p with a chance of at most p (Waudby-Smith and Ramdas 2024, JRSS B 86:1, arXiv 2010.09686, propositions 2 and 3;
+Shafer and Vovk 2019). The capital is spread over a fixed grid of c, so nothing is learnt from what it is held against,
+and the order of the values does not matter. The grid follows the arcsine law, as Cover and Ordentlich's universal
+portfolio (1996, IEEE Transactions on Information Theory 42:348), which costs least where the best bet is not known.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def certify_each(
 
 
 def capped_mean(trace: BlockTrace, cap: float) -> tuple[float, int]:
-    """Mean of blocks, each counted up to `cap`, and how many were above it; `bundle.divergence_rules` counts it again."""
+    """Mean of blocks, each counted up to `cap`, and how many were above it; `divergence_rules` counts it again."""
     capped = [min(kl, cap) for kl in trace.kl]
     return math.fsum(capped) / len(capped), sum(kl > cap for kl in trace.kl)
 

@@ -60,8 +60,8 @@ def describe(count: int, threads: Sequence[int]) -> str:
     """How costs were measured, for the evidence."""
     return (
         f"{count} files took turns in {ROUNDS} rounds after one that did not count, at {', '.join(map(str, threads))} "
-        f"thread(s): a prompt of {PROMPT_TOKENS} tokens read, {WRITTEN_TOKENS} tokens written, nothing sampled; memory is "
-        "the peak of a fresh process that reads a prompt in a context of that length"
+        f"thread(s): a prompt of {PROMPT_TOKENS} tokens read, {WRITTEN_TOKENS} tokens written, nothing sampled; memory "
+        "is the peak of a fresh process that reads a prompt in a context of that length"
     )
 
 
@@ -83,7 +83,7 @@ def _measure(bench: Bench, written: Sequence[Written], threads: Sequence[int]) -
                 bench.progress(f"measuring, round {turn} of {ROUNDS}", number, len(written))
                 with contextlib.nullcontext(open_[one.name]) if together else _scorer(one.path) as scorer:
                     for count in threads:
-                        found = scorer.rate(prompt_of(bench), WRITTEN_TOKENS, threads=count, batch_threads=count)
+                        found = scorer.rate(prompt_of(bench), WRITTEN_TOKENS, threads=count, prefill_threads=count)
                         if turn:
                             times.setdefault((one.name, count), []).append(found)
     memory = {one.name: _memory(bench, one, max(threads)) for one in written}

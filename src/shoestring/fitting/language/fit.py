@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.base.cache import Cache
 from shoestring.base.errors import BudgetError, UsageError
+from shoestring.base.units import format_bytes
 from shoestring.chips.host import this_machine
 from shoestring.compress.language.family import family_of
 from shoestring.domain.budget import Budget
@@ -29,7 +30,6 @@ from shoestring.evaluate.language.bootstrap import divergence
 from shoestring.evaluate.language.certify import CAP_FACTOR
 from shoestring.evaluate.language.documents import open_documents
 from shoestring.evaluate.statistics import check_confidence
-from shoestring.base.units import format_bytes
 from shoestring.fitting.language import assemble, choosing, golden, making
 from shoestring.fitting.language.bench import Bench, Written
 from shoestring.fitting.language.pricing import THIS_MACHINE, Place, price

@@ -1,4 +1,4 @@
-"""The golden set of a model that writes: a few prompts, and how likely each rung finds the original's best next tokens."""
+"""The golden set of a model that writes: a few prompts, and how likely each rung finds the best next tokens."""
 
 from __future__ import annotations
 

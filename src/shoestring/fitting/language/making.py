@@ -137,9 +137,7 @@ def _written(bench: Bench, mix: Mix, path: Path) -> Written:
     size = path.stat().st_size
     counts = Counter(mix.types.values())
     ends = {"embedding": mix.types.get("token_embd.weight"), "head": mix.types.get("output.weight")}
-    options = {kind: count for kind, count in sorted(counts.items())} | {
-        name: kind for name, kind in ends.items() if kind is not None
-    }
+    options = dict(sorted(counts.items())) | {name: kind for name, kind in ends.items() if kind is not None}
     recipe = Recipe(mix_name(size), "mixed", (Step("mix", dict(options)),), MIX_WHY, mix.loss)
     most = ", ".join(f"{count} in {kind}" for kind, count in counts.most_common())
     sha256 = hash_of(path) or ""

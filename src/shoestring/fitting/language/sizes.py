@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from shoestring.base.errors import BudgetError
@@ -65,7 +66,7 @@ def size_for(curve: Sequence[tuple[int, float]], loss: float) -> int:
     tiny = 1e-9  # keeps logarithms finite where nothing is lost
     if loss >= curve[0][1]:
         return curve[0][0]
-    for (small, worse), (large, better) in zip(curve, curve[1:], strict=False):
+    for (small, worse), (large, better) in pairwise(curve):
         if loss >= better:
             high, low, at = (math.log(max(tiny, one)) for one in (worse, better, loss))
             part = 1.0 if high <= low else (high - at) / (high - low)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ def check_defaults(words: np.ndarray[Any, np.dtype[np.int32]], named: str) -> No
 def open_library() -> Library:
     """The installed one. Raises as `shared_object` and `Library`, and EngineError when it cannot be loaded."""
     path = shared_object()
+    os.environ["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself when it aborts, for many seconds
     try:
         functions = ctypes.CDLL(str(path))
     except OSError as error:

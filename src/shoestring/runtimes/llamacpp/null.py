@@ -1,6 +1,6 @@
 """A writer without a model: it answers what it was told to, in a real process, by the real protocol, with real faults.
 
-Its "model" is a file of JSON with the fields of `NullPlan`; what builds on writers is tested with it instead of weights:
+Its "model" is a file of JSON with the fields of `NullPlan`; what builds on writers is tested with it, without weights:
 
     with null_writer(write_plan(folder / "null.json", NullPlan(words=("one ", "two ")))) as writer: ...
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SERVE = "shoestring.runtimes.llamacpp.null_child:serve"
 POISONS = ("crash", "exit", "hang", "flood", "garbage", "long-line", "leak", "cut", "refuse")
-"""Killed by a signal; an exit; silence; 20 MB of words on stderr; no JSON; a line without end; 1 GB of memory; an answer
+"""Killed by a signal; an exit; silence; 20 MB of words on stderr; no JSON; an endless line; 1 GB of memory; an answer
 that ends too early; an error in the middle."""
 POISON = "poison:"
 CANCELLED = "ask:cancelled"

@@ -63,7 +63,7 @@ class NullDesk(Desk):
             raise ModelError("the null writer refuses its model, as that says")
         server = _Server(request["socket"], plan, request["context"])
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        return {"version": "null 1"}
+        return {"version": "null 1", "trained_context": request["context"]}
 
     def _do_wait(self, request: dict[str, Any]) -> None:
         threading.Event().wait()
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(plan.token_s if place else 0.0)
             marks = {"content": [{"token": word, "logprob": plan.logprob, "top_logprobs": []}]}
             told = {"logprobs": marks} if body.get("logprobs") else {}
-            text = {"delta": {"content": word}} if self.path == CHAT else {"text": word}
+            text: dict[str, Any] = {"delta": {"content": word}} if self.path == CHAT else {"text": word}
             yield {"choices": [{"index": 0, "finish_reason": None, **text, **told}]}
             if poison is not None and place == 0:
                 if poison == "cut":
