@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from proof_scale import SCALE
 from shoestring.base.errors import BudgetError, UsageError
 from shoestring.domain.bits import TypeChoice
 from shoestring.search.bits import GAP, choose, smallest_bytes, spread
-
-from proof_scale import SCALE
 
 TYPES = ("Q8_0", "Q5_0", "Q4_0")
 SIZES = {"Q8_0": 34, "Q5_0": 22, "Q4_0": 18}
@@ -86,7 +86,7 @@ def test_what_cannot_be_met_says_what_can() -> None:
     choices = [TypeChoice("a", "Q8_0", 3_400_000, 0.0, 1e-3), TypeChoice("a", "Q4_0", 1_800_000, 0.1, 2e-3)]
     with pytest.raises(BudgetError, match=r"1\.8 MB, and 1 MB"):
         choose(choices, 1_000_000)
-    with pytest.raises(BudgetError, match="1 ms a token, and 0.5 ms"):
+    with pytest.raises(BudgetError, match=r"1 ms a token, and 0\.5 ms"):
         choose(choices, 10_000_000, 0.5e-3)
     assert choose(choices, 10_000_000, 1e-3).types == {"a": "Q8_0"}
 

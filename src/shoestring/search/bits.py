@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SECONDS = 10.0  # for one choice; 2,300 choices of 211 tensors take 0.3
 GAP = 1e-4  # of the sum: predictions are good to a tenth at best
 ROUNDING = 1e-9  # of a limit of seconds: sums of floats
-TRIES = 20  # a solver keeps limits within a tolerance, and a byte too many is too many: the limit is lowered and tried again
+TRIES = 20  # a solver keeps limits within a tolerance; where that is a byte too many, the limit is lowered
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _solve(problem: _Problem, max_bytes: float, max_token_s: float | None) -> tu
     answer = milp(
         loss / scale,
         constraints=limits,
-        integrality=np.ones(n),
+        integrality=np.ones(n, dtype=np.int64),
         bounds=Bounds(0, 1),
         options={"time_limit": SECONDS, "mip_rel_gap": GAP},
     )

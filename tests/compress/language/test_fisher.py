@@ -1,4 +1,4 @@
-"""Predicted divergences are those that come; a sample of rows tells what all would; the Gram matrix is the sum it claims to be."""
+"""Predicted divergences are those that come; a sample of rows tells what all would."""
 
 from __future__ import annotations
 

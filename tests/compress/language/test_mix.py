@@ -1,4 +1,4 @@
-"""From a file to its findings to a mix: what is predicted comes, what is kept is kept, and what cannot be is refused."""
+"""From a file to its findings to a mix: what is predicted comes, what is kept is kept."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_the_choice_beats_its_opposite(narrow: SimpleNamespace) -> None:
     choices = narrow.findings.choices
     middle = sum(c.size_bytes for c in choices if c.type == "Q5_0")
     worst = max(c.loss for c in choices)
-    turned = [type(c)(c.tensor, c.type, c.size_bytes, worst - c.loss if c.type != "Q4_0" else 2 * worst) for c in choices]
+    turned = [
+        type(c)(c.tensor, c.type, c.size_bytes, worst - c.loss if c.type != "Q4_0" else 2 * worst) for c in choices
+    ]
     good = came(narrow, mixed(narrow, choose(choices, middle).types))
     bad = came(narrow, mixed(narrow, choose(turned, middle).types))
     assert good < 0.9 * bad

@@ -63,7 +63,7 @@ class Family:
         return f"{EMBEDDING if self.tied else HEAD}.weight"
 
     def linears(self) -> list[str]:
-        """Names of all matrices that may be stored in blocks: layers in order, then head, then an embedding of its own."""
+        """Names of all matrices stored in blocks: layers in order, the head, an embedding of its own."""
         found = [f"blk.{layer}.{role}.weight" for layer in range(self.layers) for role in LAYER_LINEARS]
         return [*found, self.head_name, *(() if self.tied else (f"{EMBEDDING}.weight",))]
 

@@ -109,7 +109,7 @@ def backward(weights: LayerWeights, family: Family, trace: Trace, gradient: Floa
     fed = at["ffn_up"] @ weights.matrices["ffn_up"] + at["ffn_gate"] @ weights.matrices["ffn_gate"]
     middle = gradient + norm_back(kept["middle"], weights.norms["ffn_norm"], kept["ffn_inverse"], fed)
     at["attn_output"] = middle
-    read = _split(middle @ weights.matrices["attn_output"], family.heads)
+    read = _split(np.asarray(middle @ weights.matrices["attn_output"], dtype=np.float32), family.heads)
     parts = dict(zip("qkv", attend_back(kept["q"], kept["k"], kept["v"], kept["attention"], read), strict=True))
     for name in ("q", "k"):
         parts[name] = turn(parts[name], weights.cosines, -weights.sines, family.halves)

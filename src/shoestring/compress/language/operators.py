@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 def norm(x: Float, weight: Float, epsilon: float) -> tuple[Float, Float]:
     """RMSNorm: x / rms(x) * weight, and 1 / rms(x) with a last axis of 1."""
     inverse = 1 / np.sqrt(np.mean(np.square(x), axis=-1, keepdims=True) + np.float32(epsilon))
-    return x * inverse * weight, inverse
+    return np.asarray(x * inverse * weight, dtype=np.float32), np.asarray(inverse, dtype=np.float32)
 
 
 def norm_back(x: Float, weight: Float, inverse: Float, gradient: Float) -> Float:
@@ -73,7 +73,7 @@ def attend(q: Float, k: Float, v: Float) -> tuple[Float, Float]:
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)
-    return np.matmul(scores, np.repeat(v, share, axis=1)), scores
+    return np.asarray(np.matmul(scores, np.repeat(v, share, axis=1)), dtype=np.float32), scores
 
 
 def attend_back(q: Float, k: Float, v: Float, attention: Float, gradient: Float) -> tuple[Float, Float, Float]:
@@ -97,5 +97,5 @@ def _shared(gradient: Float, share: int) -> Float:
 def gate(z: Float) -> tuple[Float, Float]:
     """SiLU and its derivative."""
     sigmoid = 1 / (1 + np.exp(-np.clip(z, -80, 80)))
-    silu = z * sigmoid
-    return silu, sigmoid * (1 + z - silu)
+    silu = np.asarray(z * sigmoid, dtype=np.float32)
+    return silu, np.asarray(sigmoid * (1 + z - silu), dtype=np.float32)

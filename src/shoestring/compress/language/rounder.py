@@ -17,7 +17,8 @@ from shoestring.weights.encode import quantize
 
 Bytes = npt.NDArray[np.uint8]
 LEVELS = (
-    "F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0", "IQ4_NL", "Q3_K", "Q2_K",
+    "F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0", "IQ4_NL", "IQ4_XS",
+    "Q3_K", "Q2_K",
 )  # fmt: skip
 """Types that a mix may be made of, the widest first."""
 
@@ -50,7 +51,7 @@ class Rounder:
         return np.asarray(dequantize(self._raw[name], tensor.type, tensor.shape), dtype=np.float32)
 
     def types(self, name: str) -> tuple[str, ...]:
-        """Types that the tensor may take. One that is stored in a type of these is never stored wider: that adds nothing."""
+        """Types that the tensor may take. One that has a type of these is never stored wider: that adds nothing."""
         tensor = self.stored(name)
         possible = applicable(tensor.shape)
         found = [kind for kind in self._types if kind in possible and kind != tensor.type]
