@@ -172,7 +172,7 @@ def test_what_makes_no_sense_is_refused_before_work(job: Job, change, error, wor
 
 def test_too_few_texts_for_a_margin_are_told_before_work(job: Job, tmp_path) -> None:
     texts = write_texts(tmp_path / "few", count=48, seed=1)
-    with pytest.raises(BudgetError, match="blocks are too few to certify a KL of 0.05; about"):
+    with pytest.raises(BudgetError, match=r"blocks are too few to certify a KL of 0\.05; about"):
         fit_language(
             job.model,
             texts,
