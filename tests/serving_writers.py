@@ -13,12 +13,17 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from null_writers import CONTEXT, NullWriter
 from serving import Server, settings_of
+from shoestring.base.errors import EngineFaultError
 from shoestring.device.language.app import WriterApp
+from shoestring.device.language.encoder import EncoderApp, EncoderService
 from shoestring.device.language.garage import Garage
 from shoestring.device.language.jobs import Always, Chooser
 from shoestring.device.language.nouns import Rungs
@@ -64,6 +69,26 @@ def make_service(
     )
 
 
+class NullEncoder:
+    """Vectors that tell texts apart: lengths, letters, and a one."""
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        if "!die" in texts:
+            raise EngineFaultError("the engine crashed (signal 11)", "crashed")
+        return np.array([[len(text), sum(map(ord, text)) / 1000, 1.0] for text in texts], np.float32)
+
+    def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        return [("long" if len(text) > 10 else "short", 0.5 + len(text) / 1000) for text in texts]
+
+    def count(self, texts: Sequence[str]) -> tuple[int, tuple[int, ...]]:
+        words = [len(text.split()) for text in texts]
+        return sum(min(count, 5) for count in words), tuple(i for i, count in enumerate(words) if count > 5)
+
+
+def make_encoder(*, classifies: bool = False) -> EncoderService:
+    return EncoderService(NAME, "int8", NullEncoder(), None if classifies else 3, LiveState(NAME))
+
+
 class WriterServer(Server):
     """As `Server`, of this file."""
 
@@ -94,9 +119,14 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--cascade", action="store_true")
     parser.add_argument("--limits", type=json.loads, default={})
+    parser.add_argument("--encoder", choices=("embeds", "classifies"))
     arguments = parser.parse_args()
-    service = make_service(seconds=arguments.seconds, slots=arguments.slots, cascade=arguments.cascade)
     settings = settings_of({"connections": 512, "client_connections": 512, **arguments.settings})
+    if arguments.encoder is not None:
+        encoder = EncoderApp(make_encoder(classifies=arguments.encoder == "classifies"), settings)
+        run_server(encoder, settings, started=lambda port: print(json.dumps({"port": port}), flush=True))
+        return
+    service = make_service(seconds=arguments.seconds, slots=arguments.slots, cascade=arguments.cascade)
     app = WriterApp(service, settings, **arguments.limits)
     run_server(app, settings, started=lambda port: print(json.dumps({"port": port}), flush=True))
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("answer")]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from shoestring.cli.trust_options import add_trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from shoestring.bundle import Bundle
     from shoestring.device.language.garage import Garage
@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         with garage.lease(rung):  # loaded before the first question, so that what is wrong is said now
             console.say(f"{bundle.manifest.name}, rung {rung}")
         talk = Talk(arguments.system, options, arguments.max_turns or MOST_TURNS)
-        session = Session(bundle, garage, rung, talk, as_json=arguments.json)
+        names = tuple(one.name for one in bundle.manifest.ladder.rungs)
+        session = Session(names, garage, rung, talk, as_json=arguments.json)
         if sys.stdin.isatty() and not arguments.json:
             session.converse()
         else:
@@ -74,15 +75,15 @@ class Session:
     """What the user sees.
 
     Args:
-        bundle: open.
-        garage: of its rungs.
+        names: of the rungs.
+        garage: of them.
         rung: to begin with.
         talk: the conversation.
         as_json: whether answers are lines of JSON.
     """
 
-    def __init__(self, bundle: Bundle, garage: Garage, rung: str, talk: Talk, *, as_json: bool) -> None:
-        self._bundle, self._garage, self._rung, self._talk, self._json = bundle, garage, rung, talk, as_json
+    def __init__(self, names: Sequence[str], garage: Garage, rung: str, talk: Talk, *, as_json: bool) -> None:
+        self._names, self._garage, self._rung, self._talk, self._json = names, garage, rung, talk, as_json
         self._last: Said | None = None
 
     def converse(self) -> None:
@@ -147,9 +148,8 @@ class Session:
     def _change(self, name: str) -> None:
         from shoestring.cli import console
 
-        names = [rung.name for rung in self._bundle.manifest.ladder.rungs]
-        if name not in names:
-            console.say(f"the rungs are {', '.join(names)}; this is {self._rung}")
+        if name not in self._names:
+            console.say(f"the rungs are {', '.join(self._names)}; this is {self._rung}")
             return
         with self._garage.lease(name):
             self._rung = name
@@ -212,7 +212,7 @@ def _options(arguments: argparse.Namespace) -> Options:
 def _garage(bundle: Bundle, rung: str | None) -> tuple[Garage, str]:
     from shoestring.base.errors import UsageError
     from shoestring.device.language.garage import Garage
-    from shoestring.device.language.llama import load_rung
+    from shoestring.device.language.llama import Loader
 
     manifest = bundle.manifest
     if manifest.generation is None or not manifest.generation.chat:
@@ -223,7 +223,7 @@ def _garage(bundle: Bundle, rung: str | None) -> tuple[Garage, str]:
     if rung is not None and rung not in names:
         raise UsageError(f"no rung is called {rung!r}", hint=f"there are {', '.join(names)}")
     memory = {one.name: one.candidate.cost.peak_rss_bytes for one in ladder.rungs}
-    return Garage(lambda name: load_rung(bundle, ladder.rung(name)), memory, most=1), rung or ladder.chosen
+    return Garage(Loader(bundle), memory, most=1), rung or ladder.chosen
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.cli.fit_writer import fill_writer
+from shoestring.cli.fit_text import fill_text
 from shoestring.cli.options import add_preprocess, add_weights, preprocess_from
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--cache", type=Path, metavar="DIR", help="finished steps (default: the user's cache)")
     add_preprocess(parser)
     fill_writer(parser)
+    fill_text(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -116,6 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.fit_kinds import WRITER, kind_of
     from shoestring.cli.fit_writer import fit_writer
+    from shoestring.cli.fit_kinds import ENCODER, kind_of
+    from shoestring.cli.fit_text import fit_encoder
     from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade, show_detections
     from shoestring.domain.budget import Budget
     from shoestring.engines import open_engine
@@ -132,6 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if kind_of(arguments.model) == WRITER:
         return fit_writer(arguments, budget)
+    if kind_of(arguments.model) == ENCODER:
+        return fit_encoder(arguments, budget)
     meter = _meter(arguments)
     with (
         open_engine(arguments.engine, arguments.workers, arguments.ray_address) or contextlib.nullcontext() as engine,

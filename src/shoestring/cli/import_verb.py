@@ -1,4 +1,4 @@
-"""Read a model in another format and write it as ONNX, which every other verb takes.
+"""Read a model in another format and write it as ONNX, which every other verb takes; a model that writes, as GGUF.
 
 Other verbs read the same formats themselves. This one is for files that must be asked for (pickles of PyTorch, which
 run code when they are opened), for those that do not say how large their inputs are, and to see what a model becomes.
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shoestring.cli.options import add_quarantine, options_of
+
+if TYPE_CHECKING:
+    from shoestring.domain.model import Model
 
 EXAMPLE = "shoestring import net.pt --allow-pickle --shape x=Nx3x224x224 -o net.onnx"
 FREE = "n"
@@ -17,9 +21,20 @@ FREE = "n"
 
 def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", type=Path, help="ONNX, an exported program of PyTorch (.pt2), a Darknet .cfg or a .tflite file"
+        "model",
+        type=Path,
+        help="ONNX, an exported program of PyTorch (.pt2), a Darknet .cfg or a .tflite file, or a Hugging Face folder",
     )
-    parser.add_argument("-o", "--out", type=Path, required=True, help="ONNX file to write")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="file to write: ONNX, or .gguf for the folder of a model that writes",
+    )
+    parser.add_argument(
+        "--pooling", choices=("mean", "cls"), help="of the folder of an encoder that does not say (default: mean)"
+    )
     parser.add_argument(
         "--shape",
         action="append",
@@ -44,6 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.importers import import_model
 
+    if arguments.model.is_dir():
+        from shoestring.cli import import_folder
+
+        return import_folder.run(arguments)
     model = import_model(
         arguments.model,
         arguments.out,
@@ -55,6 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.show_json(model)
         return 0
+    show_model(model)
+    return 0
+
+
+def show_model(model: Model) -> None:
+    """Inputs, outputs and opset on stdout, notes on stderr."""
+    from shoestring.cli import console
+
     for kind, specs in (("input", model.inputs), ("output", model.outputs)):
         for spec in specs:
             shape = " x ".join("?" if size is None else str(size) for size in spec.shape)
@@ -63,7 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
     for note in model.notes:
         console.say(note)
     console.say(f"wrote {model.path}")
-    return 0
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int | None, ...]]:

@@ -121,6 +121,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
     from shoestring.inputs.spec import describe
+    from shoestring.inputs.text import text_words
 
     with open_bundle(arguments.target) as bundle:
         manifest, evidence = bundle.manifest, bundle.evidence()
@@ -136,13 +137,15 @@ def _bundle(arguments: argparse.Namespace) -> int:
         console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
     _show_origin(manifest, evidence)
-    if manifest.generation is not None:
+    if manifest.text is not None:
+        print(f"task: {text_words(manifest.text, manifest.output.shape[1])}")
+    elif manifest.generation is not None:
         show_generation(manifest.generation)
     else:
         print(f"task: {_task(manifest.head)}")
         print(f"pre-processing: {describe(manifest.pixels)}")
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
-    print(f"{'texts' if manifest.generation is not None else 'images'}: {splits}; metric: {evidence.metric}")
+    print(f"{'texts' if manifest.preprocess is None else 'images'}: {splits}; metric: {evidence.metric}")
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))
     show_detections(evidence)
     show_sizes(files, bundle_bytes)

@@ -1,4 +1,4 @@
-"""Answer images, a video or a camera with a bundle: classes, or the boxes of a detector.
+"""Answer images, a video, a camera or texts with a bundle: classes, the boxes of a detector, or embeddings.
 
 The golden set is replayed first: a bundle that answers otherwise here is not used. Videos, cameras and addresses run
 under the governor, in a process that may be replaced; so do images when one of its limits is named.
@@ -33,7 +33,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="SOURCE",
-        help="images and folders of them; or one video file, camera (/dev/video0) or address (rtsp://...)",
+        help="images and folders of them; or one video file, camera (/dev/video0) or address (rtsp://...); of an "
+        "encoder texts, .txt files, folders of them, or - for a text a line",
     )
     parser.add_argument("--rung", help="name of the rung (default: the chosen one)")
     parser.add_argument(
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.errors import EngineError, TrustError, UsageError
     from shoestring.cli import console
     from shoestring.cli.run_live import is_live, run_live
+    from shoestring.cli.run_text import answer_texts
     from shoestring.cli.run_writer import write_answers
     from shoestring.device import expand
 
@@ -88,7 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         bundle, watching = bundle_for(arguments, stack)
         try:
-            if bundle.manifest.generation is not None:
+            if bundle.manifest.text is not None:
+                answered = answer_texts(arguments, bundle, stack)
+            elif bundle.manifest.generation is not None:
                 answered = write_answers(arguments, bundle, stack)
             else:
                 answered = _answer(arguments, bundle, expand(arguments.files), stack)

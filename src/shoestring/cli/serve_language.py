@@ -109,14 +109,13 @@ def check_writing(arguments: argparse.Namespace) -> None:
 
 def _running(arguments: argparse.Namespace, bundle: Bundle, listeners: Sequence[Listener]) -> WriterRunning:
     from shoestring.cli.live_options import asked_of
-    from shoestring.device.language.llama import load_rung
+    from shoestring.device.language.llama import Loader
     from shoestring.device.language.running import WriterRunning
     from shoestring.device.live.running import chip_of
 
-    ladder, at_once = bundle.manifest.ladder, arguments.at_once
     return WriterRunning(
         bundle.manifest,
-        lambda name: load_rung(bundle, ladder.rung(name), at_once),
+        Loader(bundle, arguments.at_once),
         replace(asked_of(arguments), rate=arguments.tokens_per_s),
         chip=chip_of(bundle, arguments.chip, arguments.chip_file),
         listeners=listeners,

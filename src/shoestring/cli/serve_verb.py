@@ -1,6 +1,7 @@
 """Serve a bundle over HTTP, under the governor: the Open Inference Protocol, figures for Prometheus, a page for people.
 
-A bundle that writes text speaks OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
+A bundle that writes text speaks OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models; one of an encoder has
+/v1/embeddings, or classes of texts in the Open Inference Protocol.
 
 It listens on this machine alone. Any other host needs tokens and TLS. With --source a camera or a video runs beside the
 requests, and the page shows its pictures. Nothing is sent anywhere but to who asks.
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoestring.cli.live_options import add_limits, add_mqtt, add_sparing
+from shoestring.cli.serve_encoder import serve_encoder
 from shoestring.cli.serve_language import add_writing, serve_writer
 from shoestring.cli.slot_options import add_slots, begin_again, bundle_for
 from shoestring.cli.trust_options import add_trusted
@@ -102,9 +104,9 @@ def _serve(
     from shoestring.device.service.notify import Heart, Notifier
 
     console.say(hold(bundle, arguments))
-    if bundle.manifest.generation is not None:
-        started = partial(_started, arguments)
-        return serve_writer(arguments, settings, bundle, watching, stack, started)
+    of_text = serve_writer if bundle.manifest.generation is not None else serve_encoder
+    if bundle.manifest.preprocess is None:
+        return of_text(arguments, settings, bundle, watching, stack, partial(_started, arguments))
     asked = asked_of(arguments)
     stop = threading.Event()
     source = _source(arguments, bundle, stack)

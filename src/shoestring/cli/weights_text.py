@@ -24,7 +24,7 @@ def show(arguments: argparse.Namespace) -> int:
         figures = {"parameters": found.parameters, "bytes_by_type": found.bytes_by_type}
         console.show_json({"name": arguments.target.name, **figures, "weights": found})
         return 0
-    _head(found)
+    head(found)
     if found.metadata:
         console.show_table(("key", "value"), [(key, shown(value)) for key, value in found.metadata.items()])
     if arguments.layers:
@@ -32,7 +32,8 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _head(found: WeightsFile) -> None:
+def head(found: WeightsFile) -> None:
+    """The first lines: format, architecture, counts and bytes."""
     from shoestring.base.units import format_bytes, format_count
 
     version = f" version {found.version}" if found.version else ""

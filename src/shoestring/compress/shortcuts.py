@@ -119,7 +119,9 @@ def shorten(graph: Graph, stack: Stack, run: Run, linear: Linear) -> Graph:
     return made
 
 
-def best_run(graph: Graph, stack: Stack, drop: int, batches: Sequence[Batch], threads: int) -> tuple[Run, Linear, float]:
+def best_run(
+    graph: Graph, stack: Stack, drop: int, batches: Sequence[Batch], threads: int
+) -> tuple[Run, Linear, float]:
     """The run of `drop` blocks that the output misses least.
 
     Maps of all runs are fitted on most of the texts; the CONTESTANTS that miss least of their own change are compared

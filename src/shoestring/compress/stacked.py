@@ -1,7 +1,7 @@
-"""The blocks of an encoder, found in its graph: where one tensor alone carries everything from one block to the next.
+"""The blocks of an encoder, found in its graph: where one tensor alone carries everything from one to the next.
 
-A tensor is such a cut when every path from the embedding of the tokens to the output runs through it. Each block has one
-Softmax, and all blocks have the same operators at the same cuts; where that is not so, no blocks are found.
+A tensor is such a cut when every path from the embedding of the tokens to the output runs through it. Each block has
+one Softmax, and all blocks have the same operators at the same cuts; where that is not so, no blocks are found.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def find_stack(graph: Graph) -> Stack | str:
         return "no table is read by token ids"
     carried = _between(graph, table.output[0])
     cuts = _cuts(graph, carried)
-    softmaxes = [place for place, node in enumerate(graph.nodes) if node.op_type == "Softmax" and _carries(node, carried)]
+    softmaxes = [
+        place for place, node in enumerate(graph.nodes) if node.op_type == "Softmax" and _carries(node, carried)
+    ]
     if len(softmaxes) < 2:
         return f"it has {len(softmaxes)} attention blocks, fewer than two"
     starts = [max((i for i, (place, _) in enumerate(cuts) if place < soft), default=-1) for soft in softmaxes]
@@ -59,7 +61,8 @@ def find_stack(graph: Graph) -> Stack | str:
     if bounds[-1] >= len(cuts):
         return "its last block does not end before the output"
     kinds = {
-        tuple(graph.nodes[cuts[i][0]].op_type for i in range(before + 1, after + 1)) for before, after in pairwise(bounds)
+        tuple(graph.nodes[cuts[i][0]].op_type for i in range(before + 1, after + 1))
+        for before, after in pairwise(bounds)
     }
     if len(kinds) != 1:
         return "its blocks have different operators"

@@ -187,13 +187,27 @@ def _listed(root: Path, folder: str, others: list[str]) -> tuple[list[str], list
 def _read(root: Path, name: str, left: int) -> str:
     with open_within(root, name) as stream:
         data = stream.read(MAX_TEXT_BYTES + 1)
-    if len(data) > MAX_TEXT_BYTES:
-        raise DataError(f"{root / name} is longer than the limit of {MAX_TEXT_BYTES} bytes", hint="split it")
     if len(data) > left:
         raise DataError(f"{root} holds more than the limit of {MAX_ALL_BYTES} bytes", hint="take a sample of them")
+    return _decoded(data, root / name)
+
+
+def read_text(path: Path) -> str:
+    """One text file that the user named. Raises DataError when it cannot be read, is too long or is not UTF-8."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    return _decoded(data, path)
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    if len(data) > MAX_TEXT_BYTES:
+        raise DataError(f"{path} is longer than the limit of {MAX_TEXT_BYTES} bytes", hint="split it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{root / name} is not UTF-8: {error.reason} at byte {error.start}", hint="convert it, as with iconv"
+            f"{path} is not UTF-8: {error.reason} at byte {error.start}", hint="convert it, as with iconv"
         ) from error

@@ -10,6 +10,7 @@ from shoestring.importers.keras import keras_hint
 HEAD_BYTES = 512
 _ONLY_ONNX = "this format is not read; export the model to ONNX"
 _NO_GRAPH = "it holds weights without a graph, so export the whole model to ONNX"
+_FOLDER = "it holds weights without a graph: give the folder with its config.json to `shoestring import`"
 _PYTORCH = "shoestring.importers.pytorch:to_onnx"
 
 
@@ -43,7 +44,7 @@ _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"\x80\x03", Format("a Python pickle", "", _PYTORCH)),
     (0, b"\x80\x04", Format("a Python pickle", "", _PYTORCH)),
     (0, b"\x80\x05", Format("a Python pickle", "", _PYTORCH)),
-    (8, b'{"', Format("a safetensors file", f"`shoestring inspect` shows what it holds; {_NO_GRAPH}")),
+    (8, b'{"', Format("a safetensors file", f"`shoestring inspect` shows what it holds; {_FOLDER}")),
     (0, b"\x1f\x8b", Format("a gzip file", "unpack it first")),
     (0, b"\x89PNG", Format("a PNG image", "the model comes first, images after it")),
     (0, b"\xff\xd8\xff", Format("a JPEG image", "the model comes first, images after it")),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _CHILD = "shoestring.importers.onnx_child:normalise"
 _NORMALISED = "model.onnx"
 _LIMITS = ChildLimits(IMPORT_SECONDS, IMPORT_MEMORY_BYTES)
+_FACE_HINT = "`shoestring import FOLDER -o model.onnx` reads an encoder, `-o model.gguf` a model that writes"
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,10 @@ def _check_file(source: Path) -> Format | None:
         raise ModelError(f"there is no file {source}", hint="check the path")
     if source.is_dir():
         saved = (source / "saved_model.pb").exists()
-        hint = saved_model_hint(source) if saved else "give the .onnx file inside it"
-        raise ModelError(f"{source} is a directory{', a SavedModel of TensorFlow' if saved else ''}", hint=hint)
+        face = (source / "config.json").exists()
+        hint = saved_model_hint(source) if saved else _FACE_HINT if face else "give the .onnx file inside it"
+        kind = ", a SavedModel of TensorFlow" if saved else ", a folder of Hugging Face" if face else ""
+        raise ModelError(f"{source} is a directory{kind}", hint=hint)
     if not source.is_file():
         raise ModelError(f"{source} is not a regular file", hint="give an .onnx file")
     size_bytes = source.stat().st_size

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from shoestring.base.errors import DataError, MissingExtraError
 from shoestring.base.limits import MAX_TEXT_BYTES, MAX_TOKENIZER_BYTES, MIB
+from shoestring.domain.text import CLASSIFICATION
 
 if TYPE_CHECKING:
     from shoestring.domain.text import TextInput
@@ -124,6 +125,14 @@ class TextReader:
             return ids
         last = self._end[-1:] if len(self._end) > 1 and ids[-1] == self._end[-1] else []
         return ids[: most - len(last)] + last
+
+
+def text_words(spec: TextInput, values: int | None) -> str:
+    """What an encoder does and how texts reach it, for people."""
+    length = "" if values is None else f"{values:,} "
+    unit = " of length one" if spec.normalized else ""
+    task = f"{length}classes of a text" if spec.kind == CLASSIFICATION else f"embeddings of {length}values{unit}"
+    return f"{task}; at most {spec.max_tokens:,} tokens, padded to {', '.join(map(str, spec.buckets))}"
 
 
 def load_tokenizer(data: bytes) -> Any:
@@ -239,4 +248,3 @@ def choose_buckets(lengths: Sequence[int], max_tokens: int, most: int = 4, step:
         if best[-1][0] < chosen[0] - GAIN * sum(rounded):
             chosen = best[-1]
     return chosen[1]
-

@@ -26,15 +26,11 @@ def smollm2() -> WeightsFile:
     return files.gguf_file(files.SMOLLM2, lambda name: "Q8_0" if name == "token_embd.weight" else "Q4_1", **WORDS)
 
 
-# VmHWM in MiB of a fresh process on x86-64 that loaded that file and read a prompt that filled the context, by
+# VmHWM in MiB of the process that writes, on x86-64 with AVX2, after a prompt that filled the context, by
 # benchmarks/llm_memory.py
 PEAKS = [
-    (512, "F16", 174.0),
-    (512, "Q8_0", 168.8),
-    (1024, "F16", 187.1),
-    (1024, "Q8_0", 176.8),
-    (2048, "F16", 210.8),
-    (2048, "Q8_0", 190.0),
+    (512, "F16", 190.5),
+    (1024, "F16", 203.4),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Encoders of Hugging Face: the graph answers what transformers answers, with its facts; what is not known is refused."""
+"""Encoders of Hugging Face: the graph answers what transformers answers; what is not known is refused."""
 
 from __future__ import annotations
 

@@ -31,6 +31,9 @@ PATIENCE_S = 5.0
 ALIVE_S = 10.0
 """Between two signs of life while a stream waits: proxies give up after 30 to 60 s."""
 
+LAST_WORDS_S = 1.0
+"""Before the end of a drain, for telling clients that their answers end here."""
+
 
 class Api:
     """The routes for one service.
@@ -58,6 +61,7 @@ class Api:
         self._created = int(time.time())
         self._under_way: set[Delivery] = set()
         self.draining = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         service.written.place = lambda: (self.queue.busy, self.queue.waiting, self.queue.most)
 
     @property
@@ -70,6 +74,25 @@ class Api:
         """Whether a request would be taken now."""
         ready = self._service.ready
         return not self.draining and (ready is None or ready())
+
+    def drain(self) -> None:
+        """Take no more. What is under way goes on while there is time; then its clients are told why it ends.
+
+        Called from a signal's handler.
+        """
+        self.draining = True
+        if self._loop is not None:
+            left_s = max(0.0, self._settings.drain_s - LAST_WORDS_S)
+            loop = self._loop
+            loop.call_soon_threadsafe(lambda: loop.call_later(left_s, self._break_off))
+
+    def begin(self) -> None:
+        """Within the loop, before the first request."""
+        self._loop = asyncio.get_running_loop()
+
+    def _break_off(self) -> None:
+        for one in list(self._under_way):
+            one.break_off(later("the server is ending", 1))
 
     def close(self) -> None:
         """Break off what is still under way, and end the threads. Blocks until they have."""

@@ -54,10 +54,11 @@ class WriterApp(House):
 
     def drain(self) -> None:
         """Take no more; what is under way goes on."""
-        self.api.draining = True
+        self.api.drain()
 
     async def begin(self) -> None:
-        """Nothing is to start: threads come with the first answer."""
+        """Threads come with the first answer."""
+        self.api.begin()
 
     async def end(self) -> None:
         """Break off what is left."""

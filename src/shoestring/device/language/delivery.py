@@ -101,6 +101,15 @@ class Delivery:
         if self._task is not None and not self._turn:
             self._task.cancel()
 
+    def break_off(self, why: Refusal) -> None:
+        """The client is told why the answer ends here."""
+        if self._turn:
+            self._late = self._late or why
+            self._job.cancel()
+        elif self._task is not None:
+            self._events.put_nowait(why)
+            self._task.cancel()
+
     async def _run(self) -> None:
         try:
             async with asyncio.timeout(self._wait_s):
@@ -126,8 +135,7 @@ class Delivery:
             self._queue.leave()
 
     def _too_late(self) -> None:
-        self._late = Refusal(504, f"the answer took longer than {self._answer_s:g} s; ask for fewer tokens")
-        self._job.cancel()
+        self.break_off(Refusal(504, f"the answer took longer than {self._answer_s:g} s; ask for fewer tokens"))
 
     def _from_thread(self, found: Any) -> None:
         now_s = time.monotonic()

@@ -20,8 +20,11 @@ LOOK_S = 0.02
 PATIENCE_S = 30.0
 """An answer waits so long for a board that must rest; then its client is told to come back."""
 HELD_DOWN = 0.95
-"""Below this share of the wanted rate the governor holds the board down, and answers are spaced out. Above it they are
-written as fast as the board can: the plans' times are estimates, and a faster board need not wait for them."""
+"""Below this share of the wanted rate the governor holds the board down: what was written is paid for at once."""
+BURST_S, SLACK = 60.0, 1.25
+"""Where it does not, answers may run ahead by so many seconds' worth of tokens, which a board's heat takes a minute to
+follow, and the rate may be passed by so much: it comes from estimates. So only a server without pauses is slowed down,
+to what the governor reckons with."""
 
 
 class Governing:
@@ -58,7 +61,8 @@ class Governing:
             self._ticker.check()
             decision = self._ticker.decision
             now_s = self._clock()
-            if decision.rung is not None and (not self._held_down(decision.rate) or now_s >= self._due_s):
+            ahead_s = 0.0 if self._held_down(decision.rate) else BURST_S
+            if decision.rung is not None and self._due_s - now_s <= ahead_s:
                 return decision.rung
             if cancelled():
                 raise CancelledError
@@ -77,8 +81,9 @@ class Governing:
         rate = self._ticker.decision.rate
         if rate > 0:
             now_s = self._clock()
+            allowed = rate if self._held_down(rate) else SLACK * rate
             with self._lock:
-                self._due_s = max(self._due_s, now_s - seconds) + tokens / rate
+                self._due_s = max(self._due_s, now_s - seconds) + tokens / allowed
 
     def failed(self, rung: str) -> None:
         """See `Chooser.failed`."""
@@ -93,4 +98,4 @@ class Governing:
         return rate < HELD_DOWN * self._wanted
 
 
-__all__ = ["HELD_DOWN", "PATIENCE_S", "Governing"]
+__all__ = ["BURST_S", "HELD_DOWN", "PATIENCE_S", "SLACK", "Governing"]

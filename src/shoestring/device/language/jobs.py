@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shoestring.base.errors import EngineError, EngineFaultError, ShoestringError
+from shoestring.base.errors import DataError, EngineDownError, EngineError, ShoestringError
 from shoestring.device.language import cascade as cascades
 from shoestring.device.language.garage import CancelledError, Garage
 
@@ -176,7 +176,9 @@ class Job:
                         self._chooser.wrote(rung, now_s - last_s, piece.count)
                     last_s = now_s
                     yield piece
-        except EngineFaultError:
+        except (DataError, EngineDownError):  # the client's mistake; the service ends
+            raise
+        except ShoestringError:  # the rung's own: it broke, answers otherwise here, cannot be loaded
             self._chooser.failed(rung)
             raise
         finally:

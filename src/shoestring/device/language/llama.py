@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.device.language.model_files import model_file
 from shoestring.device.language.nouns import LENGTH, STOP, Likely, Options, Piece, Prompt, Usage, Written
+from shoestring.device.language.replaying import replay_rung
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +31,8 @@ NGRAM_KIND = "ngram-simple"
 class LlamaAnswer:
     """See `nouns.Answer`."""
 
-    def __init__(self, begin: Callable[[], Stream]) -> None:
-        self._begin = begin
+    def __init__(self, begin: Callable[[], Stream], likeliest: int) -> None:
+        self._begin, self._likeliest = begin, likeliest
         self._stream: Stream | None = None
         self._cancelled = False
 
@@ -51,7 +52,7 @@ class LlamaAnswer:
             if self._cancelled:  # between the two lines above
                 stream.cancel()
             for piece in stream:
-                yield ours(piece)
+                yield ours(piece, self._likeliest)
 
 
 class LlamaWriter:
@@ -74,9 +75,9 @@ class LlamaWriter:
         engine, theirs = self._engine, options_of(options)
         if prompt.text is not None:
             text = prompt.text
-            return LlamaAnswer(lambda: engine.complete(text, theirs))
+            return LlamaAnswer(lambda: engine.complete(text, theirs), theirs.likeliest)
         messages = [{"role": role, "content": content} for role, content in prompt.messages]
-        return LlamaAnswer(lambda: engine.chat(messages, theirs))
+        return LlamaAnswer(lambda: engine.chat(messages, theirs), theirs.likeliest)
 
     def close(self) -> None:
         """See `Writer.close`."""
@@ -102,12 +103,12 @@ def options_of(options: Options) -> EngineOptions:
     )
 
 
-def ours(piece: EnginePiece) -> Piece:
-    """One of the engine's pieces."""
+def ours(piece: EnginePiece, likeliest: int = 0) -> Piece:
+    """One of the engine's pieces, with so many of its likeliest tokens: the engine tells one more than none."""
     tokens: tuple[Written, ...] = ()
     if piece.token_logprob is not None:
         chosen = _likely(piece.text, piece.token_logprob)
-        tokens = (Written(chosen, tuple(_likely(text, logprob) for text, logprob in piece.likeliest)),)
+        tokens = (Written(chosen, tuple(_likely(text, logprob) for text, logprob in piece.likeliest[:likeliest])),)
     if piece.finish is None or piece.usage is None:
         return Piece(piece.text, tokens)
     took = piece.usage
@@ -115,36 +116,52 @@ def ours(piece: EnginePiece) -> Piece:
     return Piece(piece.text, tokens, 0, STOP if piece.finish == STOP else LENGTH, usage)
 
 
-def load_rung(bundle: Bundle, rung: Rung, slots: int = 1, folder: Path | None = None) -> LlamaWriter:
-    """One rung of a bundle that writes, loaded as the bundle says it is fastest.
+class Loader:
+    """Loads rungs of a bundle that writes, as the bundle says they are fastest, after each has proven itself here.
 
     Args:
         bundle: open; it must stay so while rungs are loaded.
-        rung: of its ladder.
         slots: answers at a time; each keeps a context of its own in memory.
         folder: for model files; None: the user's cache.
-
-    Raises:
-        MissingExtraError: xllamacpp is not installed.
-        BundleError, StorageError: as `model_file`.
-        ModelError, EngineFaultError: llama.cpp refuses the file, or breaks on it.
     """
-    from shoestring.runtimes.llamacpp.writer import Writer as Engine
 
-    generation = _generation(bundle)
-    way = generation.speculation.get(rung.name)
-    draft = None if way is None or not way.startswith(DRAFT) else bundle.manifest.ladder.rung(way.removeprefix(DRAFT))
-    engine = Engine(
-        model_file(bundle, rung.candidate.artefact_sha256, folder),
-        context=generation.context,
-        threads=rung.threads,
-        prefill_threads=generation.prefill_threads[rung.name],
-        slots=slots,
-        cache_type=generation.cache_type,
-        speculation=None if way is None else "draft" if draft is not None else NGRAM_KIND,
-        draft=None if draft is None else model_file(bundle, draft.candidate.artefact_sha256, folder),
-    )
-    return LlamaWriter(engine)
+    def __init__(self, bundle: Bundle, slots: int = 1, folder: Path | None = None) -> None:
+        self._bundle, self._slots, self._folder = bundle, slots, folder
+        self._generation = _generation(bundle)
+        self._proven: set[str] = set()
+
+    def __call__(self, name: str) -> LlamaWriter:
+        """One rung; its golden texts are replayed before the first use.
+
+        Raises:
+            MissingExtraError: xllamacpp is not installed.
+            GoldenError: it answers otherwise here.
+            BundleError, StorageError: as `model_file`.
+            ModelError, EngineFaultError: llama.cpp refuses the file, or breaks on it.
+        """
+        from shoestring.runtimes.llamacpp.writer import Writer as Engine
+
+        generation, ladder = self._generation, self._bundle.manifest.ladder
+        rung = ladder.rung(name)
+        if name not in self._proven:
+            replay_rung(self._bundle, rung, folder=self._folder)
+            self._proven.add(name)
+        way = generation.speculation.get(name)
+        draft = None if way is None or not way.startswith(DRAFT) else ladder.rung(way.removeprefix(DRAFT))
+        engine = Engine(
+            self._file(rung),
+            context=generation.context,
+            threads=rung.threads,
+            prefill_threads=generation.prefill_threads[name],
+            slots=self._slots,
+            cache_type=generation.cache_type,
+            speculation=None if way is None else "draft" if draft is not None else NGRAM_KIND,
+            draft=None if draft is None else self._file(draft),
+        )
+        return LlamaWriter(engine)
+
+    def _file(self, rung: Rung) -> Path:
+        return model_file(self._bundle, rung.candidate.artefact_sha256, self._folder)
 
 
 def _generation(bundle: Bundle) -> Generation:
@@ -159,4 +176,4 @@ def _likely(text: str, logprob: float) -> Likely:
     return Likely(text, min(logprob, 0.0), text.encode())
 
 
-__all__ = ["LlamaWriter", "load_rung", "options_of", "ours"]
+__all__ = ["LlamaWriter", "Loader", "options_of", "ours"]

@@ -19,6 +19,7 @@ from shoestring.device.language.replaying import replay_writers
 from shoestring.device.supervise.nouns import CASCADE
 from shoestring.device.supervise.supervised import expected_bytes
 from shoestring.device.supervise.worker import Order, ProcessWorker
+from shoestring.device.text.golden import replay_rungs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -66,6 +67,8 @@ def replay_golden(bundle: Bundle, absent: Collection[str], limits: ReplayLimits)
     """
     if bundle.manifest.generation is not None:
         return replay_writers(bundle, absent, limits.seconds, limits.memory_bytes)
+    if bundle.manifest.text is not None:
+        return replay_rungs(bundle, absent, limits.seconds, limits.memory_bytes)
     ladder = bundle.manifest.ladder
     names = [rung.name for rung in ladder.rungs if rung.name not in absent]
     if ladder.cascade is not None:

@@ -1,4 +1,4 @@
-"""Replay the golden texts of an encoder: does this device answer as the machine did that the certificate was made on?"""
+"""Replay the golden texts of an encoder: does this device answer as the machine did that certified it?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from shoestring.base import canonical
-from shoestring.base.errors import BundleError, EngineError, EngineFaultError, GoldenError, SlotError, TrustError, UsageError
+from shoestring.base.errors import (
+    BundleError,
+    EngineError,
+    EngineFaultError,
+    GoldenError,
+    SlotError,
+    TrustError,
+    UsageError,
+)
 from shoestring.base.limits import GOLDEN_INPUTS
 from shoestring.bundle.refusal import refuse
 from shoestring.device.golden import golden_outputs

@@ -82,7 +82,9 @@ class TextPlayer:
     ) -> None:
         manifest = bundle.manifest
         if manifest.text is None:
-            raise UsageError(f"{manifest.name!r} is not a bundle of an encoder of text", hint="shoestring inspect tells")
+            raise UsageError(
+                f"{manifest.name!r} is not a bundle of an encoder of text", hint="shoestring inspect tells"
+            )
         self.rung = choose_rung(manifest.ladder, name=rung, threads=threads, latency_ms=latency_ms)
         self.threads = self.rung.threads if threads is None else threads
         self.spec: TextInput = manifest.text

@@ -46,9 +46,7 @@ class Teacher:
     ridge: float
 
 
-def make(
-    bench: TextBench, runtimes: Sequence[str], classes: int | None
-) -> tuple[dict[str, Artefact], tuple[str, ...]]:
+def make(bench: TextBench, runtimes: Sequence[str], classes: int | None) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """Every candidate that its passes accept.
 
     Args:
@@ -105,13 +103,14 @@ def _teacher(bench: TextBench, original: Artefact, classes: int) -> Teacher:
     """The original's own probe, fitted to the labels of the calibration split."""
     labels = bench.split_labels("calibration") or ()
     rows = embeddings(bench, original, "calibration")
-    ridge = choose_ridge(rows, labels, classes)
+    question = {**bench.basis, "ridge for": original.sha256, "labels": labels}
+    ridge = bench.cache.noun("ridges", question, float, lambda: choose_ridge(rows, labels, classes))
     probe = fit_probe(rows, one_hot(labels, classes), ridge)
     return Teacher(softmax(probe(rows)), ridge)
 
 
 def probed(bench: TextBench, plain: Artefact, teacher: Teacher) -> Artefact:
-    """The artefact with a probe of its own behind it: the original's is fitted to labels, a variant's to the teacher."""
+    """The artefact with a probe of its own: the original's is fitted to labels, a variant's to the teacher."""
     labels = bench.split_labels("calibration") or ()
     question = {**bench.basis, "probe of": plain.sha256, "labels": labels}
 

@@ -29,7 +29,9 @@ def base_recipes(graph: Graph, scheme: Scheme) -> tuple[Recipe, ...]:
     )
 
 
-def smaller_recipes(graph: Graph, scheme: Scheme, faster: str, lengths: Sequence[int], longest: int) -> tuple[Recipe, ...]:
+def smaller_recipes(
+    graph: Graph, scheme: Scheme, faster: str, lengths: Sequence[int], longest: int
+) -> tuple[Recipe, ...]:
     """Fewer blocks, fewer tokens, and both, in 8 bits.
 
     Args:

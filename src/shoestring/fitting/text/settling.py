@@ -66,8 +66,8 @@ def price(bench: TextBench, made: Mapping[str, Artefact], budget: Budget) -> Cos
 
     found = bench.cache.noun("costs", question, Measurement, compute)
     words = (
-        f"{describe(len(made), REFERENCE, threads, seconds_each=seconds)} Every input was the calibration text of median "
-        f"length, {tokens} tokens, padded to {bucket}; tokenizing is not in the times."
+        f"{describe(len(made), REFERENCE, threads, seconds_each=seconds)} Every input was the calibration text of "
+        f"median length, {tokens} tokens, padded to {bucket}; tokenizing is not in the times."
     )
     return Costs(found.costs, found.failures, words)
 

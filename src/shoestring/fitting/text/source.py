@@ -94,12 +94,12 @@ def _from_folder(path: Path, cache: Cache, tokenizer: Path | None, max_tokens: i
     data = found.tokenizer
     if tokenizer is not None:
         data = _read(tokenizer, MAX_TOKENIZER_BYTES) or b""
-    return _encoder(replace(found.model, path=kept), data, max_tokens or found.max_tokens, found.padding, tuple(found.labels))
+    return _encoder(
+        replace(found.model, path=kept), data, max_tokens or found.max_tokens, found.padding, tuple(found.labels)
+    )
 
 
-def _encoder(
-    model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()
-) -> Encoder:
+def _encoder(model: Model, tokenizer: bytes, max_tokens: int, padding: int, labels: tuple[str, ...] = ()) -> Encoder:
     ids, mask, types = _inputs(model)
     output = model.outputs[0]
     if len(model.outputs) != 1 or len(output.shape) != 2 or output.shape[1] is None:
@@ -124,7 +124,8 @@ def _inputs(model: Model) -> tuple[TensorSpec, TensorSpec | None, TensorSpec | N
     for spec in model.inputs:
         if spec.dtype not in IDS or len(spec.shape) != 2:
             raise ModelError(
-                f"input {spec.name!r} of {model.source_name} is {spec.dtype} {spec.shape}, not token ids (texts, tokens)"
+                f"input {spec.name!r} of {model.source_name} is {spec.dtype} {spec.shape}, no token ids (texts, tokens)",
+                hint="an encoder takes whole numbers; export it with its pooling inside",
             )
         if "mask" in spec.name.lower():
             mask = spec

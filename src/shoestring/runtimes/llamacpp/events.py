@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shoestring.base.errors import DataError, EngineError, EngineFaultError, ShoestringError
+from shoestring.base.errors import DataError, EngineError, EngineFaultError, PromptTooLongError, ShoestringError
 from shoestring.runtimes.llamacpp.asking import LENGTH, STOP, Piece, Usage
 
 if TYPE_CHECKING:
@@ -114,10 +114,12 @@ def refusal(who: str, error: Any) -> ShoestringError:
     return EngineError(f"{who} fails: {reason}")
 
 
-def too_long(tokens: int, context: int) -> DataError:
+def too_long(tokens: int, context: int) -> PromptTooLongError:
     """A prompt that is longer than the context."""
-    return DataError(
+    return PromptTooLongError(
         f"the prompt has {tokens:,} tokens, and the context holds {context:,}, the answer included",
+        tokens,
+        context,
         hint="shorten the prompt, or serve with a longer context",
     )
 

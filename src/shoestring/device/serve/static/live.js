@@ -153,6 +153,7 @@ function show(state) {
   showLine("celsius", state.temperature, "°C", 1);
   showLine("watts", state.watts, "W", 1);
   showPicture(state);
+  showWriting(state);
   plots(state);
   showDecisions(state.decisions);
   showBoard(state);
@@ -181,6 +182,24 @@ function showPicture(state) {
   byId("frame").classList.toggle("stale", stale !== undefined);
   byId("old").hidden = stale === undefined;
   if (stale !== undefined) set("old", "Old: " + (state.seen === null ? "no picture" : "this is " + span(state.seen.age_s) + " ago"));
+}
+
+function showWriting(state) {
+  const written = state.written;
+  byId("writing").hidden = written === null;
+  byId("watch").hidden = written !== null;
+  if (written === null) return;
+  set("tokens", written.tokens_per_s === null ? "–" : rateWords(written.tokens_per_s) + " tokens/s");
+  set("tokens-more", written.tokens_per_s === null ? "nothing was written in the last 10 s" : "of one answer, in the last 10 s");
+  set("first", written.first_ms === null ? "–" : ms(written.first_ms));
+  set("first-more", written.first_ms === null ? "no answer yet" : "half of the last answers began within it");
+  const answers = (count) => count + (count === 1 ? " answer" : " answers");
+  set("under-way", answers(written.writing));
+  set("under-way-more", written.waiting + " waiting, " + written.may_wait + " may" + (written.refused > 0 ? "; " + written.refused + " found no place" : ""));
+  set("written", written.written + " tokens written");
+  set("written-more", written.read + " read, in " + answers(written.answers));
+  set("rate", rateWords(state.rate) + " answers/s");
+  set("rate-more", state.wanted_rate === null ? "over the last 10 s" : rateWords(state.wanted_rate) + " tokens/s allowed");
 }
 
 let shownUrl = null;
@@ -216,7 +235,7 @@ function showDecisions(decisions) {
   for (const one of fresh.reverse()) {
     const at = new Date(1000 * one.at);
     const time = make("time", { datetime: at.toISOString() }, at.toTimeString().slice(0, 8));
-    const what = one.rung === null ? "rest" : one.rung + " at " + rateWords(one.rate) + " /s";
+    const what = one.rung === null ? "rest" : one.rung + " at " + rateWords(one.rate) + (last !== null && last.written !== null ? " tokens/s" : " /s");
     list.prepend(make("li", { "data-key": String(one.at) }, time, make("b", {}, what), make("span", {}, one.why)));
   }
   while (list.children.length > decisions.length) list.lastChild.remove();
