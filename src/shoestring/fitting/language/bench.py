@@ -51,7 +51,7 @@ class Bench:
         cache: finished steps.
         machine: this one.
         engine: runtime with its version, for certificates and for what is kept.
-        threads: that score: all cores.
+        threads: that score: the budget's, or all cores.
         context: tokens that are served at most.
         seed: of splits and drawings.
         progress: is told.

@@ -44,6 +44,7 @@ from shoestring.runtimes.llamacpp.scorer import Scorer
 from shoestring.runtimes.writers import LLAMACPP
 
 if TYPE_CHECKING:
+    from shoestring.domain.chip import Chip
     from shoestring.domain.cost import Cost
     from shoestring.domain.divergence import BlockTrace
     from shoestring.evaluate.language.certify import KlVerdict
@@ -92,7 +93,8 @@ def fit_language(
     """
     budget, store = budget or Budget(), Cache(Path(cache) if cache is not None else None)
     machine = this_machine()
-    check_arguments(budget, out, machine.cores)
+    there = Place(chip, chip_file).find()
+    check_arguments(budget, out, machine.cores if there is None else there.cores or budget.threads or 1)
     progress("reading the model's header", 0, 0)
     source = open_source(Path(model), store)
     family_of(source.header)  # refuses what cannot be computed before any long work
@@ -106,25 +108,26 @@ def fit_language(
         cache=store,
         machine=machine,
         engine=f"{PACKAGE} {version()}",
-        threads=machine.cores,
+        threads=budget.threads or machine.cores,
         context=served_context(source, context),
         seed=seed,
         progress=progress,
     )
     notes = (*source.notes, *texts.notes, *of_blocks, describe(blocks))
-    fitted = _fit(bench, texts, budget, Place(chip, chip_file), notes)
+    fitted = _fit(bench, texts, budget, there, notes)
     if out is not None:
         progress("writing the bundle", 0, 0)
         fitted.save(Path(out))
     return fitted
 
 
-def _fit(bench: Bench, texts: Texts, budget: Budget, place: Place, notes: tuple[str, ...]) -> Fitted:
+def _fit(bench: Bench, texts: Texts, budget: Budget, chip: Chip | None, notes: tuple[str, ...]) -> Fitted:
     found, store = making.findings(bench)
     mixes = ladder_mixes(found.choices, budget.max_kl, room_for(bench.source, budget))
     made = {one.name: one for one in (making.given(bench), *making.make(bench, mixes, store))}
-    priced = price(bench, list(made.values()), budget, place)
-    reference = next(iter(made)) if bench.source.is_float else None
+    priced = price(bench, list(made.values()), budget, chip)
+    made = {name: one for name, one in made.items() if name in priced.costs}
+    reference = next((name for name, one in made.items() if bench.source.is_original(one.sha256)), None)
     with Scores(bench) as scores:
         original = scores.original("selection")
         selection = scores.all_of(list(made.values()), "selection")

@@ -57,7 +57,7 @@ class Scores:
     def of(self, written: Written, split: str) -> BlockTrace:
         """A candidate's trace. Raises as `original`."""
         bench, source = self._bench, self._bench.source
-        if source.is_float and written.sha256 == source.sha256:
+        if source.is_original(written.sha256):
             original = self.original(split)
             return BlockTrace(written.name, split, original.tokens, original.kl, original.same, original.loss)
         kept = bench.cache.noun(

@@ -54,6 +54,10 @@ class Source:
         """Whether its own weights are the floats that all is held to."""
         return all(tensor.type in FLOATS for tensor in self.header.tensors)
 
+    def is_original(self, sha256: str) -> bool:
+        """Whether a file is what all is held to, so that it needs no certificate."""
+        return self.is_float and sha256 == self.sha256
+
     @property
     def chat(self) -> bool:
         """Whether it has a chat template."""
