@@ -159,13 +159,13 @@ def write_encoder(folder: Path, *, max_tokens: int = 32, **options: object) -> P
 
 
 def texts(count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """(class, text) of 3 to 28 words, in turn, no two alike; every text has at least two words of its class."""
+    """(class, text) of 8 to 28 words, in turn, no two alike; half of them are words of its class."""
     rng = np.random.default_rng(seed)
     found: dict[str, str] = {}
     while len(found) < count:
         kind = CLASSES[len(found) % len(CLASSES)]
-        length = int(rng.integers(3, 29))
-        own = [str(word) for word in rng.choice(WORDS[kind], max(2, length // 2))]
+        length = int(rng.integers(8, 29))
+        own = [str(word) for word in rng.choice(WORDS[kind], length // 2)]
         rest = [str(word) for word in rng.choice(COMMON, length - len(own))]
         words = [*own, *rest]
         found.setdefault(" ".join(words[i] for i in rng.permutation(len(words))), kind)

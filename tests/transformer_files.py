@@ -10,7 +10,7 @@ import weights_files
 from shoestring.analysis.transformer_shapes import CONFIG_NAMES, GGUF_NAMES, expected
 from shoestring.domain.transformer import Transformer
 from shoestring.domain.weights import LongList, Metadata, StoredTensor, WeightsFile
-from shoestring.importers.gguf.block_types import block_types
+from shoestring.weights.block_types import block_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,12 +50,14 @@ def _keys(shape: Transformer) -> dict[str, Metadata | None]:
 
 
 def _shapes(shape: Transformer) -> dict[str, tuple[int, ...]]:
-    norms = {
-        f"blk.{layer}.{name}.weight": (shape.width,)
-        for layer in range(shape.layers)
-        for name in ("attn_norm", "ffn_norm")
-    }
-    return expected(shape, GGUF_NAMES) | norms | {"output_norm.weight": (shape.width,)}
+    """Norms before the matrices of their layer, as llama.cpp's converter puts them."""
+    table, *rest = expected(shape, GGUF_NAMES).items()
+    found = dict([table, ("output_norm.weight", (shape.width,))])
+    for layer in range(shape.layers):
+        start = GGUF_NAMES.layer.format(layer)
+        found |= {f"{start}{norm}.weight": (shape.width,) for norm in ("attn_norm", "ffn_norm")}
+        found |= {name: sizes for name, sizes in rest if name.startswith(start)}
+    return found | {name: sizes for name, sizes in rest if not name.startswith("blk.")}
 
 
 def _placed(shapes: dict[str, tuple[int, ...]], type_of: Callable[[str], str]) -> tuple[StoredTensor, ...]:

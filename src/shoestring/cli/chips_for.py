@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoestring.cli import predict_language
 from shoestring.cli.options import add_weights
 from shoestring.cli.planning_options import MINUTES, add_heat, add_prices, add_rows, add_shape, heat_points, words
 
@@ -32,6 +33,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     add_rows(parser)
     add_heat(parser, MINUTES)
     add_prices(parser)
+    predict_language.fill(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,9 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli.planning_options import knowledge, read_features
     from shoestring.domain.forecast import Job
     from shoestring.planning import advise
+    from shoestring.planning.language import is_language
 
     if arguments.action != "list" or arguments.name is not None:
         raise UsageError("--for weighs all chips and takes no name", hint="shoestring predict MODEL --chip NAME")
+    if is_language(arguments.model):
+        return predict_language.run_all(arguments)
     if arguments.fps is None:
         raise UsageError("--for needs the rate that must be kept up", hint="add --fps 15")
     job = Job(

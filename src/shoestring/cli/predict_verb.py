@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shoestring.cli import predict_language
+from shoestring.cli.heat_text import heat_data, show_heat
 from shoestring.cli.options import add_weights
 from shoestring.cli.planning_options import heat_points, words
 
@@ -24,7 +26,9 @@ EXAMPLE = "shoestring predict model.onnx --chip raspberry-pi-4b-4gb --minutes 30
 def fill(parser: argparse.ArgumentParser) -> None:
     from shoestring.cli.planning_options import add_heat, add_prices, add_rows, add_shape
 
-    parser.add_argument("model", type=Path, help="ONNX file, opset 11 or later, or see docs/importers.md")
+    parser.add_argument(
+        "model", type=Path, help="ONNX file, opset 11 or later, or see docs/importers.md; GGUF, docs/llm-planning.md"
+    )
     add_weights(parser)
     parser.add_argument("--chip", metavar="NAME", help="as `shoestring chips` lists them")
     parser.add_argument("--chip-file", type=Path, metavar="FILE", help="one more chip, described in a TOML file")
@@ -39,6 +43,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw temperature and clock over time")
     add_prices(parser)
+    predict_language.fill(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     from shoestring.cli import console
     from shoestring.cli.planning_options import knowledge, read_features
     from shoestring.planning import Wish, predict
+    from shoestring.planning.language import is_language
 
+    if is_language(arguments.model):
+        return predict_language.run(arguments)
     chip = chip_named(arguments.chip, arguments.chip_file)
     if arguments.plot is not None and arguments.minutes is None:
         raise UsageError("--plot draws a run over time", hint="add --minutes 30")
@@ -63,11 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
     heat = _heat(arguments, chip, found)
     drawn = _draw(arguments, heat)
     if arguments.json:
-        console.show_json({"prediction": found, "heat": _heat_data(heat), "assumptions": str(known.assumed)})
+        console.show_json({"prediction": found, "heat": heat_data(heat), "assumptions": str(known.assumed)})
         return 0
     _show(found, str(known.assumed))
     if heat is not None:
-        _show_heat(heat)
+        show_heat(heat)
     if drawn is not None:
         console.say(f"wrote {drawn}")
     return 0
@@ -107,14 +115,6 @@ def _draw(arguments: argparse.Namespace, heat: Outlook | NoClaim | None) -> Path
     ambient = heat.sustained.ambient_celsius
     disk.write_text(path, heat_file(heat_points(heat), ambient_celsius=ambient, limits=heat.limits))
     return path
-
-
-def _heat_data(heat: Outlook | NoClaim | None) -> Any:
-    from shoestring.domain.estimate import NoClaim
-
-    if heat is None or isinstance(heat, NoClaim):
-        return heat
-    return {"sustained": heat.sustained, "curve": heat.curve, "low": heat.low, "high": heat.high}
 
 
 def _show(found: Prediction, assumed: str) -> None:
@@ -180,27 +180,6 @@ def _unclaimed(found: Prediction) -> dict[str, list[str]]:
             if runtime not in names:
                 names.append(runtime)
     return told
-
-
-def _show_heat(heat: Outlook | NoClaim) -> None:
-    from shoestring.domain.estimate import NoClaim
-    from shoestring.report.heat_text import heat_text
-
-    if isinstance(heat, NoClaim):
-        print(f"heat: no claim: {heat.why}")
-        return
-    found = heat.sustained
-    asked = "as fast as it can" if found.asked_rate is None else f"{found.asked_rate:g} a second asked for"
-    when = "never" if found.throttles_after_s is None else f"after {found.throttles_after_s:.0f} s"
-    print(f"\n{found.minutes:g} minutes, {found.cooling}, {found.ambient_celsius:g} C air, {asked}:")
-    print(heat_text(heat_points(heat), ambient_celsius=found.ambient_celsius, limits=heat.limits))
-    print(f"sustained    {words(found.rate, '')} a second")
-    print(f"hottest      {words(found.peak_celsius, 'C')}")
-    print(f"throttles    {when}")
-    print(f"draws        {words(found.watts, 'W')}")
-    if found.battery_hours is not None:
-        print(f"battery      {words(found.battery_hours, 'hours')}")
-    print(f"rests on     {'; '.join(found.rate.rests_on)}")
 
 
 def _fits(verdict: str) -> str:

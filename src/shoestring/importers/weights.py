@@ -38,7 +38,11 @@ def kind_of(path: Path) -> str | None:
 
 
 def read_weights(
-    path: Path | str, *, limits: ChildLimits = _LIMITS, require_quarantine: bool = False
+    path: Path | str,
+    *,
+    limits: ChildLimits = _LIMITS,
+    require_quarantine: bool = False,
+    header_only: bool = False,
 ) -> tuple[WeightsFile, str | None]:
     """The header of a GGUF or safetensors file, or of all the files that an index names.
 
@@ -46,6 +50,7 @@ def read_weights(
         path: of the file; it is judged by its first bytes.
         limits: time (s) and memory (bytes) of the child that reads it.
         require_quarantine: refuse where the kernel cannot close that child.
+        header_only: the file may be no more than the first megabytes of one; its size is then what its header claims.
 
     Returns:
         The header; and what the kernel could not hold while it was read, or None.
@@ -59,7 +64,10 @@ def read_weights(
         raise ModelError(f"{path} is no GGUF or safetensors file", hint="check the path")
     readable = (path, path.absolute().parent) if kind == "index" else (path,)
     around = Walls(readable, (), packages=PACKAGES, required=require_quarantine)
-    told = ask_child(_CHILD, path, {"kind": kind, "path": str(path.absolute())}, limits, around)
+    if header_only and kind == "index":
+        raise ModelError(f"{path} names whole files, which stand beside it", hint="leave --header-only out")
+    request = {"kind": kind, "path": str(path.absolute()), "partial": "yes" if header_only else ""}
+    told = ask_child(_CHILD, path, request, limits, around)
     return canonical.convert(told.result, WeightsFile, ModelError), told.lacking
 
 
@@ -68,5 +76,8 @@ def read(request: dict[str, str]) -> Any:
     from shoestring.importers.gguf import header as gguf
     from shoestring.importers.safetensors import header, index
 
-    readers = {"gguf": gguf.read_header, "safetensors": header.read_header, "index": index.read_index}
-    return canonical.plain(readers[request["kind"]](Path(request["path"])))
+    path, partial = Path(request["path"]), bool(request.get("partial"))
+    if request["kind"] == "index":
+        return canonical.plain(index.read_index(path))
+    reader = gguf.read_header if request["kind"] == "gguf" else header.read_header
+    return canonical.plain(reader(path, partial=partial))

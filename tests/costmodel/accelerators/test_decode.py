@@ -11,7 +11,7 @@ from chip_of import chip, figure
 from costmodel_rows import row
 from shoestring.base.errors import UsageError
 from shoestring.chips.published import published_rows
-from shoestring.costmodel.accelerators import LanguageModel, dense, predict_decode, predict_prefill
+from shoestring.costmodel.accelerators import LanguageModel, dense, predict_decode
 from shoestring.costmodel.accelerators.decode import decode_points, known_buses
 from shoestring.costmodel.accelerators.language_models import known_language_models
 from shoestring.costmodel.accelerators.quantized import WEIGHT_BITS
@@ -73,7 +73,6 @@ def test_what_nothing_supports_is_no_claim() -> None:
     ):
         assert isinstance(predict_decode(MODEL, board, **{**ASKED, **asked}, rows=rows), NoClaim)
     assert isinstance(predict_decode(MODEL, PI5, **ASKED, rows=[]), NoClaim)
-    assert isinstance(predict_prefill(MODEL, PI5, **ASKED), NoClaim)
 
 
 def test_bad_counts_are_refused() -> None:

@@ -37,10 +37,10 @@ def test_it_generalises_to_texts_that_it_was_not_fitted_to() -> None:
     assert np.mean(probe(more).argmax(axis=1) == np.array(right)) > 0.95
 
 
-def test_few_texts_of_many_values_want_a_stronger_ridge_than_many() -> None:
-    few, many = clouds(30, 3, 40, 0.4), clouds(2_000, 3, 5, 0.4)
-    assert choose_ridge(*few, 3) > choose_ridge(*many, 3)
-    assert choose_ridge(*few, 3) in RIDGES
+def test_where_labels_are_noise_the_strongest_ridge_is_chosen_and_where_they_are_clear_a_weak_one() -> None:
+    rows, labels = clouds(100, 3, 20, 0.0)
+    assert choose_ridge(rows, labels, 3) == RIDGES[-1]
+    assert choose_ridge(*clouds(400, 3, 5, 3.0), 3) < RIDGES[-1]
 
 
 def test_a_student_of_probabilities_answers_like_its_teacher() -> None:

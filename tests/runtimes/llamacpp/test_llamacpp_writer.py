@@ -13,6 +13,7 @@ from shoestring.base.errors import DataError, EngineError, ModelError, UsageErro
 from shoestring.runtimes.llamacpp.asking import DEADLINE, LENGTH, STOP, Options
 from shoestring.runtimes.llamacpp.null import CANCELLED, NullPlan, null_writer, write_plan
 from shoestring.runtimes.llamacpp.writer import Writer
+from shoestring.runtimes.llamacpp.writer_child import NGRAM_KINDS
 from tiny_gguf import WIDE, Tiny, tiny_gguf
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def test_keys_and_values_in_eight_bits_write_too(model: Path) -> None:
         Writer(model, cache_type="q3_0")
 
 
-@pytest.mark.parametrize("kind", ["ngram-simple", "ngram-cache", "ngram-mod", "ngram-map-k", "draft"])
+@pytest.mark.parametrize("kind", [*NGRAM_KINDS, "draft"])
 def test_speculation_changes_no_answer(real: Writer, model: Path, tmp_path: Path, kind: str) -> None:
     draft = tiny_gguf(tmp_path / "draft.gguf", Tiny(type="Q8_0")) if kind == "draft" else None
     options = letters(max_tokens=60, cache=False)

@@ -1,6 +1,6 @@
 """Latency on what is no processor: Edge TPU, NPU, GPU, FPGA and microcontrollers."""
 
-from shoestring.costmodel.accelerators.decode import predict_decode, predict_prefill
+from shoestring.costmodel.accelerators.decode import predict_decode
 from shoestring.costmodel.accelerators.language_models import LanguageModel, dense
 from shoestring.costmodel.accelerators.predict import accelerator_combinations, predict_accelerator
 
@@ -10,5 +10,4 @@ __all__ = [
     "dense",
     "predict_accelerator",
     "predict_decode",
-    "predict_prefill",
 ]

@@ -29,7 +29,7 @@ def graph_bytes(model: Transformer, setting: Setting) -> int:
     query = model.heads * model.key_width
     keys, values = model.kv_heads * model.key_width, model.kv_heads * model.value_width
     widest = max(
-        3 * hidden + 5 * width,  # gate, up and their product beside the stream
+        3 * hidden + 5 * width,  # gate, up and their product beside the stream; hidden layers are wider than it
         3 * query + 3 * width,  # queries before and after their rotation, and what attention answers
         2 * query + keys + values + 3 * width,
     )

@@ -1,7 +1,7 @@
 """The cache of keys and values: what every token of context leaves behind in every layer.
 
-Sizes: src/llama-kv-cache.cpp and src/llama-kv-cache-iswa.cpp of llama.cpp. The whole cache is allocated and cleared when
-the model is loaded, so it is resident from the first token on.
+Sizes: src/llama-kv-cache.cpp and src/llama-kv-cache-iswa.cpp of llama.cpp. The whole cache is allocated and cleared
+when the model is loaded, so it is resident from the first token on.
 """
 
 from __future__ import annotations

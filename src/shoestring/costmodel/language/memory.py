@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from shoestring.domain.transformer import Transformer
     from shoestring.domain.weights import WeightsFile
 
-BASE_BYTES = int(34.7 * MIB)
-"""A process of Python 3.11 that has loaded xllamacpp 2026.10 with a model of next to no weights: 13.2 MiB of its own and
-21.5 MiB of libraries, by `benchmarks/llm_memory.py`."""
+BASE_BYTES = 50 * MIB
+"""Our process that writes (runtimes.llamacpp.Writer), Python 3.11 and xllamacpp 2026.10 included, less all that the
+model brings, by `benchmarks/llm_memory.py`. The process that asks it is not counted."""
 
 TOKEN_BYTES, MERGE_BYTES = 226, 250
 """What llama.cpp keeps for each word of the vocabulary and each merge of its tokenizer, by the same command."""
@@ -36,8 +36,8 @@ BUFFERS_DOUBT = 0.15
 
 TOKENS, MERGES = "tokenizer.ggml.tokens", "tokenizer.ggml.merges"
 PROTOCOL = (
-    "peak resident memory (VmHWM) of a fresh process that loads the file with xllamacpp, one sequence, and reads a prompt "
-    "that fills the context"
+    "peak resident memory (VmHWM) of the process that writes, llama.cpp inside, one conversation, after a prompt that "
+    "filled the context"
 )
 X86 = ("avx2", "avx", "sse4_1")
 
@@ -131,7 +131,8 @@ def longest_context(
         limit_bytes: that a process may take.
 
     Returns:
-        A multiple of CELLS, or what the model was trained for where that is less; None where not even the shortest fits.
+        A multiple of CELLS, or what the model was trained for where that is less; None where even the shortest is too
+        long.
     """
 
     def fits(context: int) -> bool:

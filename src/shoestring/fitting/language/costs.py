@@ -83,7 +83,7 @@ def _measure(bench: Bench, written: Sequence[Written], threads: Sequence[int]) -
                 bench.progress(f"measuring, round {turn} of {ROUNDS}", number, len(written))
                 with contextlib.nullcontext(open_[one.name]) if together else _scorer(one.path) as scorer:
                     for count in threads:
-                        found = scorer.rate(prompt_of(bench), WRITTEN_TOKENS, threads=count, batch_threads=count)
+                        found = scorer.rate(prompt_of(bench), WRITTEN_TOKENS, threads=count, prefill_threads=count)
                         if turn:
                             times.setdefault((one.name, count), []).append(found)
     memory = {one.name: _memory(bench, one, max(threads)) for one in written}

@@ -103,7 +103,8 @@ def _teacher(bench: TextBench, original: Artefact, classes: int) -> Teacher:
     """The original's own probe, fitted to the labels of the calibration split."""
     labels = bench.split_labels("calibration") or ()
     rows = embeddings(bench, original, "calibration")
-    ridge = choose_ridge(rows, labels, classes)
+    question = {**bench.basis, "ridge for": original.sha256, "labels": labels}
+    ridge = bench.cache.noun("ridges", question, float, lambda: choose_ridge(rows, labels, classes))
     probe = fit_probe(rows, one_hot(labels, classes), ridge)
     return Teacher(softmax(probe(rows)), ridge)
 

@@ -10,6 +10,7 @@ from shoestring.base.limits import MAX_GGUF_HEADER_BYTES
 from shoestring.base.units import format_bytes
 
 DAMAGED = "the file is truncated, damaged or hostile; fetch it again"
+FETCH_MORE = "the header is longer than what is here; fetch more of the file: 32 MB hold every header we know"
 _MAX_SHOWN = 80
 
 
@@ -18,11 +19,13 @@ class Cursor:
 
     Args:
         stream: at the start of the file.
-        size_bytes: of the file.
+        size_bytes: of the file, or of what is here of it.
+        partial: whether the file goes on elsewhere.
     """
 
-    def __init__(self, stream: BinaryIO, size_bytes: int) -> None:
+    def __init__(self, stream: BinaryIO, size_bytes: int, partial: bool = False) -> None:
         self._stream = stream
+        self._partial = partial
         self._end = min(size_bytes, MAX_GGUF_HEADER_BYTES)
         self._capped = size_bytes > MAX_GGUF_HEADER_BYTES
         self.at = 0
@@ -39,7 +42,7 @@ class Cursor:
             raise ModelError(
                 f"{what} takes {size_bytes:,} bytes at byte {self.at:,}, but only {self.left:,} are left: {limit}"
                 f"{'' if self._capped else f' at byte {self._end:,}'}",
-                hint=DAMAGED,
+                hint=FETCH_MORE if self._partial and not self._capped else DAMAGED,
             )
 
     def take(self, size_bytes: int, what: str) -> bytes:
@@ -66,6 +69,8 @@ class Cursor:
     def count(self, what: str, least_bytes: int, limit: int) -> int:
         """A 64-bit count of things that each take at least so many bytes. Raises ModelError when they cannot fit."""
         count = int(self.number("Q", what))
+        if self._partial:  # what is too much for this part may be right for the whole
+            self.need(count * least_bytes, f"{count:,} {what}")
         if count > limit:
             raise ModelError(f"the file states {count:,} {what}, more than the limit of {limit:,}", hint=DAMAGED)
         self.need(count * least_bytes, f"{count:,} {what}")

@@ -6,17 +6,18 @@ other in the order of the header, each at the next multiple of the alignment: no
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import BinaryIO
 
 from shoestring.base.errors import ModelError
-from shoestring.base.limits import MAX_STORED_TENSORS
+from shoestring.base.limits import MAX_STORED_TENSORS, MAX_WEIGHTS_FILE_BYTES
 from shoestring.domain.weights import Metadata, StoredTensor, WeightsFile
-from shoestring.weights.block_types import BlockType, block_types
 from shoestring.importers.gguf.cursor import DAMAGED, Cursor
 from shoestring.importers.gguf.values import UINT32, pairs, read_metadata
 from shoestring.importers.weights_stream import check_size, read_with
+from shoestring.weights.block_types import BlockType, block_types
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -27,34 +28,41 @@ _LEAST_INFO_BYTES = 8 + 1 + 4 + 8 + 4 + 8  # a name of one letter, one axis, typ
 _MAX_ELEMENTS = 1 << 56  # no product of sizes comes near 64 bits
 
 
-def read_header(path: Path) -> WeightsFile:
+def read_header(path: Path, *, partial: bool = False) -> WeightsFile:
     """Read the header of `path`; of the tensors nothing is read.
+
+    Args:
+        path: of the file.
+        partial: whether it may be no more than the first bytes of one.
 
     Raises:
         ModelError: not such a file, or one whose claims do not fit into it.
     """
-    return read_with(read_stream, path)
+    return read_with(functools.partial(read_stream, partial=partial), path)
 
 
-def read_stream(stream: BinaryIO, size_bytes: int) -> WeightsFile:
+def read_stream(stream: BinaryIO, size_bytes: int, *, partial: bool = False) -> WeightsFile:
     """Read the header at the start of `stream`.
 
     Args:
         stream: seekable, at its start.
-        size_bytes: of the whole file.
+        size_bytes: of the whole file, or of what is here of it.
+        partial: as `read_header`; the size of the file is then what its header claims.
 
     Raises:
         ModelError: as `read_header`.
     """
     check_size(size_bytes)
-    cursor = Cursor(stream, size_bytes)
+    cursor = Cursor(stream, size_bytes, partial)
     version = _version(cursor)
     tensor_count = cursor.count("tensors", _LEAST_INFO_BYTES, MAX_STORED_TENSORS)
     metadata, kinds = read_metadata(cursor, pairs(cursor))
     alignment = _alignment(metadata, kinds)
     infos = [_info(cursor, index) for index in range(tensor_count)]
     start = _round_up(cursor.at, alignment)
-    tensors, end = _placed(infos, start, alignment, size_bytes)
+    tensors, end = _placed(infos, start, alignment, MAX_WEIGHTS_FILE_BYTES if partial else size_bytes)
+    if partial:
+        size_bytes = max(size_bytes, end)
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str | None):
         raise ModelError("'general.architecture' is no text", hint=DAMAGED)
@@ -134,7 +142,7 @@ def _placed(
         if start + end > size_bytes:
             raise ModelError(
                 f"tensor {name!r} of {needed:,} bytes ends at byte {start + end:,}, but the file has {size_bytes:,}",
-                hint=DAMAGED,
+                hint=f"{DAMAGED}, or read the header alone (--header-only)",
             )
         found[name] = StoredTensor(name, kind.name, shape, start + offset, needed)
         expected = _round_up(end, alignment)

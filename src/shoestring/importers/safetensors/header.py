@@ -6,6 +6,7 @@ cover the rest of the file exactly: no gap, no overlap, nothing after the last.
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,20 +35,25 @@ BITS = {
 _FIELDS = {"dtype", "shape", "data_offsets"}
 
 
-def read_header(path: Path) -> WeightsFile:
+def read_header(path: Path, *, partial: bool = False) -> WeightsFile:
     """Read the header of `path`; of the tensors nothing is read.
+
+    Args:
+        path: of the file.
+        partial: whether it may be no more than the first bytes of one.
 
     Raises:
         ModelError: not such a file, or one whose claims do not fit into it.
     """
-    return read_with(read_stream, path)
+    return read_with(functools.partial(read_stream, partial=partial), path)
 
 
-def read_stream(stream: BinaryIO, size_bytes: int, *, file: str = "") -> WeightsFile:
+def read_stream(stream: BinaryIO, size_bytes: int, *, file: str = "", partial: bool = False) -> WeightsFile:
     """Read the header at the start of `stream`.
 
     Args:
-        size_bytes: of the whole file.
+        size_bytes: of the whole file, or of what is here of it.
+        partial: as `read_header`; the size of the file is then what its header claims.
         file: name to give to its tensors.
 
     Raises:
@@ -75,6 +81,9 @@ def read_stream(stream: BinaryIO, size_bytes: int, *, file: str = "") -> Weights
         )
     start = LENGTH_BYTES + length
     tensors = tuple(_tensor(name, entry, start, file) for name, entry in entries.items())
+    if partial:
+        size_bytes = start + sum(tensor.size_bytes for tensor in tensors)
+        check_size(size_bytes)
     _check_cover(tensors, start, size_bytes)
     return WeightsFile("safetensors", 0, None, metadata, tensors, start, size_bytes)
 

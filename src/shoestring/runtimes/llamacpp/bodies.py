@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from shoestring.runtimes.llamacpp.asking import Options
 
 CHAT, COMPLETION, EMBEDDING = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
-TOKENIZE, TEMPLATE = "/tokenize", "/apply-template"
+TOKENIZE, TEMPLATE, MODELS = "/tokenize", "/apply-template", "/v1/models"
 
 
 def chat_body(messages: Sequence[Mapping[str, Any]], options: Options) -> dict[str, Any]:
@@ -75,4 +75,14 @@ def _body(options: Options) -> dict[str, Any]:
     return body
 
 
-__all__ = ["CHAT", "COMPLETION", "EMBEDDING", "TEMPLATE", "TOKENIZE", "chat_body", "check_messages", "completion_body"]
+__all__ = [
+    "CHAT",
+    "COMPLETION",
+    "EMBEDDING",
+    "MODELS",
+    "TEMPLATE",
+    "TOKENIZE",
+    "chat_body",
+    "check_messages",
+    "completion_body",
+]

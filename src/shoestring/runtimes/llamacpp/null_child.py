@@ -63,7 +63,7 @@ class NullDesk(Desk):
             raise ModelError("the null writer refuses its model, as that says")
         server = _Server(request["socket"], plan, request["context"])
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        return {"version": "null 1"}
+        return {"version": "null 1", "trained_context": request["context"]}
 
     def _do_wait(self, request: dict[str, Any]) -> None:
         threading.Event().wait()

@@ -47,6 +47,16 @@ def post(address: str, path: str, body: Any, timeout_s: float) -> tuple[LocalCon
         raise
 
 
+def get(address: str, path: str, timeout_s: float, who: str) -> Any:
+    """What is at a path. Raises OSError and http.client.HTTPException as `post`, and EngineFaultError as `whole`."""
+    connection = LocalConnection(address, timeout_s)
+    try:
+        connection.request("GET", path)
+        return whole(connection.getresponse(), who)
+    finally:
+        connection.close()
+
+
 def whole(response: http.client.HTTPResponse, who: str) -> Any:
     """An answer that is one JSON value. Raises EngineFaultError when it is none, or too long."""
     data = response.read(MAX_LINE_BYTES + 1)
@@ -89,4 +99,4 @@ def _parsed(data: bytes, who: str) -> Any:
         raise EngineFaultError(f"{who} answered {data[:80]!r}, no JSON", "shape") from error
 
 
-__all__ = ["MAX_LINE_BYTES", "LocalConnection", "next_event", "post", "whole"]
+__all__ = ["MAX_LINE_BYTES", "LocalConnection", "get", "next_event", "post", "whole"]

@@ -40,14 +40,16 @@ class Writer:
 
     Args:
         model: a GGUF file.
-        context: tokens of prompt and answer together, for each slot.
+        context: tokens of prompt and answer together, for each slot. The engine makes none longer than the model was
+            trained for; the attribute has what there is.
         threads: that write, one token at a time.
         prefill_threads: that read prompts, many tokens at a time; None: as many.
         slots: answers that are written at the same time; each keeps its own context in memory.
         cache_type: of keys and values in memory: `f16`, `q8_0`, `q4_0`.
         speculation: `draft`, or one of `writer_child.NGRAM_KINDS`; None for none.
         draft: a small GGUF file of the same vocabulary, for `draft`.
-        ahead: tokens that it proposes at a time.
+        ahead: tokens that speculation proposes at a time; those that it guessed wrong were computed for nothing.
+        match: tokens that must agree before `ngram-simple` and `ngram-map-k` propose anything.
         embedding: whether `embed` is possible too; with one slot only, since the engine takes the mean of wrong tokens
             where it reads two texts of unlike length at the same time (seen in xllamacpp 2026.10).
         batch: tokens of a prompt that are read in one step.
@@ -72,7 +74,8 @@ class Writer:
         cache_type: str = "f16",
         speculation: str | None = None,
         draft: Path | str | None = None,
-        ahead: int = 3,
+        ahead: int = 4,
+        match: int = 3,
         embedding: bool = False,
         batch: int = BATCH,
         limits: Limits = LIMITS,
@@ -80,14 +83,15 @@ class Writer:
     ) -> None:
         check_threads(threads)
         check_threads(prefill_threads or threads)
-        for name, value in (("context", context), ("slots", slots), ("ahead", ahead), ("batch", batch)):
+        numbers = {"context": context, "slots": slots, "ahead": ahead, "match": match, "batch": batch}
+        for name, value in numbers.items():
             if value < 1:
                 raise UsageError(f"{name} is {value}, and must be at least 1")
         if (speculation == "draft") != (draft is not None):
             raise UsageError("a draft model and the speculation 'draft' go together", hint="give both, or none")
         if embedding and slots != 1:
             raise UsageError(f"embedding with {slots} slots was asked for", hint="take one slot, or a second writer")
-        self.model, self.context, self.slots = Path(model), context, slots
+        self.model, self.slots = Path(model), slots
         self._limits, self._serve = limits, serve
         self._request = {
             "path": str(self.model.absolute()),
@@ -99,6 +103,7 @@ class Writer:
             "speculation": speculation,
             "draft": None if draft is None else str(Path(draft).absolute()),
             "ahead": ahead,
+            "match": match,
             "embedding": embedding,
             "batch": min(batch, context),
         }
@@ -108,6 +113,7 @@ class Writer:
         self.starts = 0
         self._keeper = self._start()
         self.version = str(self._keeper.told["version"])
+        self.context = min(context, int(self._keeper.told["trained_context"]))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], options: Options | None = None) -> Stream:
         """Answer a conversation, in the form that the model's own template gives it.

@@ -10,12 +10,18 @@ from typing import Any
 
 from shoestring.base.errors import EngineError, MissingExtraError, ModelError, UsageError
 from shoestring.runtimes.guard_child import Desk, answer_all
+from shoestring.runtimes.llamacpp.bodies import MODELS
 from shoestring.runtimes.llamacpp.library import EXTRA, PACKAGE, version
+from shoestring.runtimes.llamacpp.talking import get
 
 CACHE_TYPES = ("f16", "q8_0", "q4_0")
 """Of keys and values. The last two halve and quarter their memory and cost some accuracy."""
-NGRAM_KINDS = ("ngram-simple", "ngram-map-k", "ngram-map-k4v", "ngram-mod", "ngram-cache")
+NGRAM_KINDS = ("ngram-simple", "ngram-map-k", "ngram-cache")
+"""Speculation that needs nothing beside the model. The first proposes what followed the same words earlier in the text,
+the second keeps a table of that, the third weighs what followed shorter runs of words."""
 DRAFT = "draft"
+ANSWER_SECONDS = 30.0
+"""For a question that reads and writes no text."""
 
 
 def serve(channel: int, inputs: int, outputs: int, counter: int, parent: int) -> None:
@@ -41,10 +47,19 @@ class WriterDesk(Desk):
             raise EngineError(
                 f"{PACKAGE} {version()} does not listen where it was told to: {self._server.listening_address}"
             )
-        return {"version": f"{PACKAGE} {version()}"}
+        return {"version": f"{PACKAGE} {version()}", "trained_context": _trained(request["socket"])}
 
     def _do_wait(self, request: dict[str, Any]) -> None:
         threading.Event().wait()  # until we are killed
+
+
+def _trained(address: str) -> int:
+    """Tokens that the model was trained for: the server makes no longer context, whatever it is asked for."""
+    told = get(address, MODELS, ANSWER_SECONDS, PACKAGE)
+    try:
+        return int(told["data"][0]["meta"]["n_ctx_train"])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise EngineError(f"{PACKAGE} {version()} does not tell the context of the model: {error!r}") from error
 
 
 def _engine() -> Any:
@@ -93,6 +108,10 @@ def _speculate(engine: Any, params: Any, request: dict[str, Any]) -> None:
         params.speculative.draft.cpuparams_batch.n_threads = request["prefill_threads"]
     elif kind in NGRAM_KINDS:
         params.speculative.types = [getattr(types, f"COMMON_SPECULATIVE_TYPE_{kind.replace('-', '_').upper()}")]
+        # llama.cpp proposes 48 tokens after 12 that agree: checking so many takes a cheap chip longer than writing few.
+        for tables in (params.speculative.ngram_simple, params.speculative.ngram_map_k):
+            tables.size_n, tables.size_m = request["match"], request["ahead"]
+        params.speculative.draft.n_max = request["ahead"]
     else:
         raise UsageError(f"speculation {kind!r} is not known", hint=f"one of {', '.join((*NGRAM_KINDS, DRAFT))}")
 

@@ -1,8 +1,8 @@
 """Codes in the second order: what one column loses is made up for by the others.
 
 The loss is that of the layer's output on calibration text, tr(E H E^T) with E = W - V what rounding takes away and H
-the Gram matrix of the inputs. First LDLQ (Chee et al., "QuIP", NeurIPS 2023, section 3; by its theorem 6 the same as GPTQ,
-Frantar et al., ICLR 2023) with the scales of the block type held, columns of large inputs first. Then rounds of
+the Gram matrix of the inputs. First LDLQ (Chee et al., "QuIP", NeurIPS 2023, section 3; by its theorem 6 the same as
+GPTQ, Frantar et al., ICLR 2023) with the scales of the block type held, columns of large inputs first. Then rounds of
 coordinate descent (`descent`), in which scales and codes take turns.
 
 Rows do not depend on each other, so every step works on one column of all rows; arrays are (columns, rows).
