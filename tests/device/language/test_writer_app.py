@@ -152,3 +152,10 @@ def test_the_page_has_a_place_for_writing(write_server: Start) -> None:
     assert 'id="writing"' in page
     assert b"chat/completions" in get(server, "/docs")[1]
     until(lambda: get(server, "/v2/health/ready")[0] == 200)
+
+
+def test_a_rungs_name_cannot_end_the_line_of_a_header() -> None:
+    from shoestring.device.language.api import _header
+
+    assert _header("mix-62MB@llamacpp") == b"mix-62MB@llamacpp"
+    assert _header("a\r\nset-cookie: x=1\u00e9") == b"a??set-cookie: x=1?"

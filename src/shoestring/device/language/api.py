@@ -249,7 +249,8 @@ async def _unless(gone: asyncio.Future[None], work: Any) -> Any:
 
 
 def _header(text: str) -> bytes:
-    return text.encode("ascii", "replace")
+    """A name of a stranger's bundle must not end the line."""
+    return "".join(one if one.isascii() and one.isprintable() else "?" for one in text).encode()
 
 
 __all__ = ["Api"]

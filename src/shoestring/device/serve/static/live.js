@@ -253,7 +253,7 @@ function showBoard(state) {
   if (board.battery_wh != null) add("Battery", board.battery_wh.toFixed(1) + " Wh left" + (board.on_battery ? ", in use" : ""));
   add("Running for", span(state.up_s));
   add("Answers", String(state.counts.answered));
-  add("Frames let go", String(state.counts.dropped));
+  if (state.written === null) add("Frames let go", String(state.counts.dropped));
   const key = JSON.stringify(rows);
   const list = byId("board");
   if (list.dataset.key === key) return;
