@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shoestring.weights.encode.grid import Grid
 
 DAMPING = 0.05  # of the mean of the diagonal, added to it: 0.01 (GPTQ) to 0.1 differ by 2 % on text that was not seen
-SWEEPS = 1  # rounds of scales and codes after LDLQ: the first lowers the loss by 7 to 9 %, the second by 3 % more
+SWEEPS = 1  # rounds after LDLQ: on unseen text the first lowers the loss by 5 %, two more by 3 % together
 _RUN = 32  # columns between two matrix products
 
 
