@@ -120,11 +120,8 @@ def _bundle(arguments: argparse.Namespace) -> int:
     from shoestring.cli.proofs import checked_words
     from shoestring.cli.tables import show_candidates, show_cascade, show_detections, show_sizes
     from shoestring.cli.trust_options import unchecked
-    from shoestring.cli.writer_tables import show_generation
     from shoestring.fitting.outcome import ladder_rows
     from shoestring.fitting.recheck import recheck
-    from shoestring.inputs.spec import describe
-    from shoestring.inputs.text import text_words
 
     with open_bundle(arguments.target) as bundle:
         manifest, evidence = bundle.manifest, bundle.evidence()
@@ -140,13 +137,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
         console.show_json({**found, "bundle_bytes": bundle_bytes, "files": files})
         return 0
     _show_origin(manifest, evidence)
-    if manifest.text is not None:
-        print(f"task: {text_words(manifest.text, manifest.output.shape[1])}")
-    elif manifest.generation is not None:
-        show_generation(manifest.generation)
-    else:
-        print(f"task: {_task(manifest.head)}")
-        print(f"pre-processing: {describe(manifest.pixels)}")
+    _show_task(manifest)
     splits = ", ".join(f"{len(split.images):,} {split.name}" for split in evidence.splits)
     print(f"{'texts' if manifest.preprocess is None else 'images'}: {splits}; metric: {evidence.metric}")
     show_candidates(ladder_rows(manifest.ladder, manifest.budget))
@@ -158,6 +149,20 @@ def _bundle(arguments: argparse.Namespace) -> int:
     print(console.clean(signed))
     print(f"every hash agrees; {checked} certificate(s) recomputed from the evidence")
     return 0
+
+
+def _show_task(manifest: Manifest) -> None:
+    from shoestring.cli.writer_tables import show_generation
+    from shoestring.inputs.spec import describe
+    from shoestring.inputs.text import text_words
+
+    if manifest.text is not None:
+        print(f"task: {text_words(manifest.text, manifest.output.shape[1])}")
+    elif manifest.generation is not None:
+        show_generation(manifest.generation)
+    else:
+        print(f"task: {_task(manifest.head)}")
+        print(f"pre-processing: {describe(manifest.pixels)}")
 
 
 def _show_origin(manifest: Manifest, evidence: Evidence) -> None:
