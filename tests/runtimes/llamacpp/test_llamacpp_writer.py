@@ -187,13 +187,13 @@ def test_a_closed_writer_says_so(model: Path) -> None:
 
 
 def test_a_reader_that_hangs_up_is_seen_by_the_engine(tmp_path: Path) -> None:
-    plan = write_plan(tmp_path / "null.json", NullPlan(words=("x",) * 500, token_s=0.002))
+    plan = write_plan(tmp_path / "null.json", NullPlan(words=("x",) * 20_000, token_s=0.002))
     with null_writer(plan) as writer:
         for _ in range(3):
             next(stream := writer.complete("go"))
             stream.close()
         told = ""
-        for _ in range(100):
+        for _ in range(1000):
             told = "".join(piece.text for piece in writer.complete(CANCELLED))
             if told == "3":
                 break
