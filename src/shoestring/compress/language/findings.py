@@ -107,8 +107,8 @@ def find(
 def _matrix(task: _Task, pair: Pair) -> None:
     weight = task.rounder.read(pair.name)
     products = position_products(pair.g)
-    task.store.put(pair.name, steadied(fisher_gram(products, pair.x)))
-    gram = steadied(fisher_gram(products[LEARN], pair.x[LEARN]))
+    task.store.put(pair.name, steadied(fisher_gram(products, pair.x), pair.x))
+    gram = steadied(fisher_gram(products[LEARN], pair.x[LEARN]), pair.x[LEARN])
     power = np.square(pair.g, dtype=np.float64).sum(axis=(0, 1)) * np.square(weight, dtype=np.float64).sum(axis=1)
     sample = sample_rows(power, ROWS, task.random)
     along = row_gradients(pair.g[JUDGE], pair.x[JUDGE], sample.rows)

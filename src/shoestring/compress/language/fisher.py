@@ -80,10 +80,19 @@ def fisher_gram(products: Float, x: Float) -> Float:
     return np.asarray((gram + gram.T) / (2 * blocks * positions), dtype=np.float32)
 
 
-def steadied(gram: Float) -> Float:
-    """The matrix with STEADY of its mean diagonal added, as rounding takes it."""
+def steadied(gram: Float, x: Float | None = None) -> Float:
+    """The matrix as rounding takes it: half of it that of the inputs alone, which less chance went into, then STEADY.
+
+    Args:
+        gram: of `fisher_gram`.
+        x: (blocks, positions, inputs) that it was made of; None for a table, whose inputs say nothing.
+    """
     out = gram.copy()
-    out[np.diag_indices(len(out))] += np.float32(STEADY) * np.diagonal(gram).mean()
+    if x is not None:
+        flat = x.reshape(-1, x.shape[-1])
+        plain = flat.T @ flat
+        out = np.asarray((gram + plain * (np.trace(gram) / max(float(np.trace(plain)), 1e-30))) / 2, dtype=np.float32)
+    out[np.diag_indices(len(out))] += np.float32(STEADY) * np.diagonal(out).mean()
     return out
 
 
