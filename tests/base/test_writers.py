@@ -36,6 +36,7 @@ WRITERS = {
     "evaluate/dataset_npz.py": (".open(w)", "a member of an archive, to read"),
     "fitting/assemble.py": (".save", "into memory"),
     "fitting/fit.py": (".save", "a method of ours, which asks base.disk"),
+    "fitting/language/fit.py": (".save", "a method of ours, which asks base.disk"),
     "fitting/scoring.py": (".save", "into memory"),
     "fitting/spread.py": (".savez", "into memory"),
     "fleet/collect/sqlite.py": ("sqlite3.connect", "a database that syncs by itself at each commit; a test looks"),

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoestring.cli.fit_writer import fill_writer
 from shoestring.cli.fit_text import fill_text
+from shoestring.cli.fit_writer import fill_writer
 from shoestring.cli.options import add_preprocess, add_weights, preprocess_from
 
 if TYPE_CHECKING:
@@ -116,10 +116,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from shoestring.base.units import parse_bytes, parse_drop, parse_ms
     from shoestring.cli import console
-    from shoestring.cli.fit_kinds import WRITER, kind_of
-    from shoestring.cli.fit_writer import fit_writer
-    from shoestring.cli.fit_kinds import ENCODER, kind_of
+    from shoestring.cli.fit_kinds import ENCODER, WRITER, kind_of
     from shoestring.cli.fit_text import fit_encoder
+    from shoestring.cli.fit_writer import fit_writer
     from shoestring.cli.tables import cascade_figures, show_candidates, show_cascade, show_detections
     from shoestring.domain.budget import Budget
     from shoestring.engines import open_engine

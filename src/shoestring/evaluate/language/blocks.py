@@ -19,7 +19,7 @@ SPLITS = ("calibration", "selection", "certification")
 
 @dataclass(frozen=True)
 class Wanted:
-    """How much text is looked at. The usual amount is what a ladder of five rungs of a small model takes within minutes.
+    """How much text is looked at; the usual amount is what a ladder of five rungs of a small model reads in minutes.
 
     Args:
         tokens: of a block at most, the one that starts it included.
