@@ -36,6 +36,7 @@ WRITERS = {
     "evaluate/dataset_npz.py": (".open(w)", "a member of an archive, to read"),
     "fitting/assemble.py": (".save", "into memory"),
     "fitting/fit.py": (".save", "a method of ours, which asks base.disk"),
+    "fitting/language/assemble.py": (".save", "into memory"),
     "fitting/language/fit.py": (".save", "a method of ours, which asks base.disk"),
     "fitting/scoring.py": (".save", "into memory"),
     "fitting/spread.py": (".savez", "into memory"),
