@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from shoestring.runtimes.llamacpp.measure import measure_rates
 
 from language_material import CACHE, news, smollm2
 from llm_stock import STOCK, float_file, stock
@@ -34,6 +33,7 @@ from shoestring.domain.bits import Findings, Mix
 from shoestring.domain.divergence import BlockTrace, Divergence
 from shoestring.evaluate.language.bootstrap import divergence
 from shoestring.importers.gguf.header import read_header
+from shoestring.runtimes.llamacpp.measure import measure_rates
 from shoestring.runtimes.llamacpp.reference import Reference
 from shoestring.runtimes.llamacpp.scorer import Scorer
 from shoestring.search.bits import choose

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoestring.domain.budget import Budget
 
-OF_IMAGES = {
+OF_IMAGES: dict[str, object] = {
     "ssh": None,
     "runtimes": None,
     "student": [],
