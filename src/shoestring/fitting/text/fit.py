@@ -46,6 +46,7 @@ from shoestring.inputs.text import TextReader, choose_buckets
 
 HEAD, PROBE, EMBED = "head", "probe", "embedding"
 WAYS = (HEAD, PROBE, EMBED)
+SHORTER, LEAST_BUCKET = (2, 4, 8), 8
 UNIT = 1e-3  # how far from one the length of a row may be that counts as normalised
 
 
@@ -206,13 +207,19 @@ def _reader(encoder: Encoder, texts: Texts, splits: Splits, way: str) -> tuple[T
     tokens = reader.tokens([texts.texts[i] for i in splits.calibration])
     lengths = [len(one.ids) for one in tokens]
     fixed = encoder.ids.shape[1] is not None
-    buckets = spec.buckets if fixed or encoder.mask is None else choose_buckets(lengths, encoder.max_tokens)
+    buckets = spec.buckets if fixed or encoder.mask is None else _buckets(lengths, encoder.max_tokens)
     cut = sum(one.cut for one in tokens)
     said = (
         f"texts have {min(lengths)} to {max(lengths)} tokens, median {int(np.median(lengths))}; "
         f"padded to {', '.join(map(str, buckets))}; {cut} of {len(tokens)} calibration texts are longer and are cut"
     )
     return TextReader(encoder.tokenizer, replace(spec, buckets=buckets)), said
+
+
+def _buckets(lengths: Sequence[int], longest: int) -> tuple[int, ...]:
+    """Those that suit the calibration texts, and halves of the longest for texts far shorter than any of these."""
+    halves = {longest // part for part in SHORTER if longest // part >= LEAST_BUCKET}
+    return tuple(sorted(halves | set(choose_buckets(lengths, longest))))
 
 
 def _normalised(bench: TextBench, rows: object) -> TextBench:
