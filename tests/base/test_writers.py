@@ -38,7 +38,6 @@ WRITERS = {
     "fitting/assemble.py": (".save", "into memory"),
     "fitting/fit.py": (".save", "a method of ours, which asks base.disk"),
     "fitting/language/assemble.py": (".save", "into memory"),
-    "fitting/language/assemble.py": (".save", "into memory"),
     "fitting/language/fit.py": (".save", "a method of ours, which asks base.disk"),
     "fitting/scoring.py": (".save", "into memory"),
     "fitting/spread.py": (".savez", "into memory"),
