@@ -59,7 +59,7 @@ wheel-check: $(VENV)/.check
 proof: $(VENV)/.test
 	SHOESTRING_PROOF=50 $(BIN)/python -m pytest --timeout=3600 -rP tests/attacks/test_hostile_bundles.py \
 	    tests/attacks/test_hostile_streams.py tests/attacks/test_hostile_deltas.py \
-	    tests/evaluate/test_statistics_coverage.py tests/evaluate/test_cascade_coverage.py
+	    tests/evaluate/test_statistics_coverage.py tests/evaluate/test_cascade_coverage.py tests/evaluate/language
 	$(BIN)/python -m pip install -q -e '.[ray]'
 	SHOESTRING_PROOF=20 $(BIN)/python -m pytest --timeout=3600 -rPs tests/engines tests/evaluate/test_race.py \
 	    tests/search/test_reserves.py tests/fitting/test_racing.py

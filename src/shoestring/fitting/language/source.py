@@ -101,7 +101,8 @@ def open_source(path: Path, cache: Cache) -> Source:
 def _from_folder(folder: Path, cache: Cache) -> Path:
     from shoestring.importers.huggingface.language import import_language
 
-    files = sorted(one for one in folder.iterdir() if one.is_file() and one.suffix in (".json", ".safetensors"))
+    kinds = (".json", ".safetensors", ".jinja")  # .jinja: a chat template that stands by itself
+    files = sorted(one for one in folder.iterdir() if one.is_file() and one.suffix in kinds)
     question = {one.name: hash_of(one) for one in files}
     return cache.file("folders", question, ".gguf", lambda target: _import(import_language, folder, target))
 
