@@ -3,8 +3,8 @@
     python benchmarks/llm.py                       # all of it; some two hours on two quiet cores
     python benchmarks/llm.py mixes serving         # these alone
 
-Each part is a command of its own with options of its own (`python benchmarks/llm_mixes.py --help`). What one prints goes
-into the page that is named beside it.
+Each part is a command of its own with options of its own (`python benchmarks/llm_mixes.py --help`). What one prints
+goes into the page that is named beside it.
 """
 
 from __future__ import annotations

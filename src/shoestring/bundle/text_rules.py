@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoestring.base.limits import MAX_TEXT_TOKENS
 from shoestring.bundle.refusal import check_fraction, refuse
-from shoestring.domain.text import TEXT_KINDS
+from shoestring.domain.text import DRAFT, NGRAM, TEXT_KINDS
 
 if TYPE_CHECKING:
     from shoestring.domain.manifest import Manifest
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 ID_TYPES = ("int32", "int64")
 CACHE_TYPES = ("f16", "q8_0")
-NGRAM, DRAFT = "ngram", "draft:"
 
 
 def check_text(manifest: Manifest) -> None:

@@ -10,6 +10,8 @@ from shoestring.domain.transformer import Transformer
 
 CLASSIFICATION, EMBEDDING = "classification", "embedding"
 TEXT_KINDS = (CLASSIFICATION, EMBEDDING)
+NGRAM, DRAFT = "ngram", "draft:"
+"""Ways of speculation: by the words before, or by another rung, whose name follows."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from shoestring.base.errors import BudgetError, EngineError, MissingExtraError, UsageError
 from shoestring.base.units import format_bytes
 from shoestring.domain.bits import Mix, TypeChoice
+from shoestring.search.stdout import words_on_stderr
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -129,13 +130,14 @@ def _solve(problem: _Problem, max_bytes: float, max_token_s: float | None) -> tu
         seconds = np.array([choice.token_s for choice in problem.choices])
         limits.append(_at_most(seconds, max_token_s, LinearConstraint))
     scale = _scale(problem, loss, sizes, max_bytes)  # tolerances are absolute
-    answer = milp(
-        loss / scale,
-        constraints=limits,
-        integrality=np.ones(n, dtype=np.int64),
-        bounds=Bounds(0, 1),
-        options={"time_limit": SECONDS, "mip_rel_gap": GAP},
-    )
+    with words_on_stderr():
+        answer = milp(
+            loss / scale,
+            constraints=limits,
+            integrality=np.ones(n, dtype=np.int64),
+            bounds=Bounds(0, 1),
+            options={"time_limit": SECONDS, "mip_rel_gap": GAP},
+        )
     if answer.x is None:
         raise EngineError(
             f"no mix of {problem.tensors} tensors within {format_bytes(max_bytes)} was found: {answer.message}",

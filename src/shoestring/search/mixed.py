@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shoestring.base.errors import EngineError, MissingExtraError, UsageError
+from shoestring.search.stdout import words_on_stderr
 
 BUDGETS = (1.0, 0.7, 0.5, 0.35, 0.25)
 """Parts of the divergence of all layers in 8 bits that a mixture may keep."""
@@ -101,13 +102,14 @@ def fastest(layers: Sequence[LayerCost], edges: Sequence[Edge], max_loss: float)
             lower.append(0.0)
     scale = max(float(loss.max(initial=0.0)), 1e-12)  # a solver's tolerances are absolute
     rows[0], lower[0] = loss / scale, lower[0] / scale
-    answer = milp(
-        objective,
-        constraints=LinearConstraint(np.array(rows), np.array(lower), np.inf),
-        integrality=np.array([1] * n + [0] * m),
-        bounds=Bounds(0, 1),
-        options={"time_limit": SECONDS, "mip_rel_gap": 0.0},
-    )
+    with words_on_stderr():
+        answer = milp(
+            objective,
+            constraints=LinearConstraint(np.array(rows), np.array(lower), np.inf),
+            integrality=np.array([1] * n + [0] * m),
+            bounds=Bounds(0, 1),
+            options={"time_limit": SECONDS, "mip_rel_gap": 0.0},
+        )
     if answer.x is None:
         raise EngineError(f"no mixture of {n} layers was found: {answer.message}")
     chosen = np.asarray(answer.x[:n]) > 0.5

@@ -122,7 +122,6 @@ def test_the_page_tells_it(job: Job) -> None:
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        (Budget(max_kl=1e-7, threads=1), "no candidate"),
         (Budget(tokens_per_s=1e7, threads=1), "tokens/s"),
         (Budget(max_kl=MAX_KL, memory_bytes=1_000, threads=1), "smallest mix"),
     ],
@@ -133,6 +132,13 @@ def test_what_cannot_be_had_is_told_with_what_can(job: Job, budget: Budget, word
     told = f"{caught.value.message} {caught.value.hint} {[row['reason'] for row in caught.value.rows]}"
     assert words in told
     assert caught.value.exit_code == 3
+
+
+def test_the_original_alone_is_left_where_no_mix_is_near_enough(job: Job) -> None:
+    budget = Budget(max_kl=1e-7, threads=1)
+    fitted = fit_language(job.model, job.texts, budget=budget, context=128, wanted=WANTED, cache=job.cache)
+    assert [rung.name for rung in fitted.ladder.rungs] == [fitted.ladder.chosen] == ["given@llamacpp"]
+    assert [item for item in fitted.ladder.rejected if "a KL of" in item.reason] == list(fitted.ladder.rejected) != []
 
 
 def test_on_another_chip_costs_are_estimates(job: Job) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shoestring.device.language.model_files import model_file
 from shoestring.device.language.nouns import LENGTH, STOP, Likely, Options, Piece, Prompt, Usage, Written
 from shoestring.device.language.replaying import replay_rung
+from shoestring.domain.text import DRAFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 SEEDS = 2**32 - 1
 """llama.cpp's seeds have 32 bits, and the last of them means none; larger ones are taken modulo this."""
 
-DRAFT = "draft:"
 NGRAM_KIND = "ngram-simple"
 """Of the engine's ways to guess ahead from the text so far, the one that a bundle's `ngram` means."""
 

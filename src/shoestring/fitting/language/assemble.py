@@ -72,6 +72,7 @@ def assemble(
     outputs: Mapping[str, Array],
     tolerance: Mapping[str, float],
     budget: Budget,
+    speculation: dict[str, str],
     notes: tuple[str, ...],
 ) -> Fitted:
     """Everything that a bundle of this ladder holds.
@@ -85,6 +86,7 @@ def assemble(
         outputs: of each rung, (prompts, tokens).
         tolerance: of each rung, nats.
         budget: as asked.
+        speculation: of rungs that are faster with it.
         notes: for the user.
     """
     blobs: dict[str, bytes | Path] = {made[rung.name].sha256: made[rung.name].path for rung in ladder.rungs}
@@ -116,7 +118,7 @@ def assemble(
             cache_type=CACHE_TYPE,
             chat=bench.source.chat,
             prefill_threads={rung.name: prefill_threads(rung.candidate.cost, rung.threads) for rung in ladder.rungs},
-            speculation={},
+            speculation=speculation,
         ),
     )
     manifest, blobs = with_bom(manifest, evidence, blobs)

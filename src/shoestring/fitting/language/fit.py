@@ -37,6 +37,7 @@ from shoestring.fitting.language.rows import writer_row
 from shoestring.fitting.language.scoring import Scores
 from shoestring.fitting.language.sizes import ladder_mixes
 from shoestring.fitting.language.source import Source, open_source, original_file
+from shoestring.fitting.language.speculating import speculation
 from shoestring.fitting.outcome import Fitted
 from shoestring.fitting.progress import Progress, silent
 from shoestring.runtimes.llamacpp.library import PACKAGE, version
@@ -159,8 +160,9 @@ def _fit(bench: Bench, texts: Texts, budget: Budget, chip: Chip | None, notes: t
         prompts = golden.golden_texts(bench, documents, path)
     rungs = {rung.name: made[rung.name] for rung in ladder.rungs}
     outputs, tolerance = golden.all_answers(bench, rungs, prompts)
-    said = (*notes, *priced.notes)
-    return assemble.assemble(bench, ladder, evidence, made, prompts, outputs, tolerance, budget, said)
+    ahead, tried = ({}, ()) if chip is not None else speculation(bench, ladder, made, documents)
+    said = (*notes, *priced.notes, *tried)
+    return assemble.assemble(bench, ladder, evidence, made, prompts, outputs, tolerance, budget, ahead, said)
 
 
 def cut_blocks(source: Source, texts: Texts, wanted: Wanted, seed: int) -> tuple[tuple[Blocks, ...], tuple[str, ...]]:
