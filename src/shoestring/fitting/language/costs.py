@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from shoestring.base.canonical import digest
 from shoestring.base.resident import available_bytes
 from shoestring.domain.cost import Cost, Timing, TokenCost, TokenRate
+from shoestring.runtimes.llamacpp.measure import READ_BATCH, measure_memory
 from shoestring.runtimes.llamacpp.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 PROMPT_TOKENS, WRITTEN_TOKENS = 64, 24
 """Of one timed answer: as long as a question and a sentence; a longer one changes the rates by a few per cent."""
 ROUNDS = 5  # all candidates take turns in each, so that whatever else the machine does falls on all alike
-CONTEXTS = (512, 1024, 2048, 4096, 8192)
-"""Tokens that memory is measured at, as far as the context goes, and at its end."""
+SHORT_CONTEXT = 512
+"""Tokens that memory is measured at beside the whole context: between the two it grows evenly."""
 MANY = 0.5  # of the memory that is free: what all candidates together may take while they take turns
 
 
@@ -33,7 +34,7 @@ def thread_counts(cores: int, budget: Budget) -> tuple[int, ...]:
 
 def contexts_to(context: int) -> tuple[int, ...]:
     """Lengths that memory is measured at, the longest last."""
-    return (*(one for one in CONTEXTS if one < context), context)
+    return (SHORT_CONTEXT, context) if context > SHORT_CONTEXT else (context,)
 
 
 def measure_all(bench: Bench, written: Sequence[Written], budget: Budget) -> dict[str, Cost]:
@@ -61,7 +62,7 @@ def describe(count: int, threads: Sequence[int]) -> str:
     return (
         f"{count} files took turns in {ROUNDS} rounds after one that did not count, at {', '.join(map(str, threads))} "
         f"thread(s): a prompt of {PROMPT_TOKENS} tokens read, {WRITTEN_TOKENS} tokens written, nothing sampled; memory "
-        "is the peak of a fresh process that reads a prompt in a context of that length"
+        "is the peak of a fresh process that serves it with a context of that length"
     )
 
 
@@ -101,13 +102,8 @@ def _scorer(path: Path) -> Scorer:
 
 
 def _memory(bench: Bench, one: Written, threads: int) -> tuple[tuple[int, int], ...]:
-    found = []
-    for context in contexts_to(bench.context):
-        bench.progress(f"measuring the memory of {one.name}", 0, 0)
-        with Scorer(one.path, context=context, batch=PROMPT_TOKENS, threads=threads) as scorer:
-            scorer.rate(prompt_of(bench), 2)
-            found.append((context, scorer.peak_rss_bytes() or 0))
-    return tuple(found)
+    bench.progress(f"measuring the memory of {one.name}", 0, 0)
+    return measure_memory(one.path, contexts_to(bench.context), threads=threads, prompt_tokens=READ_BATCH + 1)
 
 
 def _cost(
