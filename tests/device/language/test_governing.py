@@ -214,9 +214,12 @@ def test_a_bundle_at_work_loads_what_the_governor_picks_before_it_is_asked(tmp_p
         assert running.limits.rate == pytest.approx(1 / running.plans[0].busy_s)
         with running.garage.lease(made[0].rung):
             # Its engine breaks again and again: the governor leaves it alone, and the next rung is loaded meanwhile.
-            running.governing.failed(made[0].rung)
-            until(lambda: running.ticker.decision.rung != RUNGS[0])
-            until(lambda: len(made) == 2)
+
+            def loaded_meanwhile() -> bool:
+                running.governing.failed(made[0].rung)
+                return len(made) == 2
+
+            until(loaded_meanwhile)
             assert not made[0].closed
         assert made[1].rung == running.ticker.decision.rung
     assert sensors.closed

@@ -192,13 +192,13 @@ def test_a_reader_that_hangs_up_is_seen_by_the_engine(tmp_path: Path) -> None:
         for _ in range(3):
             next(stream := writer.complete("go"))
             stream.close()
-        told = ""
+        told = 0
         for _ in range(1000):
-            told = "".join(piece.text for piece in writer.complete(CANCELLED))
-            if told == "3":
+            told = int("".join(piece.text for piece in writer.complete(CANCELLED)))
+            if told >= 3:  # who asks may itself be gone before the engine's last word
                 break
             time.sleep(0.01)
-    assert told == "3"
+    assert told >= 3
 
 
 # --- what only a real model shows --------------------------------------------------------------------------------

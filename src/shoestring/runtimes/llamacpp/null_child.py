@@ -156,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _suffer(self, poison: str) -> None:
         if poison == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
+            threading.Event().wait()  # the signal may reach another thread first; this one says no more
         elif poison == "exit":
             os._exit(3)
         elif poison == "hang":
