@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ class Route:
     open_to_all: bool = False
 
 
-class House:
+class House(ABC):
     """An ASGI application without a model: it finds the route, lets in, answers, counts.
 
     Args:
@@ -79,21 +80,21 @@ class House:
                 self._fixed.setdefault(route.path, {})[route.method] = route
 
     @property
+    @abstractmethod
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drain(self) -> None:
         """Take no more; what is under way goes on."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def begin(self) -> None:
         """Start what answers. Before the first request."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def end(self) -> None:
         """Free it. After the last one."""
-        raise NotImplementedError
 
     def refusal(self, request: Request, refused: Refusal) -> Response:
         """How a refusal is said to this request."""
