@@ -75,7 +75,7 @@ def _by_package(flat: Bytes, kind: str) -> Floats:
     try:
         with np.errstate(all="ignore"):
             values: Floats = gguf.dequantize(rows, gguf.GGMLQuantizationType(block.number))
-    except (NotImplementedError, ValueError) as error:
+    except (NotImplementedError, ValueError) as error:  # what the package raises for types that it only names
         raise ModelError(
             f"nothing here reads weights of the type {kind}", hint="start from a file of F16, BF16 or Q8_0"
         ) from error
